@@ -1,0 +1,176 @@
+"""The engine protocol: what every way of running a model must offer.
+
+An engine is one loaded model. It takes requests from all stages, questions and trials at once and decides
+by itself how to batch them. Requests carry chat messages, never rendered text: the engine knows its own
+template. Everything is asynchronous; cancelling the task that consumes a stream cancels the work at the
+next step and frees its memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+Role = Literal["system", "user", "assistant"]
+Finish = Literal["stop", "length", "cancelled", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. A trailing `assistant` message is a prefill: the model continues it."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn, applied in this order: penalties, top_k, top_p, min_p, temperature.
+
+    `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0, `repeat_penalty` 1 are off.
+    """
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    top_k: int = 0
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Samples of one prompt.
+
+    One completion comes back for every seed, sharing one prefill. `max_tokens` counts new tokens of each
+    (`limits`, when given, has one number a seed and overrides it). `stop` texts end a sample and are not
+    part of its text. A higher `priority` (lower number) is served first among what waits.
+    """
+
+    messages: tuple[Message, ...]
+    seeds: tuple[int, ...]
+    max_tokens: int = 512
+    sampling: Sampling = field(default_factory=Sampling)
+    stop: tuple[str, ...] = ()
+    thinking: str = "auto"
+    limits: tuple[int, ...] | None = None
+    timeout_seconds: float | None = None
+    priority: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One finished sample.
+
+    `index` is the position of its seed in the request. `logprobs` are natural-log probabilities of the
+    chosen tokens under the model's own distribution (temperature 1, no truncation), empty where the engine
+    cannot tell. `prompt_tokens` counts the whole rendered prompt, `new_tokens` what was generated.
+    `error` says why when `finish` is "failed".
+    """
+
+    index: int
+    text: str
+    finish: Finish
+    prompt_tokens: int
+    new_tokens: int
+    thoughts: str = ""
+    thought_tokens: int = 0
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Natural-log probabilities of one given continuation, token by token, and its prompt's length."""
+
+    continuation: str
+    logprobs: tuple[float, ...]
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this engine can do with this model; `None` means unprobed."""
+
+    chat_template: bool | None = True
+    system_role: bool | None = True
+    logprobs: bool | None = True
+    scoring: bool | None = True
+    continuation: bool | None = True
+    context: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """Counters since load. `prompt_asked` counts prompt tokens as if alone, `prompt_computed` those that ran."""
+
+    requests: int = 0
+    prompt_asked: int = 0
+    prompt_computed: int = 0
+    new_tokens: int = 0
+    steps: int = 0
+    decode_seconds: float = 0.0
+
+
+class EngineError(Exception):
+    """A model could not be loaded or a request could not be served; the message is for the user.
+
+    `hint` says what to do about it; `fatal` is False when other requests may still succeed.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", fatal: bool = True) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.fatal = fatal
+
+
+class ContextExceeded(EngineError):
+    """The prompt does not fit the model's context; `needed` and `available` are tokens."""
+
+    def __init__(self, needed: int, available: int) -> None:
+        super().__init__(
+            f"the prompt has {needed} tokens and the model's context holds {available}",
+            hint="shorten the input, or load the model with a larger `ctx:`",
+            fatal=False,
+        )
+        self.needed = needed
+        self.available = available
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """One loaded model. All methods may be called concurrently from one event loop."""
+
+    @property
+    def digest(self) -> str:
+        """Identity of what answers: "sha256:…" of the weights, or the endpoint and model name; no secret."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def start(self) -> None:
+        """Load the model; idempotent. Raises EngineError with a hint."""
+        ...
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the rendered prompt (an upper estimate where the engine cannot tokenise)."""
+        ...
+
+    def generate(self, request: Request) -> AsyncIterator[Completion]:
+        """Yield one completion per seed, as each finishes. Raises EngineError or ContextExceeded."""
+        ...
+
+    async def score(
+        self, messages: Sequence[Message], continuations: Sequence[str], *, priority: tuple[int, ...] = ()
+    ) -> list[Scored]:
+        """Log-probabilities of given continuations of one prompt, from one shared prefill, without generating."""
+        ...
+
+    def stats(self) -> EngineStats: ...
+
+    async def close(self) -> None:
+        """Stop the engine and free its memory; idempotent."""
+        ...
