@@ -1,0 +1,278 @@
+"""The intermediate representation: one pipeline with its parameters bound, as a flat graph of stages.
+
+Loops are unrolled, calls between pipelines inlined, conditions on parameters settled. What only a run can
+decide stays in the graph as guards: a stage whose `guards` do not all hold is not run and has no value.
+Stages stand in plan order, which is a topological order; this is the order in which a budget admits calls.
+Identity is the semantic path (`main/fused[2]/rank`), never a position.
+
+The graph of `pipeline main(q: Text) -> Number { return generate(solve(q), from: m, n: 8) |> vote() }`:
+
+    Stage("main/generate", "generate", source=None, prompts=(Filled(solve, {"question": Input("q")}),), …)
+    Stage("main/vote", "vote", source=Ref("main/generate"), …)
+    result = Ref("main/vote")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ttscale.compiler.source import Span
+from ttscale.compiler.types import Type
+
+# --- operands: how one thing in the graph names another -----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A value known when the plan is made: text, number, bool, None, or a tuple of such."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of the pipeline."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """What the stage at `path` gives."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Element `index` (from 0) of a pool or list, as a value."""
+
+    of: Operand
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A pure function of operands, evaluated at run time.
+
+    `op` is an operator (`+ - * / % == != < <= > >= and or not neg`), `attr` (operand, Const name), `list`,
+    `record` (Const names tuple, then values), or a function of the language: `text agreement size readable best
+    margin`. In `until:` conditions the pool being sampled is the operand `Own()`.
+    """
+
+    op: str
+    args: tuple[Operand, ...]
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The pool that a stage is making, inside its own `until:` condition."""
+
+
+Operand = Const | Input | Ref | Item | Apply | Own
+
+# --- what stages use ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPart:
+    """One part of a prompt: `role` is system, user, assistant or chat; `text` is a Jinja template.
+
+    For `chat`, `text` is the name of the argument that holds the turns. `span` covers the template;
+    `offsets[i]` is the file offset of the first character of its line i.
+    """
+
+    role: str
+    text: str
+    span: Span = field(compare=False)
+    offsets: tuple[int, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A declared prompt: its parameters in order with their types, the type of its answer, its parts.
+
+    `settings` are sampling defaults written on it.
+    """
+
+    name: str
+    params: tuple[tuple[str, Type], ...]
+    result: Type
+    parts: tuple[PromptPart, ...]
+    settings: tuple[tuple[str, object], ...] = ()
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A prompt with arguments; those not given are offered by the stage (`question`, `answers`, …)."""
+
+    prompt: Prompt
+    args: tuple[tuple[str, Operand], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A declared model after replacement from outside: `kind` is gguf, openai or script.
+
+    `locator` is the path, `pypi:…`, `hf:…` or URL ("" for script). `options` are its other arguments by name:
+    `ctx gpu_layers thinking temperature …` for gguf, `name key price` for openai (`key` is the name of an
+    environment variable, never a secret), `replies once` for script. Sampling defaults are among them.
+    """
+
+    name: str
+    kind: str
+    locator: str
+    options: tuple[tuple[str, object], ...] = ()
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A named rule with its arguments: `yes_no`, `likelihood`, `best_of_majority(score("r"), share: 0.5)`.
+
+    An argument may itself be a strategy (a source of numbers: `likelihood`, `score("name")`, `steps(min)`,
+    which have `name` "likelihood", "score", "steps"), a Filled prompt, a Model, or an Operand.
+    """
+
+    name: str
+    args: tuple[Argument, ...] = ()
+    named: tuple[tuple[str, Argument], ...] = ()
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UpTo:
+    """`n: up to 16`."""
+
+    limit: int
+
+
+Argument = Operand | Strategy | Filled | Model | Prompt | UpTo | tuple["Argument", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A stage runs only when the value of `operand` is one of `values`."""
+
+    operand: Operand
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Least and greatest number of candidates that a stage may give."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One node of the graph.
+
+    `op` is a stage name of the language, or one of three that only the compiler writes: `concat` (sources
+    joined left to right), `choose` (`arms`: the value of the first operand whose guard stage ran) and `value`
+    (an `Apply` made a node). `source` is the pool that is piped in, None for sources. `args` are all other arguments by
+    name, defaults filled in, so that the runtime never guesses. `when` is a condition left for run time: where it
+    is false the stage is the identity (a source gives an empty pool). `type` is what it gives; `facets` which of
+    scored critiqued verified tested ranked stepped its candidates surely have.
+
+    Well-known args: `prompts` (tuple of Filled), `models` (tuple of Model), `temperatures` (tuple of float) on `generate`;
+    `using` (Filled) and `from` (Model) on stages that ask a model; `by`, `weight` (Strategy).
+    """
+
+    path: str
+    op: str
+    source: Operand | None
+    args: Mapping[str, Argument]
+    type: Type
+    size: Bounds
+    facets: frozenset[str]
+    span: Span = field(compare=False)
+    origin: tuple[Span, ...] = field(default=(), compare=False)
+    when: Operand | None = None
+    guards: tuple[Guard, ...] = ()
+    question: Operand | None = None
+
+    def operands(self) -> tuple[Operand, ...]:
+        """Every operand this stage reads, in a fixed order (source, args by name, when, guards, question)."""
+        found: list[Operand] = [] if self.source is None else [self.source]
+
+        def walk(value: object) -> None:
+            if isinstance(value, Const | Input | Ref | Item | Apply | Own):
+                found.append(value)
+            elif isinstance(value, Strategy):
+                for part in value.args:
+                    walk(part)
+                for _, part in value.named:
+                    walk(part)
+            elif isinstance(value, Filled):
+                for _, operand in value.args:
+                    walk(operand)
+            elif isinstance(value, tuple):
+                for part in value:
+                    walk(part)
+
+        for name in sorted(self.args):
+            walk(self.args[name])
+        if self.when is not None:
+            found.append(self.when)
+        found.extend(guard.operand for guard in self.guards)
+        if self.question is not None:
+            found.append(self.question)
+        return tuple(found)
+
+    def needs(self) -> tuple[str, ...]:
+        """Paths of the stages that must have finished before this one, without repeats, in order."""
+        return tuple(dict.fromkeys(path for operand in self.operands() for path in refs(operand)))
+
+
+def refs(operand: Operand) -> tuple[str, ...]:
+    """Paths of all stages that an operand reads, left to right."""
+    match operand:
+        case Ref(path):
+            return (path,)
+        case Item(of, _):
+            return refs(of)
+        case Apply(_, args):
+            return tuple(path for arg in args for path in refs(arg))
+        case _:
+            return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Hard ceilings for one question; None is no limit. `cost` is in US dollars."""
+
+    calls: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A pipeline with its parameters bound, ready to plan and run.
+
+    `params` are the values bound, by name; `models` every model that a stage may ask, by declared name.
+    `result` is read at the end; `returns` is its declared type.
+    """
+
+    pipeline: str
+    inputs: tuple[tuple[str, Type], ...]
+    params: Mapping[str, object]
+    budget: Budget
+    stages: tuple[Stage, ...]
+    result: Operand
+    returns: Type
+    models: Mapping[str, Model]
+
+    def stage(self, path: str) -> Stage:
+        """The stage at `path`. Raises KeyError."""
+        for stage in self.stages:
+            if stage.path == path:
+                return stage
+        raise KeyError(path)
