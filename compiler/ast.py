@@ -280,8 +280,23 @@ class MapLoop:
 
 
 Expr = (
-    Name | Attribute | LiteralValue | Quantity | ListExpr | MapExpr | Range | UpTo | Call | Pipe | Binary | Compare
-    | Unary | Slice | Match | Repeat | MapLoop
+    Name
+    | Attribute
+    | LiteralValue
+    | Quantity
+    | ListExpr
+    | MapExpr
+    | Range
+    | UpTo
+    | Call
+    | Pipe
+    | Binary
+    | Compare
+    | Unary
+    | Slice
+    | Match
+    | Repeat
+    | MapLoop
 )
 
 # --- declarations --------------------------------------------------------------------------------
@@ -566,8 +581,17 @@ class BadDecl:
 
 
 Declaration = (
-    Use | ModelDecl | RecordDecl | PromptDecl | DatasetDecl | MetricDecl | PipelineDecl | SearchDecl | EvalDecl
-    | TestDecl | BadDecl
+    Use
+    | ModelDecl
+    | RecordDecl
+    | PromptDecl
+    | DatasetDecl
+    | MetricDecl
+    | PipelineDecl
+    | SearchDecl
+    | EvalDecl
+    | TestDecl
+    | BadDecl
 )
 
 

@@ -1,0 +1,383 @@
+"""The signatures of stages: their arguments, the facets they need, use and give, and what they offer a prompt.
+
+One table, read by the checker (names, types, facets), the expander (defaults), the planner (calls) and the
+documentation. A stage of a plug-in declares the same record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+FACETS = ("scored", "critiqued", "verified", "tested", "ranked", "stepped")
+
+Kind = Literal[
+    "prompt",  # one filled prompt, or where `many` a list of them
+    "using",  # a prompt whose missing arguments the stage offers
+    "model",
+    "int",
+    "float",
+    "bool",
+    "text",
+    "seconds",
+    "strategy",
+    "condition",
+    "name",
+    "pool",
+    "thinking",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a stage.
+
+    `default` is None where the stage decides (see `doc`); `many` says that a list is taken too; `choices`
+    are the names allowed for kind "name"; `low`/`high` bound a number, both included.
+    """
+
+    name: str
+    kind: Kind
+    default: object = None
+    required: bool = False
+    many: bool = False
+    up_to: bool = False
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a stage takes and gives.
+
+    `source` says whether a pool must be piped in ("pool"), or none is taken ("none"). `positional` names the
+    parameters that may be given by position, in order (after the piped pool). `needs` are facets that must be there,
+    `uses` those taken if there, `gives` those added. `keeps` is True where the candidates stay the same ones (so their facets
+    stay) and False where new ones are made. `offers` are the names that a `using:` prompt may ask for besides `question`, and
+    `prompt_results` the result types (by their first word) that it may have; `std_prompt` is used when `using:`
+    is absent. `calls` is what one run may ask of a model: "none", "once", "each" (per candidate), "n" or "labels".
+    """
+
+    name: str
+    source: Literal["none", "pool"]
+    parameters: tuple[Parameter, ...]
+    positional: tuple[str, ...] = ()
+    needs: frozenset[str] = frozenset()
+    uses: frozenset[str] = frozenset()
+    gives: frozenset[str] = frozenset()
+    keeps: bool = True
+    offers: tuple[str, ...] = ()
+    prompt_results: tuple[str, ...] = ()
+    std_prompt: str | None = None
+    calls: Literal["none", "once", "each", "n", "labels"] = "none"
+    at_most_one: bool = False
+    doc: str = ""
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter called `name`, or None."""
+        return next((p for p in self.parameters if p.name == name), None)
+
+
+def asking(max_tokens: int, temperature: float | None) -> tuple[Parameter, ...]:
+    """The arguments shared by every stage that asks a model. A `temperature` of None is the model's own default."""
+    return (
+        Parameter("from", "model", doc="the model asked; may be left out where the file declares only one"),
+        Parameter("temperature", "float", temperature, low=0, high=5, doc="0 is greedy"),
+        Parameter("top_p", "float", low=0, high=1, doc="nucleus; default 0.95"),
+        Parameter("top_k", "int", low=0, doc="0 is off"),
+        Parameter("min_p", "float", low=0, high=1, doc="0 is off"),
+        Parameter("repeat_penalty", "float", low=0.1, high=10, doc="1 is off"),
+        Parameter("max_tokens", "int", max_tokens, low=1, doc="new tokens a sample, at most"),
+        Parameter("stop", "text", many=True, doc="texts that end a sample"),
+        Parameter("thinking", "thinking", up_to=True, doc="auto, off, on, or up to N tokens"),
+        Parameter("series", "int", 0, low=0, doc="another series means fresh samples"),
+        Parameter("retry", "int", 0, low=0, high=10, doc="how often a failed call is tried again"),
+        Parameter("timeout", "seconds", doc="wall time of one call"),
+        Parameter("or_else", "model", doc="asked when the first one fails"),
+    )
+
+
+USING = Parameter("using", "using", doc="a prompt; the stage fills the arguments it offers by name")
+
+GENERATE = Signature(
+    "generate",
+    "none",
+    (
+        Parameter("prompt", "prompt", required=True, many=True, doc="one filled prompt or a list of them"),
+        *(
+            Parameter(p.name, p.kind, p.default, many=True, low=p.low, high=p.high, doc=p.doc)
+            if p.name in ("from", "temperature")
+            else p
+            for p in asking(512, None)
+        ),
+        Parameter("n", "int", 1, up_to=True, low=1, high=4096, doc="samples for each prompt, model and temperature"),
+        Parameter("start", "int", 4, low=1, doc="size of the first round of `n: up to N`; rounds double"),
+        Parameter("until", "condition", doc="tested on complete rounds of `n: up to N`"),
+        Parameter("hedge", "bool", False, doc="adds one greedy sample"),
+        Parameter("more", "pool", doc="fresh samples: a series that this pool did not use"),
+        Parameter("examples", "pool", doc="rows shown as few-shot turns"),
+        Parameter("shots", "int", 0, low=0, doc="how many of them"),
+        Parameter("choose", "name", "first", choices=("first", "random", "balanced", "similar")),
+    ),
+    positional=("prompt",),
+    keeps=False,
+    calls="n",
+    doc="samples answers to a prompt",
+)
+
+CLASSIFY = Signature(
+    "classify",
+    "none",
+    (
+        Parameter("prompt", "prompt", required=True, doc="a prompt whose answer is a Choice or a Bool"),
+        Parameter("from", "model"),
+        Parameter("min_probability", "float", low=0, high=1, doc="below it the answer is none"),
+    ),
+    positional=("prompt",),
+    keeps=False,
+    calls="labels",
+    at_most_one=True,
+    doc="scores every label from one prefill and answers with the likeliest",
+)
+
+SCORE = Signature(
+    "score",
+    "pool",
+    (
+        Parameter("by", "strategy", required=True, doc="likelihood, yes_no, …"),
+        USING,
+        Parameter("from", "model"),
+        Parameter("as", "name", doc="the score's name; default the rule's"),
+    ),
+    positional=("by",),
+    gives=frozenset({"scored"}),
+    offers=("answer",),
+    prompt_results=("Choice", "Bool", "Number", "Int", "Float"),
+    std_prompt="judge_answer",
+    calls="each",
+    doc="gives every candidate a number",
+)
+
+CRITIQUE = Signature(
+    "critique",
+    "pool",
+    (USING, *asking(256, None)),
+    gives=frozenset({"critiqued"}),
+    offers=("answers", "answer"),
+    prompt_results=("Text", "[Text]"),
+    std_prompt="critique_answer",
+    calls="each",
+    doc="writes strengths and weaknesses of every candidate",
+)
+
+RANK = Signature(
+    "rank",
+    "pool",
+    (
+        USING,
+        *asking(256, 0.0),
+        Parameter("keep", "int", low=1, doc="how many stay; default all"),
+        Parameter("method", "name", "listwise", choices=("listwise", "pairwise")),
+    ),
+    uses=frozenset({"critiqued"}),
+    gives=frozenset({"ranked"}),
+    offers=("answers", "keep"),
+    prompt_results=("[Int]",),
+    std_prompt="rank_answers",
+    calls="once",
+    doc="orders the candidates and keeps the best",
+)
+
+VERIFY = Signature(
+    "verify",
+    "pool",
+    (
+        USING,
+        *asking(256, 0.0),
+        Parameter("min_probability", "float", 0.5, low=0, high=1, doc="accepted from this probability on"),
+        Parameter("otherwise", "name", "all", choices=("all", "none"), doc="what stays when nothing is accepted"),
+    ),
+    gives=frozenset({"verified"}),
+    offers=("answer",),
+    prompt_results=("Choice", "Bool", "Number"),
+    std_prompt="verify_answer",
+    calls="each",
+    doc="keeps the candidates that a judge accepts",
+)
+
+FUSE = Signature(
+    "fuse",
+    "pool",
+    (
+        USING,
+        *asking(512, None),
+        Parameter("n", "int", 1, low=1, high=4096, doc="new candidates"),
+    ),
+    uses=frozenset({"critiqued", "ranked", "scored"}),
+    keeps=False,
+    offers=("answers", "n"),
+    std_prompt="fuse_answers",
+    calls="n",
+    doc="writes new candidates from the ones it sees",
+)
+
+FILTER = Signature(
+    "filter",
+    "pool",
+    (
+        Parameter("top", "int", low=1, doc="keep this many by `by`"),
+        Parameter("min_share", "float", low=0, high=1, doc="keep answers that this share of the pool gave"),
+        Parameter("min_score", "float", doc="keep candidates with at least this number"),
+        Parameter("by", "strategy", doc="a source of numbers, or a rule such as likelihood_mixture"),
+        Parameter("unique", "bool", False, doc="keep the first of equal answers"),
+    ),
+    doc="drops candidates",
+)
+
+VOTE = Signature(
+    "vote",
+    "pool",
+    (Parameter("weight", "strategy", doc="a source of numbers; default one each"),),
+    at_most_one=True,
+    doc="answers with the commonest answer",
+)
+
+SELECT = Signature(
+    "select",
+    "pool",
+    (Parameter("by", "strategy", required=True, doc="a source of numbers, or a rule such as best_of_majority"),),
+    positional=("by",),
+    at_most_one=True,
+    doc="picks one candidate",
+)
+
+SIGNATURES: dict[str, Signature] = {
+    s.name: s for s in (GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, FUSE, FILTER, VOTE, SELECT)
+}
+
+LATER: dict[str, str] = {
+    "revise": "loops that revise an answer",
+    "run_tests": "running programs against tests",
+    "decompose": "splitting a question into parts",
+    "retrieve": "looking up documents",
+    "execute": "running programs",
+    "prove": "proofs",
+    "explore": "step-wise search",
+    "recall": "concept memory",
+    "remember": "concept memory",
+}
+"""Stages that the language names and this version does not run yet, with what they are about."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSignature:
+    """A named rule for `by:` or `weight:`.
+
+    `gives` is "numbers" (one a candidate), "pick" (one candidate) or "keep" (a sub-pool); `judge` says that it asks a
+    model; `needs` are facets. `positional` parameters may be given by position, in order.
+    """
+
+    name: str
+    gives: Literal["numbers", "pick", "keep"]
+    where: tuple[str, ...]
+    parameters: tuple[Parameter, ...] = ()
+    positional: tuple[str, ...] = ()
+    needs: frozenset[str] = frozenset()
+    judge: bool = False
+    aliases: tuple[str, ...] = ()
+    doc: str = ""
+
+
+_SOURCE = Parameter("by", "strategy", doc="a source of numbers; default the latest score")
+
+RULES: dict[str, RuleSignature] = {
+    r.name: r
+    for r in (
+        RuleSignature(
+            "likelihood",
+            "numbers",
+            ("score", "vote", "select", "filter"),
+            (Parameter("of", "name", "mean", choices=("mean", "sum"), doc="mean or sum of token log-probabilities"),),
+            positional=("of",),
+            aliases=("ppl", "perplexity"),
+            doc="exp of the mean log-probability of the candidate's own tokens",
+        ),
+        RuleSignature(
+            "score",
+            "numbers",
+            ("vote", "select", "filter"),
+            (Parameter("name", "text", doc="which score; default the latest"),),
+            positional=("name",),
+            needs=frozenset({"scored"}),
+            doc="a score given earlier",
+        ),
+        RuleSignature(
+            "steps",
+            "numbers",
+            ("vote", "select", "filter"),
+            (Parameter("of", "name", "last", choices=("min", "last", "mean", "prod")),),
+            positional=("of",),
+            needs=frozenset({"stepped"}),
+            doc="step scores put together; none at all counts as -1",
+        ),
+        RuleSignature("length", "numbers", ("score", "vote", "select", "filter"), doc="new tokens of the candidate"),
+        RuleSignature("yes_no", "numbers", ("score",), judge=True, aliases=("p_true",), doc="P(yes) of a judge"),
+        RuleSignature(
+            "best_of_majority",
+            "pick",
+            ("select",),
+            (
+                _SOURCE,
+                Parameter("share", "float", 0.5, low=0, high=1, doc="least share of the pool"),
+            ),
+            positional=("by",),
+            aliases=("bom",),
+            doc="the best-scored among answers that are frequent enough",
+        ),
+        RuleSignature(
+            "majority_of_bests",
+            "pick",
+            ("select",),
+            (_SOURCE, Parameter("m", "int", low=1, doc="subset size; default the root of the pool's")),
+            positional=("by",),
+            aliases=("mob",),
+            doc="the commonest best answer over subsets of the pool",
+        ),
+        RuleSignature(
+            "weighted_best_of_n", "pick", ("select",), (_SOURCE,), positional=("by",), doc="sum of scores per answer"
+        ),
+        RuleSignature("first", "pick", ("select",), doc="the first candidate"),
+        RuleSignature(
+            "likelihood_mixture",
+            "keep",
+            ("filter",),
+            aliases=("rpc", "weibull"),
+            doc="reasoning pruning: a two-component Weibull fit of the likelihoods drops the unlikely part",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSignature:
+    """A pure function of expressions: `text(x)`, `agreement(pool)`; a condition's bare `agreement` is of its own pool."""
+
+    name: str
+    takes: tuple[str, ...]
+    gives: str
+    doc: str = field(default="")
+
+
+FUNCTIONS: dict[str, FunctionSignature] = {
+    f.name: f
+    for f in (
+        FunctionSignature("text", ("any",), "Text", "a typed answer as text"),
+        FunctionSignature("agreement", ("pool",), "Float", "share of the largest readable class among all candidates"),
+        FunctionSignature("size", ("pool",), "Int", "how many candidates"),
+        FunctionSignature("readable", ("pool",), "Float", "share of candidates whose answer could be read"),
+        FunctionSignature("best", ("pool",), "Float", "the highest latest score"),
+        FunctionSignature("margin", ("pool",), "Float", "share of the largest class minus that of the next"),
+    )
+}
