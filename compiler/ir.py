@@ -71,7 +71,14 @@ class Own:
     """The pool that a stage is making, inside its own `until:` condition."""
 
 
-Operand = Const | Input | Ref | Item | Apply | Own
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a dataset's row, inside a dataset's field expressions and `where(…)`."""
+
+    name: str
+
+
+Operand = Const | Input | Ref | Item | Apply | Own | Column
 
 # --- what stages use ----------------------------------------------------------------------------------
 
@@ -202,7 +209,7 @@ class Stage:
         found: list[Operand] = [] if self.source is None else [self.source]
 
         def walk(value: object) -> None:
-            if isinstance(value, Const | Input | Ref | Item | Apply | Own):
+            if isinstance(value, Const | Input | Ref | Item | Apply | Own | Column):
                 found.append(value)
             elif isinstance(value, Strategy):
                 for part in value.args:
@@ -276,3 +283,76 @@ class Graph:
             if stage.path == path:
                 return stage
         raise KeyError(path)
+
+
+# --- data, metrics and tests ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A declared dataset: `kind` is jsonl, csv, …; `locator` is the path as written, relative to `file`.
+
+    `fields` are expressions over a row's columns by field name; the field `answer` is the gold. `options` are the
+    other named arguments.
+    """
+
+    name: str
+    kind: str
+    locator: str
+    file: str
+    fields: tuple[tuple[str, Operand], ...]
+    options: tuple[tuple[str, object], ...] = ()
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of a dataset: `steps` apply left to right, each ("slice", low, high) with None for an open end,
+    ("shuffle", seed) or ("where", operand)."""
+
+    dataset: Dataset
+    steps: tuple[tuple[object, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A user's metric: `body` reads `Input("pred")` and `Input("row")` under the parameters' own names."""
+
+    name: str
+    params: tuple[tuple[str, Type], ...]
+    result: Type
+    body: Operand
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TestCall:
+    """A pipeline call inside `expect`: its bound graph and the values of its inputs."""
+
+    __test__ = False
+
+    graph: Graph
+    inputs: tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One `expect`: `condition` reads the calls as `Ref("call[0]")`, `Ref("call[1]")`, …, and the trace of the latest
+    finished call as `Ref("trace")` (attributes calls, tokens, seconds, cost)."""
+
+    condition: Operand
+    calls: tuple[TestCall, ...]
+    text: str
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """A `test` block, its models already replaced by its `given`s."""
+
+    __test__ = False
+
+    name: str
+    live: bool
+    expectations: tuple[Expectation, ...]
+    span: Span = field(compare=False)

@@ -1,0 +1,60 @@
+"""Linked modules: every name of every file, and what it stands for.
+
+`resolve` makes this from trees; the checker and the expander look names up in it and never search files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ttscale.compiler import ast
+from ttscale.compiler.source import SourceFile
+
+SymbolKind = Literal["model", "record", "prompt", "dataset", "metric", "pipeline", "search", "module", "python"]
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """What a name stands for: a declaration in the module `module`, or (kind "module") that whole module.
+
+    `declaration` is None for kind "module".
+    """
+
+    kind: SymbolKind
+    name: str
+    module: str
+    declaration: ast.Declaration | None
+
+
+@dataclass(frozen=True)
+class ModuleScope:
+    """One file: its tree, and the names visible in it (its own and imported ones)."""
+
+    name: str
+    tree: ast.Module
+    names: Mapping[str, Symbol]
+
+    def exported(self, name: str) -> Symbol | None:
+        """A declaration of this file itself (imports are not passed on), or None."""
+        symbol = self.names.get(name)
+        return symbol if symbol is not None and symbol.module == self.name and symbol.kind != "module" else None
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A file and everything it imports, by module name (`std/prompts@1`, or a file's name)."""
+
+    entry: str
+    modules: Mapping[str, ModuleScope]
+    sources: Mapping[str, SourceFile]
+
+    @property
+    def main(self) -> ModuleScope:
+        """The file that was asked for."""
+        return self.modules[self.entry]
+
+    def scope_of(self, symbol: Symbol) -> ModuleScope:
+        """The module in which a symbol's declaration stands."""
+        return self.modules[symbol.module]
