@@ -1,0 +1,203 @@
+"""Self-consistency on GSM8K: our engine against llama-server with 16 slots, the same load, in one run.
+
+Both sides answer the same questions with the same prompt, `n` samples each at the same temperature, top_p and
+token limit, with the same weights and threads. The questions are cut into blocks, and the sides take turns block
+by block (the order alternates), so that a noisy neighbour hurts both. The server keeps its prompt cache and gets
+16 requests at a time, one per slot.
+
+    python benchmarks/gsm8k_against_server.py --data gsm8k/test.jsonl --weights qwen.gguf --server llama-server
+
+Accuracy: the mean over single samples against the majority vote, with a paired bootstrap 95% interval over
+questions. Only `--data`, `--weights` and `--server` have no default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import ttscale
+from ttscale.compiler.types import NUMBER
+from ttscale.runtime.answers import classes, read
+
+HERE = Path(__file__).parent
+PROMPT = '{question}\nThink step by step, then end with "Answer: <number>".'
+
+
+def questions(path: Path, count: int) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:count]]
+    return [
+        {"question": row["question"], "gold": float(row["answer"].split("####")[1].replace(",", ""))} for row in rows
+    ]
+
+
+@contextlib.contextmanager
+def server(binary: str, weights: str, slots: int, context: int, threads: int) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [binary, "-m", weights, "-np", str(slots), "-c", str(context * slots), "-t", str(threads)]
+    command += ["--port", str(port), "--no-webui"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            if process.poll() is not None:
+                raise SystemExit(f"{binary} ended with {process.returncode}")
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{url}/health").status_code == 200:
+                    break
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def ask_server(url: str, block: list[dict[str, Any]], args: argparse.Namespace) -> list[list[dict[str, Any]]]:
+    gate = asyncio.Semaphore(args.slots)
+    async with httpx.AsyncClient(timeout=None) as client:
+
+        async def one(row: dict[str, Any], seed: int) -> dict[str, Any]:
+            body = {
+                "messages": [{"role": "user", "content": PROMPT.format(question=row["question"])}],
+                "max_tokens": args.max_tokens,
+                "temperature": args.temperature,
+                "top_p": 0.95,
+                "top_k": 0,
+                "min_p": 0.0,
+                "seed": seed,
+                "cache_prompt": True,
+            }
+            async with gate:
+                reply = await client.post(f"{url}/v1/chat/completions", json=body)
+            reply.raise_for_status()
+            data = reply.json()
+            return {
+                "text": data["choices"][0]["message"]["content"] or "",
+                "tokens": data["usage"]["completion_tokens"],
+            }
+
+        return list(await asyncio.gather(*(gather([one(row, seed) for seed in range(args.n)]) for row in block)))
+
+
+async def gather(jobs: list[Any]) -> list[dict[str, Any]]:
+    return list(await asyncio.gather(*jobs))
+
+
+async def ask_program(
+    program: Any, block: list[dict[str, Any]], args: argparse.Namespace
+) -> list[list[dict[str, Any]]]:
+    pools: dict[int, list[dict[str, Any]]] = {}
+    rows = [{"question": row["question"]} for row in block]
+    async for index, result in program.run_many(rows, concurrency=args.concurrency, n=args.n):
+        drafts = result.pools["main/generate"]
+        pools[index] = [{"text": c.text, "tokens": c.tokens} for c in drafts]
+    return [pools[i] for i in range(len(block))]
+
+
+def judge(row: dict[str, Any], samples: list[dict[str, Any]]) -> dict[str, Any]:
+    answers = [read(NUMBER, sample["text"]) for sample in samples]
+    right = [key is not None and abs(float(value) - row["gold"]) < 1e-6 for value, key in answers]
+    groups = classes(NUMBER, [key for _, key in answers])
+    counts: dict[int, int] = {}
+    for group in groups:
+        if group is not None:
+            counts[group] = counts.get(group, 0) + 1
+    winner = max(counts, key=lambda g: counts[g]) if counts else None
+    picked = groups.index(winner) if winner is not None else None
+    return {
+        "single": sum(right) / len(right),
+        "majority": float(picked is not None and right[picked]),
+        "any": float(any(right)),
+        "unreadable": sum(g is None for g in groups) / len(groups),
+        "tokens": sum(s["tokens"] for s in samples),
+    }
+
+
+def bootstrap(differences: list[float], seed: int = 7, rounds: int = 10_000) -> tuple[float, float]:
+    generator = random.Random(seed)
+    n = len(differences)
+    means = sorted(sum(generator.choices(differences, k=n)) / n for _ in range(rounds))
+    return means[int(0.025 * rounds)], means[int(0.975 * rounds)]
+
+
+def summary(rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    count = len(rows)
+    low, high = bootstrap([row["majority"] - row["single"] for row in rows])
+    tokens = sum(row["tokens"] for row in rows)
+    return {
+        "questions": count,
+        "single": sum(r["single"] for r in rows) / count,
+        "majority": sum(r["majority"] for r in rows) / count,
+        "any": sum(r["any"] for r in rows) / count,
+        "unreadable": sum(r["unreadable"] for r in rows) / count,
+        "majority_minus_single_95": [low, high],
+        "new_tokens": tokens,
+        "seconds": seconds,
+        "tokens_per_second": tokens / seconds if seconds else 0.0,
+    }
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--server", required=True, help="the llama-server binary")
+    parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("--block", type=int, default=25)
+    parser.add_argument("--n", type=int, default=8)
+    parser.add_argument("--slots", type=int, default=16)
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    )
+    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--temperature", type=float, default=0.7)
+    parser.add_argument("--concurrency", type=int, default=8, help="questions in flight on our side")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    args = parser.parse_args()
+
+    rows = questions(args.data, args.questions)
+    blocks = [rows[start : start + args.block] for start in range(0, len(rows), args.block)]
+    seconds = {"ttscale": 0.0, "llama-server": 0.0}
+    judged: dict[str, list[dict[str, Any]]] = {"ttscale": [], "llama-server": []}
+
+    with ttscale.load(HERE / "gsm8k.tts", models={"small": args.weights}) as program:
+        await program.awarm()
+        with server(args.server, args.weights, args.slots, 1024, args.threads) as url:
+            await ask_server(url, [{"question": "1 + 1?"}], args)
+            for number, block in enumerate(blocks):
+                order = ["ttscale", "llama-server"] if number % 2 == 0 else ["llama-server", "ttscale"]
+                for side in order:
+                    started = time.perf_counter()
+                    if side == "ttscale":
+                        samples = await ask_program(program, block, args)
+                    else:
+                        samples = await ask_server(url, block, args)
+                    took = time.perf_counter() - started
+                    seconds[side] += took
+                    judged[side] += [judge(row, found) for row, found in zip(block, samples, strict=True)]
+                    print(f"block {number + 1}/{len(blocks)} {side}: {took:.1f} s", flush=True)
+
+    report = {side: summary(judged[side], seconds[side]) for side in judged}
+    report["wall_time_ratio"] = seconds["llama-server"] / seconds["ttscale"]
+    print(json.dumps(report, indent=2))
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
