@@ -1,0 +1,72 @@
+"""The compiler, as a table of contents: each step is one function of one module.
+
+    parse    text to a concrete tree            compiler/parse.py
+    lower    concrete tree to `ast`             compiler/lower.py
+    resolve  all files, every name's meaning    compiler/resolve.py
+    check    names, types, facets, data         compiler/check.py
+
+What follows needs values for the parameters and is in `bind`, `expand` and `plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ttscale.compiler import ast
+from ttscale.compiler.check import check
+from ttscale.compiler.diagnostics import CompileError, Diagnostic
+from ttscale.compiler.resolve import Loader, resolve
+from ttscale.compiler.scope import Linked
+from ttscale.compiler.source import SourceFile
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A linked program and everything said about it; `pipelines` are those declared in the entry file, in order."""
+
+    linked: Linked
+    pipelines: Mapping[str, ast.PipelineDecl]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def sources(self) -> Mapping[str, SourceFile]:
+        """The text of every file, by the name that spans use."""
+        return self.linked.sources
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing among the diagnostics is an error."""
+        return all(d.severity != "error" for d in self.diagnostics)
+
+    def require_ok(self) -> Checked:
+        """This value, or raise CompileError with its diagnostics."""
+        if not self.ok:
+            raise CompileError(self.diagnostics, self.sources)
+        return self
+
+
+def compile_source(source: SourceFile, load: Loader) -> Checked:
+    """Resolve and check one file and what it imports; nothing is raised for a user's mistake."""
+    linked, resolving = resolve(source, load)
+    diagnostics = in_order([*resolving, *check(linked)], source.name)
+    return Checked(linked, _pipelines(linked), diagnostics)
+
+
+def in_order(diagnostics: list[Diagnostic], entry: str) -> tuple[Diagnostic, ...]:
+    """Diagnostics as a reader wants them: the entry file first, each file from top to bottom, none twice."""
+
+    def place(diagnostic: Diagnostic) -> tuple[bool, str, int]:
+        span = diagnostic.primary
+        return (False, "", -1) if span is None else (span.file != entry, span.file, span.start)
+
+    return tuple(sorted(dict.fromkeys(diagnostics), key=place))
+
+
+def _pipelines(linked: Linked) -> dict[str, ast.PipelineDecl]:
+    """The entry file's own pipelines by name; of two with one name the first counts."""
+    found: dict[str, ast.PipelineDecl] = {}
+    for declaration in linked.main.tree.declarations:
+        if isinstance(declaration, ast.PipelineDecl):
+            found.setdefault(declaration.name, declaration)
+    return found
