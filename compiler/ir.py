@@ -46,7 +46,10 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Element `index` (from 0) of a pool or list, as a value."""
+    """Element `index` (from 0) of a pool or list, as a value.
+
+    `Item(Ref(pool), 0)` is a candidate's answer, so element 2 of a list that it gave is `Item(Item(Ref(pool), 0), 2)`.
+    """
 
     of: Operand
     index: int
@@ -57,8 +60,8 @@ class Apply:
     """A pure function of operands, evaluated at run time.
 
     `op` is an operator (`+ - * / % == != < <= > >= and or not neg`), `attr` (operand, Const name), `list`,
-    `record` (Const names tuple, then values), or a function of the language: `text agreement size readable best
-    margin`. In `until:` conditions the pool being sampled is the operand `Own()`.
+    `record` (Const names tuple, then values), `length` (of a list), or a function of the language: `text agreement
+    size readable best margin`. In `until:` conditions the pool being sampled is the operand `Own()`.
     """
 
     op: str
@@ -151,13 +154,39 @@ class Strategy:
 
 
 @dataclass(frozen=True, slots=True)
+class Dataset:
+    """A declared dataset: `kind` is jsonl, csv, …; `locator` is the path as written, relative to `file`.
+
+    `fields` are expressions over a row's columns by field name; the field `answer` is the gold. `options` are the
+    other named arguments.
+    """
+
+    name: str
+    kind: str
+    locator: str
+    file: str
+    fields: tuple[tuple[str, Operand], ...]
+    options: tuple[tuple[str, object], ...] = ()
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of a dataset: `steps` apply left to right, each ("slice", low, high) with None for an open end,
+    ("shuffle", seed) or ("where", operand)."""
+
+    dataset: Dataset
+    steps: tuple[tuple[object, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class UpTo:
     """`n: up to 16`."""
 
     limit: int
 
 
-Argument = Operand | Strategy | Filled | Model | Prompt | UpTo | tuple["Argument", ...]
+Argument = Operand | Strategy | Filled | Model | Prompt | UpTo | Rows | tuple["Argument", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +216,24 @@ class Stage:
     is false the stage is the identity (a source gives an empty pool). `type` is what it gives; `facets` which of
     scored critiqued verified tested ranked stepped its candidates surely have.
 
-    Well-known args: `prompts` (tuple of Filled), `models` (tuple of Model), `temperatures` (tuple of float) on `generate`;
-    `using` (Filled) and `from` (Model) on stages that ask a model; `by`, `weight` (Strategy).
+    Every argument of the stage's signature is in `args` under its own name, with these forms:
+
+    - int, float, bool, text, seconds, name: `Const` (None where the stage decides); `stop` a Const tuple of texts;
+    - `n`: `Const` or `UpTo` (then `start` and `until`, an `Apply` over `Own()`, or Const(None));
+    - `thinking`: Const "auto", "off" or "on", or `UpTo`;
+    - model: `Model`, or Const(None) where none is asked or `or_else` is absent; using: `Filled`, or Const(None);
+    - strategy: `Strategy` with all its arguments in `named`, defaults filled in, `args` empty; or Const(None);
+    - `generate` has, instead of `prompt`, `from` and `temperature`: `prompts` (tuple of Filled), `models` (tuple of
+      Model), `temperatures` (tuple of Const), and `model_series`, a Const tuple of one series a model (`series`, plus
+      one for every earlier listing of that model; `more:` is settled into it). Samples come prompt by prompt, in it
+      model by model, in it temperature by temperature, `n` each; `hedge` adds one sample at temperature 0 of the
+      first prompt and model at the end. `examples` is `Rows` or Const(None). Where prompts or models bring
+      different sampling defaults the stage is split into one a combination, joined by a `concat`;
+    - `concat` has `sources` (tuple of operands; ones that did not run add nothing), `choose` has `arms`, `value` has
+      `value`.
+
+    A `Ref` to a pool where one value is wanted means its only candidate's answer (such pools have at most one). A
+    guard on a stage that did not run does not hold. A `choose` of which no arm ran gives an empty pool, or none.
     """
 
     path: str
@@ -285,33 +330,7 @@ class Graph:
         raise KeyError(path)
 
 
-# --- data, metrics and tests ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A declared dataset: `kind` is jsonl, csv, …; `locator` is the path as written, relative to `file`.
-
-    `fields` are expressions over a row's columns by field name; the field `answer` is the gold. `options` are the
-    other named arguments.
-    """
-
-    name: str
-    kind: str
-    locator: str
-    file: str
-    fields: tuple[tuple[str, Operand], ...]
-    options: tuple[tuple[str, object], ...] = ()
-    span: Span | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Some rows of a dataset: `steps` apply left to right, each ("slice", low, high) with None for an open end,
-    ("shuffle", seed) or ("where", operand)."""
-
-    dataset: Dataset
-    steps: tuple[tuple[object, ...], ...] = ()
+# --- metrics and tests -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
