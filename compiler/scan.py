@@ -1,0 +1,139 @@
+"""A flat scan of a text into brackets, words, quoted texts and comments, right or wrong.
+
+The scan never fails. It finds the comments of a file (the grammar ignores them), says which quotes and brackets
+are never closed, and tells where a broken file can be cut into declarations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+TokenKind = Literal[
+    "comment", "fence", "open_fence", "string", "open_string", "open", "close", "word", "number", "other"
+]
+
+CLOSER = {"(": ")", "[": "]", "{": "}"}
+
+_TOKEN = re.compile(
+    r"""
+      (?P<comment>\#[^\n]*)
+    | (?P<fence>(?P<quotes>"{3,})(?!")[\s\S]*?(?<!")(?P=quotes)(?!"))
+    | (?P<open_fence>"{3,})
+    | (?P<string>"(?!"")(?:\\.|[^"\\\n])*")
+    | (?P<open_string>"(?:\\.|[^"\\\n])*)
+    | (?P<open>[(\[{])
+    | (?P<close>[)\]}])
+    | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    | (?P<number>[0-9][0-9A-Za-z_]*)
+    | (?P<space>[ \t\r\n\f\ufeff]+)
+    | (?P<other>[\s\S])
+    """,
+    re.VERBOSE,
+)
+
+# A keyword in column 0 and the shape of its header. Deliberately loose in what follows the keyword, so that a
+# header with a mistake in it still begins a declaration, but strict enough that text inside a fence, such as
+# "use the form" or "test this", rarely looks like one.
+_HEADER = re.compile(
+    r"""^(?:
+      (?P<named>model|dataset|record|prompt|metric|pipeline)[ \t]+(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*(?=[=({\[:]|->|$)
+    | (?P<search>search)[ \t]+(?P<search_name>[A-Za-z_][A-Za-z0-9_]*)[ \t]+over\b
+    | (?P<eval>eval)[ \t]+[A-Za-z_][A-Za-z0-9_.]*(?:[ \t]*,[ \t]*[A-Za-z_][A-Za-z0-9_.]*)*[ \t]+on\b
+    | (?P<test>test)[ \t]+"
+    | (?P<use>use)[ \t]+(?:python[ \t]*\(|(?:\.{1,2}/)*[A-Za-z0-9_][A-Za-z0-9_./\-]*(?:@\S+)?[ \t]*(?:$|\r|\#|\{|as\b))
+    )""",
+    re.VERBOSE | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One token of the scan, at characters `start` up to `end` of the text."""
+
+    kind: TokenKind
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The keyword and, where it has one, the name of a declaration whose text is `start` up to `end`."""
+
+    keyword: str
+    name: str | None
+    start: int
+    end: int
+
+
+def scan(text: str, start: int = 0, end: int | None = None) -> Iterator[Piece]:
+    """All pieces of `text[start:end]` except white space, in order."""
+    for match in _TOKEN.finditer(text, start, len(text) if end is None else end):
+        kind = match.lastgroup
+        if kind is not None and kind != "space":
+            yield Piece(kind, match.start(), match.end())  # type: ignore[arg-type]
+
+
+def split_declarations(text: str) -> list[Header]:
+    """Where the declarations of a broken `text` are: from one header in column 0 up to the next.
+
+    Headers inside a closed fence do not count, unless an earlier fence was left open: a fence that is not closed
+    before the next header ends there. Text before the first header is a declaration with the keyword "".
+    """
+    hidden = _hidden_spans(text)
+    headers: list[Header] = []
+    position = 0
+    for match in _HEADER.finditer(text):
+        while position < len(hidden) and hidden[position][1] <= match.start():
+            position += 1
+        if position < len(hidden) and hidden[position][0] < match.start():
+            continue
+        groups = match.groupdict()
+        keyword = groups["named"] or groups["search"] or groups["eval"] or groups["test"] or groups["use"]
+        headers.append(Header(keyword, groups["name"] or groups["search_name"], match.start(), len(text)))
+    starts = [header.start for header in headers] + [len(text)]
+    whole = [Header(h.keyword, h.name, h.start, starts[i + 1]) for i, h in enumerate(headers)]
+    if starts[0] > 0:
+        whole.insert(0, Header("", None, 0, starts[0]))
+    return whole
+
+
+def _hidden_spans(text: str) -> list[tuple[int, int]]:
+    """Spans of closed fences, in order; a fence with a header of a whole declaration after its opening is taken
+    to be open, and the scan goes on at that header."""
+    spans: list[tuple[int, int]] = []
+    position = 0
+    while position < len(text):
+        for piece in scan(text, position):
+            if piece.kind == "fence":
+                cut = _fence_cut(text, piece)
+                if cut is not None:
+                    position = cut
+                    break
+                spans.append((piece.start, piece.end))
+            elif piece.kind == "open_fence":
+                header = _HEADER.search(text, piece.end)
+                if header is not None:
+                    position = header.start()
+                    break
+        else:
+            break
+    return spans
+
+
+def _fence_cut(text: str, fence: Piece) -> int | None:
+    """Where a fence that took the opening quotes of a later text for its end should have ended, or None.
+
+    Such a fence closes right behind something that wants a text (`= \"\"\"`, `user \"\"\"`), with more behind it.
+    """
+    quotes = re.match(r'"+', text[fence.start : fence.end])
+    count = len(quotes.group()) if quotes else 3
+    before = text[fence.start + count : fence.end - count].rstrip(" \t")
+    line = before[before.rfind("\n") + 1 :]
+    opens_text = re.search(r"(?:->[^\n]*=|^\s*(?:system|user|assistant))$", line) is not None
+    if not opens_text:
+        return None
+    header = _HEADER.search(text, fence.start + count, fence.end)
+    return header.start() if header else None
