@@ -1,0 +1,232 @@
+"""Do what the scheduler decided, on llama.cpp's low-level interface.
+
+This and `vocabulary` are the only modules that touch native code; both import it when used. Batches are filled
+and logits read through numpy views. The runner keeps its own count of positions: llama.cpp accepts gaps
+silently and then answers nonsense.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ttscale.runtime.engines.base import EngineError
+
+INSTALL_LINE = "pip install 'ttscale[local]'"
+LOGIT_ROWS = 128  # rows of logits that one call may return
+
+Floats = npt.NDArray[np.float32]
+
+
+class NoRoom(Exception):
+    """llama_decode found no cells for the batch; nothing was computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive tokens of one sequence; `outputs` are the offsets whose logits are wanted."""
+
+    seq: int
+    start: int
+    tokens: Sequence[int]
+    outputs: range
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Let sequence `target` share the first `length` cells of `source`."""
+
+    source: int
+    target: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Forget a sequence; cells nobody else shares become free."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to load a model; `None` is a sensible default. `cells` is the whole cache in tokens."""
+
+    path: str
+    context: int
+    cells: int
+    sequences: int
+    threads: int
+    gpu_layers: int | None = None
+    batch: int = 512
+    unified: bool = True
+
+
+def native() -> Any:
+    """The low-level module of llama-cpp-python, or EngineError with the install line."""
+    try:
+        import llama_cpp.llama_cpp as module
+    except ImportError as error:
+        raise EngineError(
+            f"running a GGUF model needs llama-cpp-python, which cannot be imported ({error})",
+            hint=f"install it: {INSTALL_LINE}",
+        ) from None
+    except (OSError, RuntimeError) as error:
+        raise EngineError(
+            f"llama-cpp-python is installed but its library does not load: {error}",
+            hint=f"reinstall it: {INSTALL_LINE} --force-reinstall",
+        ) from None
+    return module
+
+
+class Runner:
+    """One loaded model with one context."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.api = native()
+        self.api.llama_backend_init()
+        self.model = self._load_model()
+        self.vocab = self.api.llama_model_get_vocab(self.model)
+        self.vocabulary = int(self.api.llama_vocab_n_tokens(self.vocab))
+        self.recurrent = bool(
+            self.api.llama_model_is_recurrent(self.model) or self.api.llama_model_is_hybrid(self.model)
+        )
+        self.context = self._make_context()
+        self.memory = self.api.llama_get_memory(self.context)
+        self.cells = int(self.api.llama_n_ctx(self.context))
+        self.positions = [0] * settings.sequences
+        self.decode_seconds = 0.0
+        self.calls = 0
+        self._make_batch(settings.batch)
+
+    def _load_model(self) -> Any:
+        api = self.api
+        params = api.llama_model_default_params()
+        layers = self.settings.gpu_layers
+        params.n_gpu_layers = layers if layers is not None else (-1 if api.llama_supports_gpu_offload() else 0)
+        model = api.llama_model_load_from_file(os.fsencode(self.settings.path), params)
+        if not model:
+            raise EngineError(
+                f"llama.cpp cannot load {self.settings.path}",
+                hint="the file may be damaged, or of an architecture newer than this llama-cpp-python",
+            )
+        return model
+
+    def _make_context(self) -> Any:
+        api, settings = self.api, self.settings
+        params = api.llama_context_default_params()
+        params.n_ctx = settings.cells
+        params.n_batch = settings.batch
+        params.n_ubatch = settings.batch
+        params.n_seq_max = settings.sequences
+        params.n_threads = settings.threads
+        params.n_threads_batch = settings.threads
+        params.flash_attn_type = -1  # auto
+        params.kv_unified = settings.unified
+        params.swa_full = True  # a copied prefix of a sliding-window model is otherwise silently empty
+        params.no_perf = True
+        if hasattr(params, "n_outputs_max"):
+            params.n_outputs_max = max(LOGIT_ROWS, settings.sequences)
+        context = api.llama_init_from_model(self.model, params)
+        if not context:
+            api.llama_model_free(self.model)
+            raise EngineError(
+                f"llama.cpp cannot make a context of {settings.cells} cells for {settings.path}",
+                hint="there may be too little memory: load the model with a smaller `ctx:`",
+            )
+        return context
+
+    def _make_batch(self, size: int) -> None:
+        """Arrays of our own, with a batch structure that points into them."""
+        api = self.api
+        self.tokens = np.zeros(size, np.int32)
+        self.places = np.zeros(size, np.int32)
+        self.counts = np.ones(size, np.int32)
+        self.seqs = np.zeros(size, np.int32)
+        self.wanted = np.zeros(size, np.int8)
+        # seq_id[i] points at the i-th entry of self.seqs
+        self.pointers = (self.seqs.ctypes.data + 4 * np.arange(size + 1)).astype(np.uintp)
+        self.pointers[size] = 0
+        batch = api.llama_batch()
+        batch.n_tokens = 0
+        batch.token = self.tokens.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
+        batch.embd = ctypes.cast(None, ctypes.POINTER(ctypes.c_float))
+        batch.pos = self.places.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
+        batch.n_seq_id = self.counts.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
+        batch.seq_id = ctypes.cast(self.pointers.ctypes.data, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32)))
+        batch.logits = self.wanted.ctypes.data_as(ctypes.POINTER(ctypes.c_int8))
+        self.batch = batch
+
+    def apply(self, operations: Sequence[Copy | Drop]) -> None:
+        """Run metadata operations on the cache, in order."""
+        for operation in operations:
+            if isinstance(operation, Drop):
+                self.api.llama_memory_seq_rm(self.memory, operation.seq, -1, -1)
+                self.positions[operation.seq] = 0
+                continue
+            have = self.positions[operation.source]
+            if operation.length > have or self.positions[operation.target] != 0:
+                raise AssertionError(f"{operation} does not fit positions {have}")
+            whole = operation.length == have
+            end = -1 if whole else operation.length
+            self.api.llama_memory_seq_cp(self.memory, operation.source, operation.target, -1, end)
+            self.positions[operation.target] = operation.length
+
+    def decode(self, pieces: Sequence[Piece]) -> Floats:
+        """Compute the pieces in one call; a view of the wanted logits, in order, valid until the next call.
+
+        Raises NoRoom when the cache is full (nothing has changed then), EngineError when llama.cpp fails.
+        """
+        at = 0
+        outputs = 0
+        self.wanted[:] = 0
+        for piece in pieces:
+            count = len(piece.tokens)
+            if piece.start != self.positions[piece.seq]:
+                raise AssertionError(
+                    f"sequence {piece.seq} continues at {piece.start}, its cache ends at {self.positions[piece.seq]}"
+                )
+            end = at + count
+            self.tokens[at:end] = piece.tokens
+            self.places[at:end] = np.arange(piece.start, piece.start + count)
+            self.seqs[at:end] = piece.seq
+            self.wanted[at + piece.outputs.start : at + piece.outputs.stop] = 1
+            outputs += len(piece.outputs)
+            at = end
+        self.batch.n_tokens = at
+        started = time.perf_counter()
+        code = self.api.llama_decode(self.context, self.batch)
+        if code == 1:
+            raise NoRoom
+        if code != 0:
+            raise EngineError(f"llama_decode failed with code {code} on {at} rows", hint="please report this")
+        for piece in pieces:
+            self.positions[piece.seq] = piece.start + len(piece.tokens)
+        rows = self._logits(outputs)
+        self.decode_seconds += time.perf_counter() - started
+        self.calls += 1
+        return rows
+
+    def _logits(self, rows: int) -> Floats:
+        if rows == 0:
+            self.api.llama_synchronize(self.context)
+            return np.zeros((0, self.vocabulary), np.float32)
+        pointer = self.api.llama_get_logits(self.context)
+        if not pointer:
+            raise EngineError("llama.cpp returned no logits", hint="please report this")
+        return np.ctypeslib.as_array(pointer, shape=(rows, self.vocabulary))
+
+    def close(self) -> None:
+        """Free the context and the model; idempotent."""
+        if self.context is not None:
+            self.api.llama_free(self.context)
+            self.api.llama_model_free(self.model)
+            self.context = None
