@@ -17,7 +17,6 @@ Codes:
     E0402  a name that the imported module does not have
     E0403  modules that import each other in a circle
     E0404  an import that needs a name
-    E0405  an edition that this version does not know
     L001   no edition in the first line
 """
 
@@ -251,23 +250,18 @@ def _taken(name: str, symbol: Symbol) -> str | None:
 
 
 def _edition(tree: ast.Module, source: SourceFile) -> list[Diagnostic]:
-    start = Span(source.name, 0, source.line_starts[1] - 1 if len(source.line_starts) > 1 else len(source.text))
-    if tree.edition is None:
-        if not tree.declarations:
-            return []
-        return [
-            Diagnostic(
-                "L001",
-                "this file does not say which edition of the language it is written in",
-                Span(source.name, tree.declarations[0].span.start, tree.declarations[0].span.start),
-                severity="lint",
-                hint=f"write `tts {EDITION}` as its first line",
-            )
-        ]
-    if tree.edition != EDITION:
-        message = f"edition {tree.edition} of the language is not known to this version"
-        return [Diagnostic("E0405", message, start, hint=f"write `tts {EDITION}`, or install a newer ttscale")]
-    return []
+    if tree.edition is not None or not tree.declarations:
+        return []
+    start = tree.declarations[0].span.start
+    return [
+        Diagnostic(
+            "L001",
+            "this file does not say which edition of the language it is written in",
+            Span(source.name, start, start),
+            severity="lint",
+            hint=f"write `tts {EDITION}` as its first line",
+        )
+    ]
 
 
 def _is_incomplete(module: ModuleScope) -> bool:
