@@ -149,18 +149,29 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli.main(
-            None if arguments is None else list(arguments), prog_name="ttscale", standalone_mode=False, obj=state
-        )
+        code = invoke(sys.argv[1:] if arguments is None else list(arguments), state)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        return code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
     except BrokenPipeError:
         # The reader went away, as in `… | head`; keep the interpreter from complaining when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
     except (Exception, KeyboardInterrupt) as failure:
         from ttscale.cli.faults import report
 
         return report(failure, debug=state.debug, as_json=state.json)
+
+
+def invoke(arguments: list[str], state: State) -> int:
+    """Run one command, or answer the shell's request for completions."""
+    instruction = os.environ.get("_TTSCALE_COMPLETE")
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "ttscale", "_TTSCALE_COMPLETE", instruction)
+    # `cli.main` would end a broken pipe with code 1, which here means that the program is wrong.
+    with cli.make_context("ttscale", arguments, obj=state) as context:
+        code = cli.invoke(context)
+    return code if isinstance(code, int) else 0

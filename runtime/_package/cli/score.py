@@ -1,0 +1,91 @@
+"""Right or wrong: answers against gold, and the accuracy of a batch with what its single samples reach."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ttscale.compiler.types import Type
+    from ttscale.runtime.result import Result
+
+Z95 = 1.959963984540054
+
+
+def wilson(right: float, total: int) -> tuple[float, float]:
+    """The Wilson score interval (95%) of `right` successes in `total` trials; (0, 1) without trials."""
+    if total == 0:
+        return 0.0, 1.0
+    share = right / total
+    z2 = Z95 * Z95
+    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """One row judged: whether the answer is right, and how many of the `of` sampled candidates are."""
+
+    correct: bool
+    right: int
+    of: int
+
+
+def mark(result: Result, returns: Type, gold: object) -> Marks:
+    """Compare a result and its candidates with `gold`, read and compared as their types say."""
+    from ttscale.runtime.answers import coerce, equal
+
+    def same(type_: Type, answer: object) -> bool:
+        return equal(type_, coerce(type_, answer)[1], coerce(type_, gold)[1])
+
+    pool = result.pool
+    gold_key = coerce(pool.type, gold)[1]
+    right = sum(equal(pool.type, candidate.key, gold_key) for candidate in pool)
+    return Marks(same(returns, result.answer), right, len(pool))
+
+
+@dataclass
+class Tally:
+    """Marks of many rows, also of rows that an earlier run left in the output."""
+
+    marks: list[Marks] = field(default_factory=list)
+
+    def add(self, marks: Marks) -> None:
+        """Count one row."""
+        self.marks.append(marks)
+
+    def add_row(self, row: dict[str, Any]) -> None:
+        """Count a row read back from the output, if it was judged."""
+        correct = str(row.get("correct", "")).lower()
+        if correct in ("true", "false"):
+            right, _, total = str(row.get("sampled") or "0/0").partition("/")
+            self.add(Marks(correct == "true", int(right), int(total or 0)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Accuracy with its interval, the mean accuracy of one sample, and the share of rows with any right sample."""
+        total = len(self.marks)
+        right = sum(m.correct for m in self.marks)
+        sampled = [m for m in self.marks if m.of]
+        low, high = wilson(right, total)
+        return {
+            "questions": total,
+            "right": right,
+            "accuracy": right / total if total else None,
+            "interval": [low, high],
+            "single_sample": sum(m.right / m.of for m in sampled) / len(sampled) if sampled else None,
+            "any_right": sum(m.right > 0 for m in sampled) / len(sampled) if sampled else None,
+        }
+
+    def sentence(self) -> str:
+        """The same in one line for people."""
+        found = self.to_json()
+        low, high = found["interval"]
+        text = (
+            f"accuracy {found['accuracy']:.1%} ({found['right']} of {found['questions']}; "
+            f"95% Wilson interval {low:.1%} to {high:.1%})"
+        )
+        if found["single_sample"] is not None:
+            text += f"; one sample {found['single_sample']:.1%} on average; any sample right {found['any_right']:.1%}"
+        return text
