@@ -41,7 +41,9 @@ def command(files: tuple[str, ...], as_json: bool, github: bool, params: str) ->
                 findings.add(tuple(bind_all(checked)), dict(checked.sources))
     code = USER if findings.has_errors else 0
     if as_json:
-        out_json({"files": list(files), "ok": code == 0, "diagnostics": as_data(findings.diagnostics, findings.sources)})
+        out_json(
+            {"files": list(files), "ok": code == 0, "diagnostics": as_data(findings.diagnostics, findings.sources)}
+        )
         return code
     if github:
         for line in for_github(findings.diagnostics, findings.sources):

@@ -38,7 +38,9 @@ def command(as_json: bool) -> None:
         for line in engine["install"]:
             out(f"          {line}")
     model = found["embedded_model"]
-    out(f"model     {model['locator']}: " + (f"installed ({model['version']})" if model["version"] else "not installed"))
+    out(
+        f"model     {model['locator']}: " + (f"installed ({model['version']})" if model["version"] else "not installed")
+    )
     if found["gpu"]:
         out(f"gpu       {found['gpu']}: present, {'used' if found['gpu_used'] else 'not used by the engine installed'}")
 
