@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -24,8 +23,8 @@ REPORT_COLUMNS = ("answer", "text", "decided", "cut", "calls", "tokens", "second
 class AnswersFile:
     """Rows of answers in JSON Lines or CSV, told apart by the file's ending.
 
-    `inputs` are the columns that hold the inputs. With `overwrite` what is there is thrown away. Raises Failure where the
-    file holds something else, or answers of another `run`.
+    `inputs` are the columns that hold the inputs. With `overwrite` what is there is thrown away. Raises Failure where
+    the file holds something else, or answers of another `run`.
     """
 
     def __init__(self, path: Path, inputs: Sequence[str], run: str, *, overwrite: bool) -> None:
@@ -89,7 +88,7 @@ class AnswersFile:
                 file.write(self._csv_line(self.columns))
             for row in rows:
                 file.write(self._line(row))
-        os.replace(beside, self.path)
+        beside.replace(self.path)
         self._file: IO[str] = self.path.open("a", encoding="utf-8", newline="")
 
     def _line(self, row: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import click
-
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import has_color, out, out_json, width

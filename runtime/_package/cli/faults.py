@@ -11,7 +11,6 @@ import traceback
 from pathlib import Path
 
 import click
-
 from ttscale.cli.console import err, has_color, out_json, width
 
 USER = 1
@@ -68,7 +67,7 @@ def describe(failure: BaseException) -> tuple[int, list[str], dict[str, object]]
 
 
 def user_fault(failure: BaseException) -> tuple[str, str, int] | None:
-    """Message, hint and exit code where the fault is the user's, the model's or the machine's; None where it is ours."""
+    """Message, hint and exit code of a fault of the user, the model or the machine; None where it is ours."""
     if isinstance(failure, Failure):
         return str(failure), failure.hint, failure.code
     if isinstance(failure, FileNotFoundError | IsADirectoryError | NotADirectoryError | PermissionError):

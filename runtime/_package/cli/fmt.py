@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from pathlib import Path
 
 import click
-
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import err, has_color, out, out_json, plural, width
@@ -91,7 +89,7 @@ def replace_text(path: Path, text: str) -> None:
     beside = target.with_name(target.name + ".part")
     beside.write_text(text, encoding="utf-8", newline="\n")
     beside.chmod(target.stat().st_mode & 0o777)
-    os.replace(beside, target)
+    beside.replace(target)
 
 
 def report(changed, broken, sources, *, keeps: bool, total: int, quiet: bool) -> None:  # type: ignore[no-untyped-def]

@@ -1,7 +1,7 @@
 """The exact lines that bring the local engine to this system.
 
-`pip` compiles llama-cpp-python, so a compiler must be there first; where there is none, the line that installs one comes
-before. Windows machines seldom have one: there the maintainers' index of ready-made wheels is named.
+`pip` compiles llama-cpp-python, so a compiler must be there first; where there is none, the line that installs
+one comes before. Windows machines seldom have one: there the maintainers' index of ready-made wheels is named.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.text import Text
-
     from ttscale.runtime.pool import Candidate
     from ttscale.runtime.trace import Event
 

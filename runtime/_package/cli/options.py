@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
-
 from ttscale.cli.faults import USAGE, Failure
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -73,7 +72,7 @@ def replacements(texts: Iterable[str], declared: Iterable[str]) -> dict[str, str
         if not (equals and name.strip().isidentifier()):
             if len(names) != 1:
                 raise Failure(
-                    f"--model {text}: say which model it replaces, such as --model {names[0] if names else 'small'}={text}",
+                    f"--model {text}: say which model it replaces, such as --model {(names or ['small'])[0]}={text}",
                     f"the program declares {', '.join(names) or 'none'}",
                     code=USAGE,
                 )
