@@ -64,8 +64,11 @@ class DocComments:
         if behind is not None:
             pieces.append(behind)
         fresh = [piece for piece in pieces if piece.start not in self._taken]
+        lines = [doc_line(self._text[piece.start : piece.end]) for piece in fresh]
+        if not any(lines):
+            return ""  # empty `##` lines document nothing and stay comments
         self._taken.update(piece.start for piece in fresh)
-        return "\n".join(doc_line(self._text[piece.start : piece.end]) for piece in fresh)
+        return "\n".join(lines)
 
     def rest(self) -> tuple[Comment, ...]:
         """The comments that document nothing, in order."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Literal, cast
 
 from lark import Token
-
 from ttscale.compiler import ast
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.docs import DocComments

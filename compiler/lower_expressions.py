@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from lark import Token, Tree
-
 from ttscale.compiler import ast
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.docs import DocComments
@@ -154,7 +154,8 @@ class ExpressionLowering:
         return ast.LiteralValue({"true": True, "false": False, "none": None}[raw], raw, self.span(node))
 
     def _expr_paren(self, node: Node) -> ast.Expr:
-        return self.expr(trees(node)[0])
+        # The brackets belong to the place, so that what stands behind them stands behind the value.
+        return replace(self.expr(trees(node)[0]), span=self.span(node))
 
     def _expr_list(self, node: Node) -> ast.ListExpr:
         return ast.ListExpr(self._exprs(trees(node)), self.span(node))

@@ -39,7 +39,8 @@ _TOKEN = re.compile(
 # "use the form" or "test this", rarely looks like one.
 _HEADER = re.compile(
     r"""^(?:
-      (?P<named>model|dataset|record|prompt|metric|pipeline)[ \t]+(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*(?=[=({\[:]|->|$)
+      (?P<named>model|dataset|record|prompt|metric|pipeline)[ \t]+
+      (?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*(?=[=({\[:]|->|$)
     | (?P<search>search)[ \t]+(?P<search_name>[A-Za-z_][A-Za-z0-9_]*)[ \t]+over\b
     | (?P<eval>eval)[ \t]+[A-Za-z_][A-Za-z0-9_.]*(?:[ \t]*,[ \t]*[A-Za-z_][A-Za-z0-9_.]*)*[ \t]+on\b
     | (?P<test>test)[ \t]+"

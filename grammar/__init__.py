@@ -82,3 +82,10 @@ KEYWORDS = DECLARATIONS + RESERVED + CONTEXTUAL
 def grammar_text() -> str:
     """The text of `tts.lark`."""
     return files(__name__).joinpath("tts.lark").read_text(encoding="utf-8")
+
+
+@cache
+def tables_text() -> str | None:
+    """The text of `tables.json`, the parser's ready-made tables, or None in a checkout that lacks them."""
+    path = files(__name__).joinpath("tables.json")
+    return path.read_text(encoding="utf-8") if path.is_file() else None
