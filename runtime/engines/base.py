@@ -138,6 +138,9 @@ class ContextExceeded(EngineError):
         self.needed = needed
         self.available = available
 
+    def __reduce__(self) -> tuple[type[ContextExceeded], tuple[int, int]]:
+        return ContextExceeded, (self.needed, self.available)
+
 
 @runtime_checkable
 class Engine(Protocol):

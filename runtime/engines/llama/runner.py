@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from ttscale.runtime.engines.base import EngineError
+from ttscale.runtime.engines.llama.scheduler import Copy, Drop, Piece
 
 INSTALL_LINE = "pip install 'ttscale[local]'"
+WARNING, ERROR = 3, 4  # log levels of ggml
 LOGIT_ROWS = 128  # rows of logits that one call may return
 
 Floats = npt.NDArray[np.float32]
@@ -27,32 +29,6 @@ Floats = npt.NDArray[np.float32]
 
 class NoRoom(Exception):
     """llama_decode found no cells for the batch; nothing was computed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Consecutive tokens of one sequence; `outputs` are the offsets whose logits are wanted."""
-
-    seq: int
-    start: int
-    tokens: Sequence[int]
-    outputs: range
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """Let sequence `target` share the first `length` cells of `source`."""
-
-    source: int
-    target: int
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Forget a sequence; cells nobody else shares become free."""
-
-    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +40,7 @@ class Settings:
     cells: int
     sequences: int
     threads: int
+    active: int = 64
     gpu_layers: int | None = None
     batch: int = 512
     unified: bool = True
@@ -84,6 +61,23 @@ def native() -> Any:
             hint=f"reinstall it: {INSTALL_LINE} --force-reinstall",
         ) from None
     return module
+
+
+_KEEP: list[Any] = []  # the callback must outlive every call of native code
+
+
+def quiet() -> None:
+    """Let llama.cpp write warnings and errors to stderr and nothing else."""
+    api = native()
+
+    def log(level: int, text: bytes, _data: Any) -> None:
+        if level in (WARNING, ERROR):
+            sys.stderr.write(text.decode("utf-8", "replace"))
+            sys.stderr.flush()
+
+    callback = api.llama_log_callback(log)
+    _KEEP.append(callback)
+    api.llama_log_set(callback, None)
 
 
 class Runner:
@@ -158,7 +152,7 @@ class Runner:
         batch = api.llama_batch()
         batch.n_tokens = 0
         batch.token = self.tokens.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
-        batch.embd = ctypes.cast(None, ctypes.POINTER(ctypes.c_float))
+        batch.embd = ctypes.POINTER(ctypes.c_float)()
         batch.pos = self.places.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
         batch.n_seq_id = self.counts.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
         batch.seq_id = ctypes.cast(self.pointers.ctypes.data, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32)))
@@ -214,6 +208,11 @@ class Runner:
         self.decode_seconds += time.perf_counter() - started
         self.calls += 1
         return rows
+
+    def clear(self) -> None:
+        """Forget every sequence."""
+        self.api.llama_memory_clear(self.memory, True)
+        self.positions = [0] * self.settings.sequences
 
     def _logits(self, rows: int) -> Floats:
         if rows == 0:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-
 from ttscale.runtime.engines.base import Sampling
 
 Floats = npt.NDArray[np.float32]

@@ -16,7 +16,6 @@ from typing import Any
 import jinja2
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from ttscale.runtime.engines.base import EngineError, Message
 
 OPEN, CLOSE = "<think>", "</think>"

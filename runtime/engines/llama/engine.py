@@ -1,0 +1,380 @@
+"""The parent's side of the llama engine: checks, starts, asks, and survives what happens in native code.
+
+When the model's process dies, it is started again and what was in flight is asked again, one request at a
+time, so that a request that kills the process a second time is found and fails alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ttscale.runtime.engines.base import (
+    Capabilities,
+    Completion,
+    EngineError,
+    EngineStats,
+    Message,
+    Request,
+    Scored,
+)
+from ttscale.runtime.engines.llama.digest import file_digest
+from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
+from ttscale.runtime.engines.llama.link import Link, open_link
+from ttscale.runtime.engines.llama.machine import cores, plan_cache
+from ttscale.runtime.engines.llama.messages import Ask, Failed, Outbound, Ready, Report
+from ttscale.runtime.engines.llama.runner import INSTALL_LINE, Settings
+
+MAX_RESTARTS = 16
+SEQUENCE_IDS = 160  # running samples, their prompts and cached prefixes; llama.cpp allows 256
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """One ask on its way, with the event loop that waits for it."""
+
+    ask: Ask
+    loop: asyncio.AbstractEventLoop
+    queue: asyncio.Queue[Report]
+    indices: tuple[int, ...] = ()  # of the original request, by position in `ask`
+    delivered: set[int] = field(default_factory=set)
+    kills: int = 0
+
+    def deliver(self, report: Report) -> None:
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.queue.put_nowait, report)
+
+
+class LlamaEngine:
+    """A GGUF model on llama.cpp.
+
+    `ctx` is the context of one sequence in tokens (default: the trained one, up to 8192), `gpu_layers` the layers
+    to offload (default: all where the build has a GPU), `threads` of the CPU (default: usable cores),
+    `max_sequences` the samples that run at once, `memory` a limit in bytes for the cache. Nothing is opened before
+    `start`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        ctx: int | None = None,
+        gpu_layers: int | None = None,
+        threads: int | None = None,
+        in_process: bool = False,
+        max_sequences: int = 64,
+        memory: int | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._ctx = ctx
+        self._gpu_layers = gpu_layers
+        self._threads = threads
+        self._open = open_link(in_process)
+        self._active = max(1, min(max_sequences, 96))
+        self._memory = memory
+        self._digest: str | None = None
+        self._info: GgufInfo | None = None
+        self._lock = threading.RLock()
+        self._link: Link | None = None
+        self._ready: Future[Ready] | None = None
+        self._started: Future[None] | None = None
+        self._pending: dict[int, _Pending] = {}
+        self._suspects: deque[_Pending] = deque()
+        self._suspect: _Pending | None = None
+        self._held: deque[_Pending] = deque()
+        self._restarting = False
+        self._restarts = 0
+        self._keys = 0
+        self._closed = False
+        self._capabilities = Capabilities(chat_template=None, system_role=None)
+        self._stats = EngineStats()
+
+    # ------------------------------------------------------------------ facts
+
+    @property
+    def info(self) -> GgufInfo:
+        """The file's header; raises EngineError when it is unusable."""
+        if self._info is None:
+            self._info = describe_gguf(self._path)
+        return self._info
+
+    @property
+    def digest(self) -> str:
+        if self._digest is None:
+            _ = self.info
+            self._digest = file_digest(self._path)
+        return self._digest
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """`system_role` is None until the model is loaded."""
+        if self._ready is None or not self._ready.done():
+            context, _ = plan_cache(self.info, self._ctx, self._memory)
+            return replace(self._capabilities, chat_template=bool(self.info.template.strip()), context=context)
+        return self._capabilities
+
+    def stats(self) -> EngineStats:
+        return self._stats
+
+    # ------------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        with self._lock:
+            if self._closed:
+                raise EngineError("this engine has been closed", hint="make a new one")
+            if self._started is None:
+                self._started = Future()
+                threading.Thread(target=self._start, args=(self._started,), daemon=True).start()
+            started = self._started
+        await asyncio.shield(asyncio.wrap_future(started))
+
+    def _start(self, started: Future[None]) -> None:
+        try:
+            _ = self.digest
+            self._launch()
+        except EngineError as error:
+            with self._lock:
+                self._started = None  # a later call may find the problem solved
+            started.set_exception(error)
+        except BaseException as error:
+            started.set_exception(error)
+        else:
+            started.set_result(None)
+
+    def _launch(self) -> None:
+        """Start the loop and wait until the model is loaded."""
+        context, cells = plan_cache(self.info, self._ctx, self._memory)
+        settings = Settings(
+            path=str(self._path),
+            context=context,
+            cells=cells,
+            sequences=SEQUENCE_IDS,
+            threads=self._threads or cores(),
+            active=self._active,
+            gpu_layers=self._gpu_layers,
+        )
+        ready: Future[Ready] = Future()
+        with self._lock:
+            self._ready = ready
+            self._link = self._open(settings, self._on_messages, self._on_end)
+        answer = ready.result()
+        self._capabilities = Capabilities(
+            chat_template=answer.chat_template, system_role=answer.system_role, context=answer.context
+        )
+
+    async def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            link, self._link = self._link, None
+            pending = list(self._pending.values())
+            self._pending.clear()
+            self._suspects.clear()
+            self._held.clear()
+        for item in pending:
+            item.deliver(Report(item.ask.key, None, EngineError("the engine was closed", fatal=False), True))
+        if link is not None:
+            await asyncio.to_thread(link.close)
+
+    # ------------------------------------------------------------------ asking
+
+    async def generate(self, request: Request) -> AsyncIterator[Completion]:
+        """One completion per seed as each finishes; leaving the loop early cancels the rest."""
+        if request.limits is not None and len(request.limits) != len(request.seeds):
+            raise EngineError("a request needs one limit a seed", hint="please report this", fatal=False)
+        if not request.seeds:
+            return
+        await self.start()
+        pending = self._ask(Ask(0, "generate", request.messages, request))
+        try:
+            while True:
+                report = await pending.queue.get()
+                if report.error is not None:
+                    raise report.error
+                if isinstance(report.value, Completion):
+                    yield report.value
+                if report.last:
+                    break
+        finally:
+            self._forget(pending)
+
+    async def score(
+        self, messages: Sequence[Message], continuations: Sequence[str], *, priority: tuple[int, ...] = ()
+    ) -> list[Scored]:
+        ask = Ask(0, "score", tuple(messages), None, tuple(continuations), priority)
+        value = await self._one(ask)
+        assert isinstance(value, list)
+        return value
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        value = await self._one(Ask(0, "count", tuple(messages)))
+        assert isinstance(value, int)
+        return value
+
+    async def _one(self, ask: Ask) -> object:
+        await self.start()
+        pending = self._ask(ask)
+        try:
+            report = await pending.queue.get()
+        finally:
+            self._forget(pending)
+        if report.error is not None:
+            raise report.error
+        return report.value
+
+    def _ask(self, ask: Ask) -> _Pending:
+        with self._lock:
+            self._keys += 1
+            ask = replace(ask, key=self._keys)
+            pending = _Pending(ask, asyncio.get_running_loop(), asyncio.Queue())
+            if ask.request is not None:
+                pending.indices = tuple(range(len(ask.request.seeds)))
+            self._pending[ask.key] = pending
+            if self._restarting or self._suspect is not None or self._suspects:
+                self._held.append(pending)
+                return pending
+            link = self._link
+        if link is not None:
+            link.send(ask)
+        return pending
+
+    def _forget(self, pending: _Pending) -> None:
+        """Cancel what the caller no longer waits for."""
+        with self._lock:
+            if self._pending.pop(pending.ask.key, None) is None:
+                return
+            if pending in self._held:
+                self._held.remove(pending)
+                return
+            link = self._link
+            clear = self._suspect is pending
+        if link is not None:
+            link.send(pending.ask.key)
+        if clear:
+            self._next_suspect()
+
+    # ------------------------------------------------------------------ what comes back (other threads)
+
+    def _on_messages(self, link: Link, messages: list[Outbound]) -> None:
+        for message in messages:
+            if isinstance(message, Report):
+                self._on_report(message)
+            elif isinstance(message, EngineStats):
+                self._stats = message
+            elif self._ready is not None and not self._ready.done():
+                if isinstance(message, Failed):
+                    self._ready.set_exception(message.error)
+                else:
+                    self._ready.set_result(message)
+
+    def _on_report(self, report: Report) -> None:
+        with self._lock:
+            pending = self._pending.get(report.key)
+            if pending is None:
+                return
+            if report.last:
+                del self._pending[report.key]
+            value = report.value
+            if isinstance(value, Completion):
+                value = replace(value, index=pending.indices[value.index])
+                pending.delivered.add(value.index)
+            clear = report.last and self._suspect is pending
+        pending.deliver(replace(report, value=value))
+        if clear:
+            self._next_suspect()
+
+    def _on_end(self, link: Link, reason: str) -> None:
+        """The loop is gone: start it again unless that is hopeless."""
+        with self._lock:
+            if self._closed or link is not self._link:
+                return
+            self._link = None
+            if self._ready is not None and not self._ready.done():
+                self._ready.set_exception(
+                    EngineError(f"the process of {self._path.name} ended while loading: {reason}", hint=_CRASH_HINT)
+                )
+                return
+            sent = [item for item in self._pending.values() if item not in self._held and item not in self._suspects]
+            poison = self._blame(sent)
+            self._suspects.extend(item for item in sent if item not in poison)
+            self._suspect = None
+            self._restarting = True
+            self._restarts += 1
+            hopeless = self._restarts > MAX_RESTARTS
+        for item in poison:
+            self._fail(item, f"the process of {self._path.name} ended twice on this request: {reason}", fatal=False)
+        if hopeless:
+            self._give_up(EngineError(f"the process of {self._path.name} keeps ending: {reason}", hint=_CRASH_HINT))
+            return
+        threading.Thread(target=self._restart, daemon=True).start()
+
+    def _blame(self, sent: list[_Pending]) -> list[_Pending]:
+        """Count a death against all that were being worked on; those it has happened to before."""
+        for item in sent:
+            item.kills += 1
+        return [item for item in sent if item.kills >= 2]
+
+    def _restart(self) -> None:
+        try:
+            self._launch()
+        except EngineError as error:
+            self._give_up(error)
+            return
+        with self._lock:
+            self._restarting = False
+        self._next_suspect()
+
+    def _next_suspect(self) -> None:
+        """Send the next request that was in flight when the process died, or else what had to wait."""
+        with self._lock:
+            link = self._link
+            self._suspect = None
+            while self._suspects and self._suspect is None:
+                item = self._suspects.popleft()
+                if item.ask.key in self._pending:
+                    self._suspect = item
+            sending = [self._suspect] if self._suspect is not None else list(self._held)
+            if self._suspect is None:
+                self._held.clear()
+            for item in sending:
+                self._renew(item)
+        for item in sending:
+            if link is not None:
+                link.send(item.ask)
+
+    def _renew(self, item: _Pending) -> None:
+        """Ask only for samples that have not been delivered yet."""
+        request = item.ask.request
+        if request is None or not item.delivered:
+            return
+        keep = [place for place, index in enumerate(item.indices) if index not in item.delivered]
+        request = replace(
+            request,
+            seeds=tuple(request.seeds[place] for place in keep),
+            limits=tuple(request.limits[place] for place in keep) if request.limits is not None else None,
+        )
+        item.indices = tuple(item.indices[place] for place in keep)
+        item.delivered = set()
+        item.ask = replace(item.ask, request=request)
+
+    def _fail(self, item: _Pending, message: str, *, fatal: bool) -> None:
+        with self._lock:
+            self._pending.pop(item.ask.key, None)
+        item.deliver(Report(item.ask.key, None, EngineError(message, hint=_CRASH_HINT, fatal=fatal), True))
+
+    def _give_up(self, error: EngineError) -> None:
+        with self._lock:
+            self._started = None
+            self._restarting = False
+            self._suspects.clear()
+            self._held.clear()
+            pending = list(self._pending.values())
+        for item in pending:
+            self._fail(item, str(error), fatal=True)
+
+
+_CRASH_HINT = f"try a smaller `ctx:`, check the model file, or reinstall the engine: {INSTALL_LINE} --force-reinstall"

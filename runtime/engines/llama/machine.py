@@ -1,0 +1,85 @@
+"""What this machine offers: cores, memory; and how large a cache may be. No native code."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+from ttscale.runtime.engines.llama.gguf import GgufInfo
+
+DEFAULT_CONTEXT = 8192
+DEFAULT_CELLS = 16384
+SMALLEST_CONTEXT = 512
+CACHE_SHARE = 0.25  # of the machine's memory, for the cache of one model
+STEP = 256  # llama.cpp rounds the cache up to this
+
+
+def cores() -> int:
+    """Cores this process may use: hardware threads on small machines, physical cores on larger ones."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    usable = set(affinity(0)) if affinity is not None else set(range(os.cpu_count() or 1))
+    count = len(usable)
+    if count > 4:
+        siblings = set()
+        for cpu in usable:
+            try:
+                file = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+                siblings.add(file.read_text(encoding="ascii").strip())
+            except OSError:
+                siblings.add(str(cpu))
+        count = len(siblings)
+    quota = _quota()
+    return max(1, min(count, quota) if quota else count)
+
+
+def _quota() -> int | None:
+    """Cores that a container may use, if it is limited."""
+    try:
+        allowed, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return None if allowed == "max" else max(1, round(int(allowed) / int(period)))
+    except (OSError, ValueError):
+        return None
+
+
+def memory_bytes() -> int:
+    """Memory of this machine in bytes, 8 GiB where it cannot be told."""
+    if sys.platform == "win32":
+        return _windows_memory()
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 8 << 30
+
+
+def _windows_memory() -> int:
+    class Status(ctypes.Structure):
+        _fields_ = (
+            ("length", ctypes.c_uint32),
+            ("load", ctypes.c_uint32),
+            ("total", ctypes.c_uint64),
+            ("rest", ctypes.c_uint64 * 6),
+        )
+
+    status = Status(length=ctypes.sizeof(Status))
+    windll = getattr(ctypes, "windll", None)
+    if windll is not None and windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return int(status.total)
+    return 8 << 30
+
+
+def plan_cache(info: GgufInfo, ctx: int | None, memory: int | None) -> tuple[int, int]:
+    """Context of one sequence and cells of the whole cache, in tokens.
+
+    The context is `ctx`, or what the model was trained for up to 8192. The cache holds at least one context, and
+    16384 cells for batching if they fit a quarter of the memory (or `memory` bytes when given).
+    """
+    trained = info.context or DEFAULT_CONTEXT
+    context = ctx if ctx is not None else min(trained, DEFAULT_CONTEXT)
+    budget = memory if memory is not None else int(memory_bytes() * CACHE_SHARE)
+    affordable = budget // max(1, info.kv_cell_bytes)
+    if ctx is None:
+        context = max(min(SMALLEST_CONTEXT, trained), min(context, affordable))
+    cells = max(context, min(DEFAULT_CELLS, affordable))
+    return context, -(-cells // STEP) * STEP

@@ -1,0 +1,483 @@
+"""Decide the next batch: pure bookkeeping, tested without llama.cpp.
+
+A *group* is one prompt and what is wanted after it: samples, or scores of given continuations, its *members*.
+The prompt is computed once in a branch of its own; every member shares those cells and adds its own. Order is
+by (priority, arrival), and it is also the order of rights: whoever comes first may take cells from cached
+prefixes, and then from whoever comes later, so that the first in line always advances.
+
+A step is: `start` members whose prompt is ready, then `plan` the calls, run them, and `commit` each. Decoding
+rows (one token of each running member) and prefill pieces go in separate calls, because on a CPU the
+attention of a call with 64 or more rows of different sequences is slow and mixing saves nothing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ttscale.runtime.engines.llama.cells import Branch, Cells
+
+Order = tuple[tuple[int, ...], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Let sequence `target` share the first `length` cells of `source`."""
+
+    source: int
+    target: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Forget a sequence; cells nobody else shares become free."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the scheduler may use.
+
+    `cells` tokens of cache under `sequences` ids; at most `rows` decoding rows in a call and `active` running
+    members; prefill of `piece` rows in a step; scoring calls return at most `outputs` rows of logits. `reserve`
+    is the share of a member's token limit that must be free before it starts. `ranges` is False for recurrent
+    models, whose state can only be copied whole.
+    """
+
+    cells: int
+    sequences: int
+    rows: int = 48
+    active: int = 64
+    piece: int = 256
+    outputs: int = 128
+    reserve: float = 0.5
+    ranges: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One sample or one continuation. `tail` are its tokens after the prompt, `limit` the most it may get."""
+
+    index: int
+    limit: int
+    tail: list[int] = field(default_factory=list)
+    branch: Branch | None = None
+    over: bool = False
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - len(self.tail))
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """One prompt with its members; `ready` once the logits after its last token are known."""
+
+    key: int
+    prompt: list[int]
+    members: list[Member]
+    kind: Literal["sample", "score"] = "sample"
+    priority: tuple[int, ...] = ()
+    arrival: int = 0
+    branch: Branch | None = None
+    ready: bool = False
+    computed: int = 0
+
+    @property
+    def order(self) -> Order:
+        return (self.priority, self.arrival)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive tokens of one sequence; `outputs` are the offsets whose logits are wanted.
+
+    `member` is None for a group's prompt.
+    """
+
+    group: Group
+    member: Member | None
+    branch: Branch
+    start: int
+    tokens: Sequence[int]
+    outputs: range
+
+    @property
+    def seq(self) -> int:
+        return self.branch.seq
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Pieces for one llama_decode."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(len(piece.tokens) for piece in self.pieces)
+
+
+class Scheduler:
+    """Queue, running groups, cached prefixes and cells of one model."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.cells = Cells(limits.cells)
+        self.waiting: list[Group] = []
+        self.running: list[Group] = []
+        self.cached: list[Branch] = []
+        self.operations: list[Copy | Drop] = []
+        self.preempted = 0
+        self._ids = list(range(limits.sequences - 1, -1, -1))
+        self._tick = 0
+        self._arrivals = 0
+
+    # ------------------------------------------------------------------ the queue
+
+    def submit(self, group: Group) -> None:
+        """Put a group in the queue; its prompt and limits must fit the cells."""
+        self._arrivals += 1
+        group.arrival = self._arrivals
+        self.waiting.append(group)
+        self.waiting.sort(key=lambda item: item.order)
+
+    def finish(self, group: Group, member: Member) -> None:
+        """A member is over, however it ended: its cells become a cached prefix or free."""
+        member.over = True
+        if member.branch is not None:
+            if group.kind == "sample":
+                self._retire(member.branch)  # a partial answer may be continued
+            else:
+                self._drop(member.branch)
+            member.branch = None
+        if all(other.over for other in group.members):
+            self._end(group)
+
+    def cancel(self, group: Group) -> None:
+        """Forget a group and free what it holds, at once."""
+        for member in group.members:
+            member.over = True
+            if member.branch is not None:
+                self._drop(member.branch)
+                member.branch = None
+        self._end(group)
+
+    def _end(self, group: Group) -> None:
+        if group in self.waiting:
+            self.waiting.remove(group)
+        if group in self.running:
+            self.running.remove(group)
+        if group.branch is not None:
+            self._retire(group.branch)
+            group.branch = None
+        group.ready = False
+
+    @property
+    def idle(self) -> bool:
+        return not self.waiting and not self.running
+
+    def live(self) -> Iterator[tuple[Group, Member]]:
+        """Running members, first in line first."""
+        for group in self.running:
+            for member in group.members:
+                if member.branch is not None:
+                    yield group, member
+
+    # ------------------------------------------------------------------ branches and cells
+
+    def _retire(self, branch: Branch) -> None:
+        """Unpin a branch; what is computed of it stays as a cached prefix."""
+        branch.pins -= 1
+        if branch.pins:
+            return
+        del branch.tokens[branch.done :]
+        if branch.done == 0 or not self.limits.ranges:
+            self._drop(branch)
+        else:
+            self._tick += 1
+            branch.used = self._tick
+            self.cached.append(branch)
+
+    def _drop(self, branch: Branch) -> None:
+        if branch in self.cached:
+            self.cached.remove(branch)
+        self.cells.release(branch)
+        self.operations.append(Drop(branch.seq))
+        self._ids.append(branch.seq)
+
+    def _evict(self) -> bool:
+        """Drop the least recently used cached prefix."""
+        if not self.cached:
+            return False
+        self._drop(min(self.cached, key=lambda branch: branch.used))
+        return True
+
+    def _yield_later(self, order: Order, keep: Member | None) -> bool:
+        """Take the cells of whoever comes last after `order`; whether there was anybody."""
+        for group in reversed(self.running):
+            if group.order < order:
+                return False
+            for member in reversed(group.members):
+                if member is keep and group.order == order:
+                    return False
+                if member.branch is not None:
+                    self._drop(member.branch)
+                    member.branch = None
+                    self.preempted += 1
+                    return True
+            if group.order > order and group.branch is not None:
+                self._unload(group)
+                return True
+        return False
+
+    def _unload(self, group: Group) -> None:
+        """Send a group without running members back to the queue; its prompt stays cached while there is room."""
+        if group.branch is not None:
+            self._retire(group.branch)
+        group.branch, group.ready = None, False
+        self.running.remove(group)
+        self.waiting.append(group)
+        self.waiting.sort(key=lambda item: item.order)
+
+    def _room(self, count: int, order: Order, keep: Member | None = None) -> bool:
+        """Make `count` cells free for work of this order."""
+        while self.cells.free < count:
+            if not self._evict() and not self._yield_later(order, keep):
+                return False
+        return True
+
+    def _sequence(self) -> int | None:
+        """An unused sequence id, evicting a cached prefix for it."""
+        if not self._ids and not self._evict():
+            return None
+        return self._ids.pop()
+
+    def _open(self, tokens: list[int], source: Branch | None, length: int) -> Branch | None:
+        """A new branch that shares `length` tokens of `source`; None when all sequence ids are busy."""
+        if source is not None:
+            source.pins += 1  # so that it is not evicted for the new branch's own id
+            if source in self.cached:
+                self.cached.remove(source)
+        seq = self._sequence()
+        if seq is not None:
+            branch = Branch(seq, tokens)
+            if source is not None and length:
+                self.cells.share(source, branch, length)
+                self.operations.append(Copy(source.seq, seq, length))
+        if source is not None:
+            self._retire_source(source)
+        return branch if seq is not None else None
+
+    def _retire_source(self, source: Branch) -> None:
+        source.pins -= 1
+        self._tick += 1
+        source.used = self._tick
+        if not source.pins:
+            self.cached.append(source)
+
+    def _match(self, tokens: list[int], *, finished: bool) -> tuple[Branch | None, int]:
+        """The branch with the longest common prefix, and its length.
+
+        With `finished` only computed tokens count; otherwise also prompts that are being computed. The last
+        token is never shared: its logits are wanted.
+        """
+        best: Branch | None = None
+        length = 0
+        candidates = [*self.cached, *(group.branch for group in self.running if group.branch is not None)]
+        for branch in candidates:
+            have = branch.done if finished else len(branch.tokens)
+            most = min(have, len(tokens) - 1)
+            if most <= length or branch.tokens[length] != tokens[length]:
+                continue
+            common = _common(branch.tokens, tokens, most)
+            if not self.limits.ranges and common != branch.done:
+                continue
+            if common > length:
+                best, length = branch, common
+        return best, length
+
+    # ------------------------------------------------------------------ one step
+
+    def start(self) -> list[tuple[Group, Member]]:
+        """Members that begin now, from the logits after their group's prompt (the caller has them)."""
+        begun: list[tuple[Group, Member]] = []
+        active = sum(1 for _ in self.live())
+        for group in self.running:
+            if not group.ready:
+                continue
+            for member in group.members:
+                if member.over or member.branch is not None:
+                    continue
+                if active >= self.limits.active or not self._may_begin(group, member, active):
+                    return begun
+                branch = self._begin(group, member)
+                if branch is None:
+                    return begun
+                member.branch = branch
+                active += 1
+                if not member.tail or group.kind == "score":
+                    begun.append((group, member))
+        return begun
+
+    def _may_begin(self, group: Group, member: Member, active: int) -> bool:
+        """Whether a fair share of what it may still need is free; over-committed on purpose."""
+        if active == 0:
+            return True
+        wanted = self._expected(group, member) + sum(self._expected(g, m) for g, m in self.live())
+        if self.cells.free >= wanted:
+            return True
+        return self.cells.free + sum(self.cells.alone(branch) for branch in self.cached) >= wanted
+
+    def _expected(self, group: Group, member: Member) -> int:
+        if group.kind == "score":
+            return len(member.tail) - (member.branch.done - len(group.prompt) if member.branch else 0)
+        fresh = len(member.tail) if member.branch is None else 0
+        return fresh + max(1, int(member.left * self.limits.reserve))
+
+    def _begin(self, group: Group, member: Member) -> Branch | None:
+        assert group.branch is not None
+        path = group.prompt + member.tail
+        if group.kind == "score":
+            path = path[:-1]  # the last token's logits are not needed
+        return self._open(path, group.branch, len(group.prompt))
+
+    def plan(self) -> list[Call]:
+        """The calls of this step. `operations` must be run before them."""
+        decode = self._decode_pieces()
+        self._admit()
+        prefill = self._prefill_pieces()
+        decode = [piece for piece in decode if _alive(piece)]  # prefill of an earlier group may have taken cells
+        calls = -(-len(decode) // self.limits.rows)
+        size = -(-len(decode) // calls) if calls else 1
+        plan = [Call(tuple(decode[at : at + size])) for at in range(0, len(decode), size)]
+        return [*plan, Call(tuple(prefill))] if prefill else plan
+
+    def _decode_pieces(self) -> list[Piece]:
+        pieces: list[Piece] = []
+        for group, member in list(self.live()):
+            branch = member.branch
+            if branch is None or branch.missing != 1 or group.kind == "score":
+                continue  # None: lost its cells to an earlier one just now
+            if self._room(1, group.order, member) and member.branch is branch:
+                pieces.append(self._piece(group, member, branch, 1))
+                self.cells.take(branch, 1)
+        return pieces
+
+    def _piece(self, group: Group, member: Member | None, branch: Branch, count: int) -> Piece:
+        start = branch.done
+        tokens = branch.tokens[start : start + count]
+        if member is not None and group.kind == "score":
+            first = max(0, len(group.prompt) - start)
+            outputs = range(first, count)
+        else:
+            outputs = range(count - 1, count) if start + count == len(branch.tokens) else range(0)
+        return Piece(group, member, branch, start, tokens, outputs)
+
+    def _admit(self) -> None:
+        """Move groups from the queue to the running ones while there is room, those of one prefix in turn."""
+        pending = sum(group.branch.missing for group in self.running if group.branch is not None)
+        for group in list(self.waiting):
+            if pending >= self.limits.piece * 2 or len(self.running) >= self.limits.active:
+                return
+            source, have = self._match(group.prompt, finished=True)
+            _, soon = self._match(group.prompt, finished=False)
+            if soon > have + 16:
+                continue  # another group is computing this prefix: wait for it
+            need = len(group.prompt) - have + max(1, int(group.members[0].left * self.limits.reserve))
+            if self.running and not self._fits(need):
+                return
+            branch = self._open(list(group.prompt), source, have)
+            if branch is None:
+                return
+            group.branch = branch
+            pending += branch.missing
+            self.waiting.remove(group)
+            self.running.append(group)
+            self.running.sort(key=lambda item: item.order)
+
+    def _fits(self, need: int) -> bool:
+        promised = sum(self._expected(group, member) for group, member in self.live())
+        promised += sum(group.branch.missing for group in self.running if group.branch is not None)
+        free = self.cells.free
+        if free >= need + promised:
+            return True
+        return free + sum(self.cells.alone(branch) for branch in self.cached) >= need + promised
+
+    def _prefill_pieces(self) -> list[Piece]:
+        """Up to `piece` rows of prompts, resumed samples and continuations."""
+        pieces: list[Piece] = []
+        rows = outputs = 0
+        for group, member, branch in self._to_fill():
+            if (group.branch if member is None else member.branch) is not branch:
+                continue  # lost to an earlier group just now
+            room = self.limits.piece - rows
+            if member is not None and group.kind == "score":
+                room = min(room, self.limits.outputs - outputs)
+            count = min(branch.missing, room)
+            if count <= 0 or outputs >= self.limits.outputs:
+                break
+            if not self._room(count, group.order, member):
+                continue
+            piece = self._piece(group, member, branch, count)
+            self.cells.take(branch, count)
+            if member is None:
+                group.computed += count
+            pieces.append(piece)
+            rows += count
+            outputs += len(piece.outputs)
+        return pieces
+
+    def _to_fill(self) -> list[tuple[Group, Member | None, Branch]]:
+        work: list[tuple[Group, Member | None, Branch]] = []
+        for group in self.running:
+            if group.branch is not None and group.branch.missing:
+                work.append((group, None, group.branch))
+            for member in group.members:
+                branch = member.branch
+                if branch is not None and (branch.missing > 1 or (group.kind == "score" and branch.missing)):
+                    work.append((group, member, branch))
+        return work
+
+    def accept(self, member: Member, token: int) -> None:
+        """A drawn token joins a running member."""
+        member.tail.append(token)
+        if member.branch is not None:
+            member.branch.tokens.append(token)
+
+    def reset(self) -> None:
+        """Send every running group back to the queue and forget all that is cached; tails are kept."""
+        for group in list(self.running):
+            for member in group.members:
+                if member.branch is not None:
+                    self._drop(member.branch)
+                    member.branch = None
+            self._unload(group)
+        while self._evict():
+            pass
+
+    def take_operations(self) -> list[Copy | Drop]:
+        """Cache operations decided since the last time, in order."""
+        taken, self.operations = self.operations, []
+        return taken
+
+
+def _alive(piece: Piece) -> bool:
+    return (piece.group.branch if piece.member is None else piece.member.branch) is piece.branch
+
+
+def _common(first: list[int], second: list[int], most: int) -> int:
+    """Length of the common prefix, up to `most`, by bisection over slice comparisons."""
+    if first[:most] == second[:most]:
+        return most
+    low, high = 0, most  # equal up to low, different somewhere before high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if first[low:middle] == second[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
