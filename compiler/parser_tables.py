@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, ClassVar
 
@@ -88,8 +88,8 @@ def _restore(stored: dict[str, Any]) -> Lark:
         for state, row in stored["states"].items()
     }
     memo = {int(number): value for number, value in stored["memo"].items()}
-    parser: Lark = Lark._load_from_dict(data, memo, postlex=LineFilter())
-    return parser
+    load: Callable[..., Lark] = Lark._load_from_dict
+    return load(data, memo, postlex=LineFilter())
 
 
 def _key() -> str:
