@@ -229,6 +229,7 @@ class Stage:
       model by model, in it temperature by temperature, `n` each; `hedge` adds one sample at temperature 0 of the
       first prompt and model at the end. `examples` is `Rows` or Const(None). Where prompts or models bring
       different sampling defaults the stage is split into one a combination, joined by a `concat`;
+    - `classify` has `prompts` and `models`, of one each, instead of `prompt` and `from`;
     - `concat` has `sources` (tuple of operands; ones that did not run add nothing), `choose` has `arms`, `value` has
       `value`.
 

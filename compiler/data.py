@@ -1,0 +1,142 @@
+"""Data and metrics: from declarations to what the runtime reads.
+
+    dataset gsm = jsonl("gsm8k.jsonl", question: question, answer: after(answer, "####"))
+    gsm[0:200]      Rows(Dataset("gsm", …, fields=(("question", Column("question")), …)), (("slice", 0, 200),))
+
+A field's expression reads columns of a row by name; a metric's body reads its parameters. The functions of such
+expressions (`after`, `before`, …) become `Apply` nodes of the same name, which the runtime computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ttscale.compiler import ast, ir
+from ttscale.compiler.constants import apply
+from ttscale.compiler.diagnostics import InternalError
+from ttscale.compiler.resolve_types import literal, lookup, type_of
+from ttscale.compiler.scope import Linked, ModuleScope, Symbol
+
+READER_OPTIONS = ("delimiter", "encoding", "where", "shuffle", "limit", "split", "id")
+"""Named arguments of a reader that are options, not fields, when they are written as literals."""
+
+Naming = Callable[[str], ir.Operand | None]
+
+
+def dataset_ir(symbol: Symbol, linked: Linked) -> ir.Dataset:
+    """A declared dataset. Raises InternalError for a declaration that the checker rejects."""
+    declaration = symbol.declaration
+    if not isinstance(declaration, ast.DatasetDecl) or not isinstance(declaration.value, ast.Call):
+        raise InternalError(f"{symbol.name} is not a dataset that can be read")
+    call = declaration.value
+    locator = next((arg.value.value for arg in call.args if _is_text(arg)), "")
+    fields: list[tuple[str, ir.Operand]] = []
+    options: list[tuple[str, object]] = []
+    for arg in call.args:
+        if arg.name is None:
+            continue
+        if arg.name in READER_OPTIONS and isinstance(arg.value, ast.LiteralValue | ast.Quantity):
+            options.append((arg.name, literal(arg.value)))
+        else:
+            fields.append((arg.name, operand_of(arg.value, ir.Column)))
+    return ir.Dataset(
+        symbol.name,
+        call.callee.name,
+        str(locator),
+        symbol.module,
+        tuple(fields),
+        tuple(options),
+        declaration.span,
+    )
+
+
+def _is_text(arg: ast.Arg) -> bool:
+    return arg.name is None and isinstance(arg.value, ast.LiteralValue) and isinstance(arg.value.value, str)
+
+
+def rows_ir(expr: ast.Expr, scope: ModuleScope, linked: Linked) -> ir.Rows:
+    """Rows of a dataset: the whole of it, slices, `shuffle(seed: 1)`, `where(…)`, as calls or after `|>`."""
+    match expr:
+        case ast.Name() | ast.Attribute():
+            symbol = lookup(expr, scope, linked)
+            if symbol is None or symbol.kind != "dataset":
+                raise InternalError("rows of something that is not a dataset")
+            return ir.Rows(dataset_ir(symbol, linked))
+        case ast.Slice(value=value, low=low, high=high, index=index):
+            rows = rows_ir(value, scope, linked)
+            if index is not None:
+                start = _whole(index)
+                return _more(rows, ("slice", start, None if start is None or start == -1 else start + 1))
+            return _more(rows, ("slice", _whole(low), _whole(high)))
+        case ast.Pipe(left=left, right=right):
+            return _call_on(rows_ir(left, scope, linked), right.callee.name, right.args)
+        case ast.Call(callee=ast.Attribute(value=owner, name=name), args=args):
+            return _call_on(rows_ir(owner, scope, linked), name, args)
+        case ast.Call(callee=ast.Name(name=name), args=(first, *rest)):
+            return _call_on(rows_ir(first.value, scope, linked), name, tuple(rest))
+    raise InternalError("rows of something that is not a dataset")
+
+
+def _call_on(rows: ir.Rows, name: str, args: tuple[ast.Arg, ...]) -> ir.Rows:
+    if name == "shuffle":
+        seed = next((literal(arg.value) for arg in args), 0)
+        return _more(rows, ("shuffle", seed if isinstance(seed, int) else 0))
+    if name == "where" and args:
+        return _more(rows, ("where", operand_of(args[0].value, ir.Column)))
+    raise InternalError(f"rows cannot be changed by {name}")
+
+
+def _more(rows: ir.Rows, step: tuple[object, ...]) -> ir.Rows:
+    return ir.Rows(rows.dataset, (*rows.steps, step))
+
+
+def _whole(expr: ast.Expr | None) -> int | None:
+    value = None if expr is None else literal(expr)
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def metric_ir(symbol: Symbol, linked: Linked) -> ir.Metric:
+    """A declared metric; its body reads its parameters as inputs of their own names."""
+    declaration = symbol.declaration
+    if not isinstance(declaration, ast.MetricDecl):
+        raise InternalError(f"{symbol.name} is not a metric")
+    scope = linked.scope_of(symbol)
+    params = tuple((p.name, type_of(p.type, scope, linked)[0]) for p in declaration.params)
+    names = {name for name, _ in params}
+    body = operand_of(declaration.body, lambda name: ir.Input(name) if name in names else None)
+    return ir.Metric(symbol.name, params, type_of(declaration.result, scope, linked)[0], body, declaration.span)
+
+
+def operand_of(expr: ast.Expr, naming: Naming) -> ir.Operand:
+    """A pure expression as an operand; `naming` says what a bare name is, None making it the text of a label."""
+    match expr:
+        case ast.Name(name=name):
+            found = naming(name)
+            return found if found is not None else ir.Const(name)
+        case ast.Attribute(value=value, name=name):
+            return ir.Apply("attr", (operand_of(value, naming), ir.Const(name)), expr.span)
+        case ast.LiteralValue(value=known):
+            return ir.Const(known)
+        case ast.Quantity(amount=amount):
+            return ir.Const(amount)
+        case ast.ListExpr(items=items):
+            return apply("list", tuple(operand_of(item, naming) for item in items), expr.span)
+        case ast.MapExpr(entries=entries):
+            values = tuple(operand_of(entry.value, naming) for entry in entries)
+            return ir.Apply("record", (ir.Const(tuple(entry.key for entry in entries)), *values), expr.span)
+        case ast.Call(callee=callee, args=args):
+            return apply(callee.name, tuple(operand_of(arg.value, naming) for arg in args), expr.span)
+        case ast.Pipe(left=left, right=right):
+            inner = (operand_of(left, naming), *(operand_of(arg.value, naming) for arg in right.args))
+            return apply(right.callee.name, inner, expr.span)
+        case ast.Binary(op=op, left=left, right=right):
+            return apply(op, (operand_of(left, naming), operand_of(right, naming)), expr.span)
+        case ast.Compare(operands=operands, ops=ops):
+            sides = [operand_of(operand, naming) for operand in operands]
+            parts = tuple(apply(op, (sides[i], sides[i + 1]), expr.span) for i, op in enumerate(ops))
+            return parts[0] if len(parts) == 1 else apply("and", parts, expr.span)
+        case ast.Unary(op=op, operand=inner_expr):
+            return apply("not" if op == "not" else "neg", (operand_of(inner_expr, naming),), expr.span)
+        case ast.Slice(value=value, index=index) if index is not None and _whole(index) is not None:
+            return ir.Item(operand_of(value, naming), _whole(index) or 0)
+    raise InternalError("an expression that data and metrics cannot have")

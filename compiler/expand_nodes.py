@@ -1,0 +1,177 @@
+"""The nodes that only the compiler writes: `concat`, `choose`, `value`; and conditions.
+
+`under` makes a value one that stands under a frame's guards, so that "its stage ran" says "the guards held".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ttscale.compiler import ast, ir, sizes
+from ttscale.compiler.expansion import (
+    Expansion,
+    Frame,
+    Listing,
+    Plain,
+    Pool,
+    PromptValue,
+    Site,
+    States,
+    Value,
+    one,
+    type_of_value,
+)
+from ttscale.compiler.source import Span
+from ttscale.compiler.types import Answers, ListOf, Type
+
+
+def condition(expansion: Expansion, when: ast.Expr | None, frame: Frame, site: Site) -> bool | ir.Operand:
+    """A `when` or `until`: True or False where that is settled, else the operand that the run decides by."""
+    if when is None:
+        return True
+    operand = one(expansion, expansion.evaluate(when, frame, site.inner()), when.span)
+    return bool(operand.value) if isinstance(operand, ir.Const) else operand
+
+
+def node(
+    expansion: Expansion,
+    op: str,
+    path: str,
+    args: Mapping[str, ir.Argument],
+    kind: Type,
+    size: ir.Bounds,
+    frame: Frame,
+    span: Span,
+    *,
+    facets: frozenset[str] = frozenset(),
+    question: ir.Operand | None = None,
+) -> ir.Ref:
+    """Add one of the compiler's own stages; `path` is claimed already."""
+    return expansion.add(
+        ir.Stage(
+            path=path,
+            op=op,
+            source=None,
+            args=args,
+            type=kind,
+            size=size,
+            facets=facets,
+            span=span,
+            origin=frame.origin,
+            guards=frame.guards,
+            question=question,
+        )
+    )
+
+
+def concat(expansion: Expansion, pools: list[Pool], frame: Frame, path: str, span: Span) -> Pool:
+    """Pools joined left to right; facets stay where all of them have them."""
+    size = sizes.add(pool.size for pool in pools)
+    facets = frozenset.intersection(*(pool.facets for pool in pools)) if pools else frozenset()
+    question = next((pool.question for pool in pools if pool.question is not None), None)
+    item = pools[0].item
+    ref = node(
+        expansion,
+        "concat",
+        path,
+        {"sources": tuple(pool.operand for pool in pools)},
+        Answers(item),
+        size,
+        frame,
+        span,
+        facets=facets,
+        question=question,
+    )
+    amount = " + ".join(dict.fromkeys(pool.amount for pool in pools if pool.amount)) if len(pools) == 2 else ""
+    following = max(pool.next_series for pool in pools)
+    return Pool(ref, item, size, facets, question, span, amount, following)
+
+
+def join(expansion: Expansion, values: list[Value], spans: list[Span], span: Span, frame: Frame, site: Site) -> Value:
+    """`a + b + c` of pools; an empty pool adds nothing, and one that is left stays itself."""
+    pools: list[Pool] = []
+    for value, place in zip(values, spans, strict=True):
+        if not isinstance(value, Pool):
+            raise expansion.fail(
+                "E0258", "a pool can only be joined with a pool", place, hint="leave it out of the sum"
+            )
+        if value.size.high > 0 or not isinstance(value.operand, ir.Const):
+            pools.append(value)
+    if not pools:
+        return values[0]
+    if len(pools) == 1:
+        return pools[0]
+    return concat(expansion, pools, frame, expansion.claim(site.path("concat")), span)
+
+
+def under(expansion: Expansion, value: Value, frame: Frame, scope: str, span: Span) -> Value:
+    """`value` as one whose stage runs exactly when the frame's guards hold."""
+    if isinstance(value, Listing) and value.items and all(isinstance(item, Pool) for item in value.items):
+        value = Plain(one(expansion, value, span), type_of_value(value))
+    if isinstance(value, States):
+        return States(
+            {name: under(expansion, part, frame, f"{scope}/{name}", span) for name, part in value.values.items()}
+        )
+    if isinstance(value, Pool):
+        stage = expansion.by_path.get(value.operand.path) if isinstance(value.operand, ir.Ref) else None
+        if stage is not None and stage.guards == frame.guards:
+            return value
+        made = concat(expansion, [value], frame, expansion.claim(f"{scope}/same"), span)
+        return Pool(
+            made.operand, made.item, made.size, made.facets, made.question, value.made, value.amount, value.next_series
+        )
+    if isinstance(value, PromptValue):
+        raise expansion.fail("E0258", "a prompt cannot depend on what a run finds", span, hint="match on a parameter")
+    operand = one(expansion, value, span)
+    stage = expansion.by_path.get(operand.path) if isinstance(operand, ir.Ref) else None
+    if stage is not None and stage.guards == frame.guards:
+        return value
+    kind = type_of_value(value)
+    ref = node(expansion, "value", expansion.claim(f"{scope}/value"), {"value": operand}, kind, sizes.ONE, frame, span)
+    return Plain(ref, kind)
+
+
+def choose(expansion: Expansion, arms: list[Value], frame: Frame, path: str, span: Span, *, complete: bool) -> Value:
+    """The first arm whose stage ran; `complete` says that one of them surely did. `path` is claimed already."""
+    if isinstance(arms[0], States):
+        names = arms[0].values
+        return States(
+            {
+                name: choose(
+                    expansion,
+                    [arm.values[name] for arm in arms if isinstance(arm, States)],
+                    frame,
+                    expansion.claim(f"{path}.{name}"),
+                    span,
+                    complete=complete,
+                )
+                for name in names
+            }
+        )
+    operands = tuple(arm.operand if isinstance(arm, Pool) else one(expansion, arm, span) for arm in arms)
+    pools = [arm for arm in arms if isinstance(arm, Pool)]
+    if len(pools) < len(arms):
+        for arm in pools:
+            one(expansion, arm, span)
+        kind = next(type_of_value(arm) for arm in arms if not isinstance(arm, Pool))
+        ref = node(expansion, "choose", path, {"arms": operands}, kind, sizes.ONE, frame, span)
+        return Plain(ref, kind)
+    size = sizes.either([pool.size for pool in pools] + ([] if complete else [sizes.EMPTY]))
+    facets = frozenset.intersection(*(pool.facets for pool in pools))
+    question = next((pool.question for pool in pools if pool.question is not None), None)
+    kind = Answers(pools[0].item)
+    ref = node(expansion, "choose", path, {"arms": operands}, kind, size, frame, span, facets=facets, question=question)
+    following = max(pool.next_series for pool in pools)
+    widest = max(pools, key=lambda pool: pool.size.high)
+    return Pool(ref, kind.item, size, facets, question, widest.made, widest.amount, following)
+
+
+def gather(expansion: Expansion, values: list[Value], frame: Frame, path: str, span: Span) -> Value:
+    """What the rounds of a `map` give, joined in order: a pool, or a list of values. `path` is claimed already."""
+    pools = [value for value in values if isinstance(value, Pool)]
+    if len(pools) == len(values):
+        return concat(expansion, pools, frame, path, span)
+    operands = tuple(one(expansion, value, span) for value in values)
+    kind = ListOf(type_of_value(values[0]))
+    size = ir.Bounds(0, len(values))
+    return Plain(node(expansion, "concat", path, {"sources": operands}, kind, size, frame, span), kind)

@@ -1,0 +1,76 @@
+"""Named rules: `vote(weight: score)`, `select(by: best_of_majority(score("r"), share: 0.5))`.
+
+A rule's aliases become its own name, its arguments go by name with defaults filled in, and a Choice
+parameter whose labels are rules stands for the rule it is set to.
+"""
+
+from __future__ import annotations
+
+from ttscale.compiler import ast, ir
+from ttscale.compiler.expansion import Expansion, Frame, ModelValue, Plain, PromptValue, Site, one, unknown_option
+from ttscale.compiler.signatures import RULES, Parameter, RuleSignature
+from ttscale.compiler.source import Span
+
+ALIASES: dict[str, str] = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
+DEFAULT_SOURCE = "score"
+
+
+def strategy(expansion: Expansion, expr: ast.Expr, frame: Frame, site: Site) -> ir.Strategy:
+    """The rule that an argument names."""
+    match expr:
+        case ast.Name(name=name):
+            return _rule(expansion, _settled(expansion, name, frame), (), frame, site, expr.span)
+        case ast.LiteralValue(value=str(name)):
+            return _rule(expansion, name, (), frame, site, expr.span)
+        case ast.Call(callee=ast.Name(name=name), args=args, when=None):
+            return _rule(expansion, _settled(expansion, name, frame), args, frame, site, expr.span)
+    hint = "name one, such as `likelihood` or `score`"
+    raise expansion.fail("E0262", "a rule is wanted here", expr.span, hint=hint)
+
+
+def _settled(expansion: Expansion, name: str, frame: Frame) -> str:
+    """`name`, or the label that a Choice parameter of that name is set to."""
+    bound = frame.names.get(name)
+    if isinstance(bound, Plain) and isinstance(bound.operand, ir.Const) and isinstance(bound.operand.value, str):
+        return bound.operand.value
+    return name
+
+
+def _rule(
+    expansion: Expansion, name: str, args: tuple[ast.Arg, ...], frame: Frame, site: Site, span: Span
+) -> ir.Strategy:
+    rule = RULES.get(ALIASES.get(name, name))
+    if rule is None:
+        raise expansion.fail("E0262", f"there is no rule `{name}`", span, hint=unknown_option(name, [*RULES, *ALIASES]))
+    given: dict[str, ir.Argument] = {}
+    waiting = list(rule.positional)
+    for arg in args:
+        parameter_name = arg.name if arg.name is not None else (waiting.pop(0) if waiting else "")
+        parameter = next((p for p in rule.parameters if p.name == parameter_name), None)
+        if parameter is None:
+            hint = unknown_option(parameter_name, [p.name for p in rule.parameters] or ["none"])
+            raise expansion.fail("E0260", f"`{rule.name}` has no such argument", arg.span, hint=hint)
+        given[parameter.name] = _argument(expansion, parameter, arg.value, frame, site)
+    named = tuple((p.name, given.get(p.name, _default(rule, p))) for p in rule.parameters)
+    return ir.Strategy(rule.name, (), named, span)
+
+
+def _argument(expansion: Expansion, parameter: Parameter, expr: ast.Expr, frame: Frame, site: Site) -> ir.Argument:
+    if parameter.kind == "strategy":
+        return strategy(expansion, expr, frame, site)
+    value = expansion.evaluate(expr, frame, site.inner())
+    match value:
+        case ModelValue(model=model):
+            return model
+        case PromptValue(filled=filled):
+            return filled
+    return one(expansion, value, expr.span)
+
+
+def _default(rule: RuleSignature, parameter: Parameter) -> ir.Argument:
+    """A rule's own source of numbers is the latest score."""
+    if parameter.kind == "strategy" and parameter.default is None:
+        return ir.Strategy(
+            DEFAULT_SOURCE, (), tuple((p.name, ir.Const(p.default)) for p in RULES[DEFAULT_SOURCE].parameters)
+        )
+    return ir.Const(parameter.default)

