@@ -1,0 +1,210 @@
+"""`vote`, `select` and `filter` on a pool: what a run and a replay both call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ttscale.compiler import types as t
+from ttscale.compiler.ir import Argument, Strategy
+from ttscale.runtime import answers
+from ttscale.runtime.pool import Pool
+from ttscale.runtime.strategies import choosing
+from ttscale.runtime.strategies.choosing import MARGIN, Choice, Classes, Numbers
+from ttscale.runtime.strategies.mixture import likelihood_mixture
+from ttscale.runtime.strategies.records import vote_on_fields
+from ttscale.runtime.strategies.sources import StrategyError, argument, numbers, plain
+
+LATEST = Strategy("score")
+LIKELIHOOD = Strategy("likelihood")
+_SPREAD = {"likelihood", "ppl", "perplexity"}
+_PRUNING = {"likelihood_mixture", "rpc", "weibull"}
+_NEEDED = {
+    "likelihood": ("log-probabilities", "use a model that gives them, or another source of numbers"),
+    "score": ("such a score", "put `score(by: …)` before this stage, or check the score's name"),
+    "steps": ("step scores", "step scores come from `explore`, or from a pool file"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a stage made of a pool.
+
+    `pool` is the new pool (at most one candidate after `vote` and `select`), `kept` the positions of its candidates in
+    the old one. `picked` is the position that `vote` or `select` chose, `weight` its class's weight, `tied` the first
+    positions of all classes that had as much. `note` is for the trace and the result: what was cut short and why.
+    """
+
+    pool: Pool
+    kept: tuple[int, ...]
+    picked: int | None = None
+    weight: float = 0.0
+    tied: tuple[int, ...] = ()
+    note: str = ""
+
+
+def class_ids(pool: Pool) -> list[int | None]:
+    """The equality class of each candidate, None for unreadable ones."""
+    return answers.classes(item_type(pool.type), [c.key for c in pool])
+
+
+def item_type(type_: t.Type) -> t.Type:
+    """The type of one answer, whether a pool's type was given as `T` or as `Answers[T]`."""
+    return type_.item if isinstance(type_, t.Answers) else type_
+
+
+def apply_stage(op: str, args: Mapping[str, Argument], pool: Pool) -> Outcome:
+    """Apply `vote`, `select` or `filter` with a stage's arguments (as in `ir.Stage.args`) to a pool.
+
+    Pure: the same pool gives the same outcome. Raises StrategyError where a rule lacks what it needs.
+    """
+    match op:
+        case "vote":
+            return _vote(_rule(args.get("weight")), pool)
+        case "select":
+            return _select(_rule(args.get("by")) or LATEST, pool)
+        case "filter":
+            return _filter(args, pool)
+    raise StrategyError(f"`{op}` does not choose among candidates", hint="vote, select and filter do")
+
+
+def _vote(weight: Strategy | None, pool: Pool) -> Outcome:
+    classes = class_ids(pool)
+    values = None if weight is None else _known(weight, pool, classes)
+    texts = [c.text for c in pool] if weight is not None and weight.name in _SPREAD else None
+    choice = choosing.vote(classes, values, texts)
+    type_ = item_type(pool.type)
+    if isinstance(type_, t.Record) and choice.index is not None:
+        found = vote_on_fields(type_, pool.candidates, values)
+        if found is not None and found[1] is not pool.candidates[choice.index]:
+            note = "" if found[1] is pool.candidates[found[0]] else "the record's fields come from several candidates"
+            return Outcome(Pool((found[1],), pool.type), (found[0],), found[0], choice.weight, (found[0],), note)
+    return _picked(choice, pool, classes)
+
+
+def _select(rule: Strategy, pool: Pool) -> Outcome:
+    classes = class_ids(pool)
+    if rule.name == "first":
+        return _picked(choosing.first(classes), pool, classes)
+    if rule.name not in _PICKS:
+        return _picked(choosing.highest(classes, _known(rule, pool, classes)), pool, classes)
+    source = argument(rule, "by")
+    values = _known(source if isinstance(source, Strategy) else LATEST, pool, classes)
+    match _PICKS[rule.name]:
+        case "best_of_majority":
+            share = argument(rule, "share", 1)
+            choice = choosing.best_of_majority(classes, values, 0.5 if share is None else _number(share, "share"))
+        case "majority_of_bests":
+            m = argument(rule, "m", 1)
+            choice = choosing.majority_of_bests(classes, values, None if m is None else int(_number(m, "m")))
+        case _:
+            choice = choosing.weighted_best_of_n(classes, values)
+    return _picked(choice, pool, classes)
+
+
+_PICKS = {
+    "best_of_majority": "best_of_majority",
+    "bom": "best_of_majority",
+    "majority_of_bests": "majority_of_bests",
+    "mob": "majority_of_bests",
+    "weighted_best_of_n": "weighted_best_of_n",
+}
+
+
+def _filter(args: Mapping[str, Argument], pool: Pool) -> Outcome:
+    """Apply the filters in this order: a pruning rule, min_share, min_score, unique, top; order of the pool is kept.
+
+    A filter that would drop every candidate is left out, and the note says so, as `verify` does.
+    """
+    classes = class_ids(pool)
+    rule = _rule(args.get("by"))
+    kept = list(range(len(pool)))
+    notes: list[str] = []
+    if rule is not None and rule.name in _PRUNING:
+        pruning = likelihood_mixture(numbers(LIKELIHOOD, pool.candidates))
+        kept = _left(kept, list(pruning.kept), "likelihood_mixture", notes)
+        notes.extend(filter(None, [pruning.note]))
+        rule = None
+    min_share = _optional(args, "min_share")
+    if min_share is not None:
+        sizes = {c: classes.count(c) for c in set(classes) if c is not None}
+        least = min_share * len(pool) - MARGIN
+        kept = _left(kept, [i for i in kept if sizes.get(_id(classes[i]), 0) >= least], "min_share", notes)
+    top, min_score = _optional(args, "top"), _optional(args, "min_score")
+    values: Numbers = [None] * len(pool)
+    if min_score is not None or (top is not None and (rule is not None or any(c.scores for c in pool))):
+        values = _known(rule or LATEST, pool, classes)
+    if min_score is not None:
+        passing = [i for i in kept if (value := values[i]) is not None and value >= min_score]
+        kept = _left(kept, passing, "min_score", notes)
+    if plain(args.get("unique")) is True:
+        kept = _first_of_each(kept, classes)
+    if top is not None:
+        if top > len(kept):
+            notes.append(f"`top: {int(top)}` keeps {len(kept)}, all there are")
+        order = sorted(kept, key=lambda i: (classes[i] is None, -_ranked(values[i]), i))
+        kept = sorted(order[: int(top)])
+    return Outcome(Pool(tuple(pool.candidates[i] for i in kept), pool.type), tuple(kept), note="; ".join(notes))
+
+
+def _first_of_each(kept: list[int], classes: Classes) -> list[int]:
+    """The first of equal answers; unreadable ones equal nothing and stay."""
+    firsts: dict[object, int] = {}
+    for i in kept:
+        firsts.setdefault(("unreadable", i) if classes[i] is None else classes[i], i)
+    return list(firsts.values())
+
+
+def _left(before: list[int], after: list[int], name: str, notes: list[str]) -> list[int]:
+    if before and not after:
+        notes.append(f"`{name}` would drop every candidate, so it was left out")
+        return before
+    return after
+
+
+def _picked(choice: Choice, pool: Pool, classes: Classes) -> Outcome:
+    if choice.index is None:
+        return Outcome(Pool((), pool.type), (), note=choice.note)
+    ties = choosing.tied(choice.weights)
+    firsts = tuple(next(i for i, c in enumerate(classes) if c == number) for number in ties)
+    single = Pool((pool.candidates[choice.index],), pool.type)
+    return Outcome(single, (choice.index,), choice.index, choice.weight, firsts or (choice.index,), choice.note)
+
+
+def _known(rule: Strategy, pool: Pool, classes: Classes) -> list[float | None]:
+    """The numbers of a source, checked to be there for at least one readable candidate."""
+    found = numbers(rule, pool.candidates)
+    what, hint = _NEEDED.get(rule.name, (f"a number for `{rule.name}`", "use another source of numbers"))
+    choosing.require_numbers(classes, found, what, hint)
+    return found
+
+
+def _rule(given: Argument | None) -> Strategy | None:
+    if isinstance(given, Strategy):
+        return given
+    name = plain(given)
+    if name is None:
+        return None
+    if isinstance(name, str):
+        return Strategy(name)
+    raise StrategyError(f"a rule is wanted, not {name!r}")
+
+
+def _optional(args: Mapping[str, Argument], name: str) -> float | None:
+    value = plain(args.get(name))
+    return None if value is None else _number(value, name)
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise StrategyError(f"`{name}` wants a number, not {value!r}")
+    return float(value)
+
+
+def _ranked(number: float | None) -> float:
+    return -math.inf if number is None else number
+
+
+def _id(number: int | None) -> int:
+    return -1 if number is None else number

@@ -1,0 +1,123 @@
+"""Reasoning pruning: a mixture of two Weibull distributions separates likely from unlikely candidates.
+
+RPC (Zhou et al., "Bridging Internal Probability and Self-Consistency", 2025). With p_i = exp(mean log-probability):
+minimise the negative log-likelihood of w W(k1, s1) + (1 - w) W(k2, s2) with L-BFGS-B from (0.5, 1, 1, 1.5, 2), w in
+[0.2, 0.8], the others at least 0.01; the component with the larger mean s Γ(1 + 1/k) is the likely one. A candidate
+is dropped when its posterior of the likely component is below that of the other *and* p_i is below the mean of all p.
+
+Unlike the authors' code nothing is dropped from fewer than 8 candidates or when the fit fails: there the
+mixture says nothing. The paper writes path probabilities; its code and this one take length-normalised ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ttscale.runtime.strategies.sources import StrategyError
+
+LEAST = 8
+_START = (0.5, 1.0, 1.0, 1.5, 2.0)
+_BOUNDS = ((0.2, 0.8), *((0.01, None),) * 4)
+_TINY = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One Weibull distribution with its share of the mixture."""
+
+    weight: float
+    shape: float
+    scale: float
+
+    @property
+    def mean(self) -> float:
+        """s Γ(1 + 1/k); infinite where that overflows."""
+        try:
+            return self.scale * math.gamma(1 + 1 / self.shape)
+        except OverflowError:
+            return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """A fit: both components, the negative log-likelihood (`loss`), and whether the optimiser ended well."""
+
+    likely: Component
+    unlikely: Component
+    loss: float
+    success: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """The positions kept, in order, and why nothing was dropped where that needs saying."""
+
+    kept: tuple[int, ...]
+    note: str = ""
+
+
+def fit_mixture(values: Sequence[float]) -> Mixture:
+    """Fit the two components to `values` in (0, 1]. Raises StrategyError when SciPy is not installed."""
+    try:
+        import numpy
+        import numpy.typing
+        from scipy.optimize import minimize  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise StrategyError(
+            "`likelihood_mixture` fits a mixture and needs SciPy, which is not installed", hint="pip install scipy"
+        ) from error
+    data = numpy.asarray(values, dtype=float)
+
+    def pdf(shape: float, scale: float) -> numpy.typing.NDArray[numpy.float64]:
+        scaled = data / scale
+        values: numpy.typing.NDArray[numpy.float64] = (
+            (shape / scale) * scaled ** (shape - 1) * numpy.exp(-(scaled**shape))
+        )
+        return values
+
+    def loss(parameters: Sequence[float]) -> float:
+        w, k1, s1, k2, s2 = parameters
+        with numpy.errstate(all="ignore"):
+            total = w * pdf(k1, s1) + (1 - w) * pdf(k2, s2)
+            return float(-numpy.sum(numpy.log(total)))
+
+    with numpy.errstate(all="ignore"):
+        found = minimize(loss, _START, bounds=_BOUNDS, method="L-BFGS-B")
+    w, k1, s1, k2, s2 = (float(x) for x in found.x)
+    one, two = Component(w, k1, s1), Component(1 - w, k2, s2)
+    likely, unlikely = (one, two) if one.mean >= two.mean else (two, one)
+    return Mixture(likely, unlikely, float(found.fun), bool(found.success) and math.isfinite(float(found.fun)))
+
+
+def density(component: Component, value: float) -> float:
+    """The component's weighted probability density at `value`."""
+    scaled = value / component.scale
+    try:
+        inner = (component.shape / component.scale) * scaled ** (component.shape - 1)
+        return float(component.weight * inner * math.exp(-(scaled**component.shape)))
+    except OverflowError:
+        return 0.0
+
+
+def likelihood_mixture(likelihoods: Sequence[float | None], least: int = LEAST) -> Pruning:
+    """Which candidates stay; those without a likelihood are dropped as soon as others are judged by theirs.
+
+    `likelihoods` are in (0, 1]. Raises StrategyError when SciPy is missing or no candidate has a likelihood.
+    """
+    everyone = tuple(range(len(likelihoods)))
+    known = [(i, max(p, _TINY)) for i, p in enumerate(likelihoods) if p is not None]
+    if everyone and not known:
+        raise StrategyError(
+            "no candidate has log-probabilities, which `likelihood_mixture` needs",
+            hint="use a model that gives them (`ttscale models probe` says which), or drop the filter",
+        )
+    if len(known) < least:
+        return Pruning(everyone, f"nothing was pruned: {len(known)} likelihoods are too few to fit (at least {least})")
+    mixture = fit_mixture([p for _, p in known])
+    if not mixture.success:
+        return Pruning(everyone, "nothing was pruned: the mixture did not fit")
+    mean = sum(p for _, p in known) / len(known)
+    kept = tuple(i for i, p in known if not (density(mixture.likely, p) < density(mixture.unlikely, p) and p < mean))
+    return Pruning(kept)
