@@ -1,0 +1,148 @@
+"""From a name to the text of a module: files beside the importing one, and `std`, which ships with the tool.
+
+    load_source("examples/vote.tts")                              # SourceFile("examples/vote.tts", …)
+    FileLoader()("std/prompts", "1", "examples/vote.tts")          # SourceFile("std/prompts@1", …)
+    FileLoader()("./judges", "", "examples/vote.tts")              # SourceFile("examples/judges.tts", …)
+
+Codes:
+    E0002  a file that is not text in UTF-8
+    E0003  a file that is too large
+    E0004  a file that is not there, is a folder, or cannot be read
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import resources
+from pathlib import Path, PurePosixPath
+
+from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
+from ttscale.compiler.source import SourceFile, Span
+
+LIMIT = 1 << 20
+"""Bytes that a source file may have; the rest of a larger one is not even read."""
+STD_VERSIONS = ("1",)
+
+
+class SourceError(CompileError):
+    """A file cannot be read as the text of a program: `code`, `message` and `hint` as in its one diagnostic."""
+
+    def __init__(self, code: str, message: str, name: str, *, hint: str = "") -> None:
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.name = name
+        super().__init__([Diagnostic(code, message, Span(name, 0, 0), hint=hint)], {name: SourceFile(name, "")})
+
+
+class FileLoader:
+    """Finds imported modules: `std/…` in the package, `./x` and `../x` beside the file that imports them.
+
+    A module that does not exist gives None. One that exists but cannot be read raises SourceError. Each file is
+    read once; the same file has the same name from everywhere.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, SourceFile] = {}
+
+    def __call__(self, path: str, version: str, importing_file: str, /) -> SourceFile | None:
+        if path.startswith("std/"):
+            return _std(path, version)
+        if not path.startswith(("./", "../")):
+            return None
+        name = _beside(path, importing_file)
+        if name not in self._read:
+            if not Path(name).is_file():
+                return None
+            self._read[name] = load_source(name)
+        return self._read[name]
+
+
+def std_modules() -> tuple[str, ...]:
+    """The names of the modules that ship with the tool, in order: `std/prompts`, …"""
+    folder = resources.files("ttscale.library").joinpath("std")
+    return tuple(sorted(f"std/{entry.name[:-4]}" for entry in folder.iterdir() if entry.name.endswith(".tts")))
+
+
+def load_source(path: str | Path) -> SourceFile:
+    """The file at `path` as text; "-" is the standard input. Raises SourceError.
+
+    A byte order mark is dropped, and CR LF and CR become LF, so that offsets are the same on every system.
+    """
+    name = str(path)
+    if name == "-":
+        return SourceFile("<stdin>", _decoded(sys.stdin.buffer.read(LIMIT + 1), "<stdin>"))
+    file = Path(path)
+    try:
+        if file.is_dir():
+            inside = sorted(entry.name for entry in file.glob("*.tts"))
+            hint = f"name a file in it, such as {file / inside[0]}" if inside else "name a .tts file"
+            raise SourceError("E0004", f"{name} is a folder, not a program", name, hint=hint)
+        with file.open("rb") as stream:
+            data = stream.read(LIMIT + 1)
+    except FileNotFoundError as error:
+        raise SourceError("E0004", f"there is no file {name}", name, hint=_near(file)) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError("E0004", f"{name} cannot be read: {reason}", name) from error
+    return SourceFile(name, _decoded(data, name))
+
+
+def _decoded(data: bytes, name: str) -> str:
+    if len(data) > LIMIT:
+        hint = "a program is short; keep rows in a data file and name it in `dataset NAME = jsonl(...)`"
+        raise SourceError("E0003", f"{name} is too large: more than {LIMIT:,} bytes", name, hint=hint)
+    if data[:4] == b"GGUF":
+        hint = 'name it in a program: `model small = gguf("…")`'
+        raise SourceError("E0002", f"{name} is a weight file, not a program", name, hint=hint)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        hint = "save it as UTF-8"
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            hint = "it looks like UTF-16; save it as UTF-8"
+        message = f"{name} is not text in UTF-8: byte {error.start} does not belong"
+        raise SourceError("E0002", message, name, hint=hint) from error
+    if "\x00" in text:
+        raise SourceError("E0002", f"{name} is not text: it holds zero bytes", name, hint="name a .tts file")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _near(file: Path) -> str:
+    """A hint that names what the user may have meant."""
+    folder = file.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder} either"
+    if file.suffix != ".tts" and file.with_name(file.name + ".tts").is_file():
+        return f"did you mean {file.with_name(file.name + '.tts')}?"
+    names = sorted(entry.name for entry in folder.glob("*.tts"))[:1_000]
+    near = suggest(file.name, names)
+    if near:
+        return f"did you mean {folder / near}?"
+    if not names:
+        return "no .tts file is there; `ttscale new` writes one"
+    return f"the folder has {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+
+
+def _std(path: str, version: str) -> SourceFile | None:
+    module = path.removeprefix("std/")
+    if not module.isidentifier() or (version and version.lstrip("~^").split(".")[0] not in STD_VERSIONS):
+        return None
+    file = resources.files("ttscale.library").joinpath("std", f"{module}.tts")
+    if not file.is_file():
+        return None
+    return SourceFile(f"{path}@{STD_VERSIONS[-1]}", file.read_text(encoding="utf-8").replace("\r\n", "\n"))
+
+
+def _beside(path: str, importing_file: str) -> str:
+    """The file that `path` means in `importing_file`, with `..` and `.` taken out where that needs no disk."""
+    base = PurePosixPath(Path(importing_file).parent.as_posix()) if importing_file != "<stdin>" else PurePosixPath()
+    parts: list[str] = []
+    for part in (base / (path if path.endswith(".tts") else f"{path}.tts")).parts:
+        if part == ".":
+            continue
+        if part == ".." and parts and parts[-1] not in ("..", "/"):
+            parts.pop()
+        else:
+            parts.append(part)
+    return str(Path(*parts))
