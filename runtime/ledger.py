@@ -1,8 +1,8 @@
 """The ledger: what one question may still spend, and which call may start now.
 
 Calls have a total order: the stage's position in the plan, then the order within the stage. A call starts once
-its worst case fits what is left after all earlier calls, counting those that finished at their actual cost and the others
-at their worst. It is refused only when that fails with all earlier ones finished. So what is admitted is what
+its worst case fits what is left after all earlier calls, counting those that finished at their actual cost and the
+others at their worst. It is refused only when that fails with all earlier ones finished. So what is admitted is what
 a run that asks one call after the other would admit, whatever the timing. A stage that has not yet said which calls
 it makes counts at its bound from the plan; if that blocks a later call, the call waits.
 
@@ -58,8 +58,8 @@ class Price:
 class Call:
     """What a call asks for, at most.
 
-    `calls` is 1 for a completion and the number of labels for a scored judgement; `prompt_tokens` counts all of them. A call
-    that `can_shorten` may be admitted with fewer new tokens.
+    `calls` is 1 for a completion and the number of labels for a scored judgement; `prompt_tokens` counts all of them.
+    A call that `can_shorten` may be admitted with fewer new tokens.
     """
 
     prompt_tokens: int
@@ -87,7 +87,7 @@ State = Literal["waiting", "running", "finished", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of a call: it may start with `limit` new tokens (`cut`: fewer than asked), or is refused with `reason`."""
+    """What became of a call: it starts with `limit` new tokens (`cut`: fewer than asked), or is refused for a reason."""
 
     key: CallKey
     started: bool

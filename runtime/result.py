@@ -24,9 +24,9 @@ class Result:
     """The outcome of one question.
 
     `answer` is the typed value (a list where the pipeline returns `Answers[T]`); `text` is it as text. `pool` holds the
-    candidates it was chosen from, in order. `cost` counts as if nothing were cached, `seconds` is wall time. `cut` says that a
-    limit stopped work, `cut_reason` which: calls, tokens, cost, seconds or stopped. `notes` are sentences for people,
-    `decided` says what decided, such as "5 of 8 agree".
+    candidates it was chosen from, in order. `cost` counts as if nothing were cached, `seconds` is wall time. `cut`
+    says that a limit stopped work, `cut_reason` which: calls, tokens, cost, seconds or stopped. `notes` are sentences
+    for people, `decided` says what decided, such as "5 of 8 agree".
     """
 
     answer: object

@@ -1,7 +1,8 @@
 """Seeds of samples: a hash of what makes a sample the one it is.
 
-Equal samples have equal seeds wherever they stand in a program: the stage's path, its place in the plan and `max_tokens`
-are no part of it, so the first 8 of 16 samples are the 8 of a smaller run, and a renamed stage keeps its samples.
+Equal samples have equal seeds wherever they stand in a program: the stage's path, its place in the plan and
+`max_tokens` are no part of it, so the first 8 of 16 samples are the 8 of a smaller run, and a renamed stage keeps its
+samples.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The trace of a run: one event for every stage and call, with the place in the text that caused it and what it cost."""
+"""The trace of a run: one event for every stage and call, with its place in the text and what it cost."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ Listener = Callable[["Event"], None]
 class Event:
     """One thing that happened.
 
-    `at` is seconds since the run began, `seconds` how long it took. `path` is the stage ("" for the run), `span` its place
-    in the text and `origin` the places it was expanded through. `cause` says in words why. `data` is plain data, except
-    for `candidate` events, whose `data["candidate"]` is the `Candidate` itself.
+    `at` is seconds since the run began, `seconds` how long it took. `path` is the stage ("" for the run), `span` its
+    place in the text and `origin` the places it was expanded through. `cause` says in words why. `data` is plain data,
+    except for `candidate` events, whose `data["candidate"]` is the `Candidate` itself.
     """
 
     kind: EventKind
@@ -76,7 +76,8 @@ class Event:
 class Trace:
     """The events of one run, in the order in which they happened.
 
-    `calls`, `tokens` (prompt and new, as if nothing were cached), `seconds` and `cost` (US dollars) are the run's totals.
+    `calls`, `tokens` (prompt and new, as if nothing were cached), `seconds` and `cost` (US dollars) are the run's
+    totals.
     """
 
     def __init__(self) -> None:

@@ -1,0 +1,270 @@
+"""From what a stage wants asked to requests at engines, under the ledger.
+
+A stage hands over its asks in order. Each becomes a call that waits for admission; calls that may start together and
+have one prompt become one request, so that they share its prefill. What an engine cannot serve is tried again and then
+asked of another model, as the stage says; every attempt is a call of its own in the ledger and the trace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from ttscale.compiler.ir import Model, Stage
+from ttscale.compiler.models import prices
+from ttscale.compiler.plan import Cost
+from ttscale.runtime.desk import Ask, Desk, Judgement, Reply, ReplyState, Verdict, together
+from ttscale.runtime.engines.base import Completion, ContextExceeded, Engine, EngineError, Message, Request
+from ttscale.runtime.ledger import Call, CallKey, Decision, Price
+from ttscale.runtime.seeds import messages_digest, sample_seed
+from ttscale.runtime.verdicts import score_labels
+
+_GRACE_SECONDS = 1.0
+"""How much longer than a call's own `timeout:` we wait for an engine to end it by itself."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An ask on its way: its place in the ledger and the engine it goes to."""
+
+    place: int
+    ask: Ask
+    model: Model
+    engine: Engine
+    attempt: int
+    key: CallKey
+    prompt_tokens: int
+    seed: int
+    decision: Decision | None = None
+
+
+class Caller:
+    """The calls of one stage. `sequential_tokens` grows by the longest new text of each round."""
+
+    def __init__(self, desk: Desk, stage: Stage, position: int) -> None:
+        self._desk = desk
+        self._stage = stage
+        self._position = position
+        self._order = 0
+        self._done: Callable[[int, Reply], None] | None = None
+        self.sequential_tokens = 0
+
+    @property
+    def limits_met(self) -> bool:
+        """Whether a limit has refused or shortened any call of this run."""
+        return bool(self._desk.limits_met)
+
+    async def engine(self, model: Model) -> Engine:
+        """The engine of a model, started. Raises EngineError."""
+        return await self._desk.engines.get(model)
+
+    async def sample(self, asks: Sequence[Ask], done: Callable[[int, Reply], None] | None = None) -> list[Reply]:
+        """Ask for samples; one reply an ask, in order.
+
+        `done` hears of each sample, by its place in `asks`, as soon as it is there. Raises EngineError where a model
+        cannot be opened.
+        """
+        places = [self._order + offset for offset in range(len(asks))]
+        self._done = None if done is None else lambda place, reply: done(place - places[0], reply)
+        self._order += len(asks)
+        replies = await self._round([(place, ask, 0) for place, ask in zip(places, asks, strict=True)])
+        most_retries = max((ask.retry for ask in asks), default=0)
+        for attempt in range(1, most_retries + 1):
+            again = [
+                (place, ask, attempt)
+                for place, ask in zip(places, asks, strict=True)
+                if replies[place].state == "failed" and replies[place].can_retry and ask.retry >= attempt
+            ]
+            if again:
+                replies.update(await self._round(again))
+        instead = [
+            (place, replace(ask, model=ask.or_else, or_else=None), ask.retry + 1)
+            for place, ask in zip(places, asks, strict=True)
+            if replies[place].state == "failed" and ask.or_else is not None
+        ]
+        if instead:
+            replies.update(await self._round(instead))
+        return [replies[place] for place in places]
+
+    async def score(self, model: Model, judgements: Sequence[Judgement]) -> list[Verdict]:
+        """Score labels after prompts; one verdict a judgement, in order.
+
+        Raises EngineError where a model cannot be opened.
+        """
+        first = self._order
+        self._order += len(judgements)
+        keys = [(self._position, first + offset) for offset in range(len(judgements))]
+        engine = await self.engine(model)
+        return await score_labels(self._desk, self._stage, model, engine, keys, judgements)
+
+    # --- one round of samples --------------------------------------------------------------------------
+
+    async def _round(self, wanted: Sequence[tuple[int, Ask, int]]) -> dict[int, Reply]:
+        replies: dict[int, Reply] = {}
+        pending: list[_Pending] = []
+        counted: dict[tuple[int, tuple[Message, ...]], int] = {}
+        for place, ask, attempt in wanted:
+            opened = await self._open(ask)
+            if isinstance(opened, Reply):
+                replies[place] = opened
+                continue
+            ask, engine = opened
+            same = (id(engine), ask.messages)
+            if same not in counted:
+                counted[same] = await engine.count_tokens(ask.messages)
+            tokens, context = counted[same], engine.capabilities.context
+            if context is not None and tokens >= context:
+                exceeded = ContextExceeded(tokens, context)
+                self._failed(ask, attempt, str(exceeded))
+                replies[place] = Reply(ask, "failed", None, reason=str(exceeded), can_retry=False, error=exceeded)
+                continue
+            key = (self._position, place) if attempt == 0 else (self._position, place, attempt)
+            digest = messages_digest(ask.messages)
+            seed = sample_seed(self._desk.run_seed, engine.digest, digest, ask.sampling, ask.series, attempt, ask.index)
+            pending.append(_Pending(place, ask, ask.model, engine, attempt, key, tokens, seed))
+        calls = [(p.key, Call(p.prompt_tokens, p.ask.max_tokens, Price(*prices(p.model)))) for p in pending]
+        tickets = self._desk.admission.ask(calls)
+        groups: dict[object, list[_Pending]] = {}
+        for item in pending:
+            a = item.ask
+            same_request = (id(item.engine), a.messages, a.sampling, a.max_tokens, a.stop, a.thinking, a.timeout)
+            groups.setdefault(same_request, []).append(item)
+        await together(
+            [self._group(group, tickets, replies) for group in groups.values()],
+            ordered=any(p.model.kind == "script" for p in pending),
+        )
+        self.sequential_tokens += max(
+            (reply.completion.new_tokens for reply in replies.values() if reply.completion is not None), default=0
+        )
+        return replies
+
+    async def _open(self, ask: Ask) -> tuple[Ask, Engine] | Reply:
+        """The engine of an ask, or of its `or_else` where the first cannot be opened."""
+        try:
+            return ask, await self.engine(ask.model)
+        except EngineError as error:
+            if ask.or_else is None:
+                raise
+            self._failed(ask, 0, str(error))
+            return Reply(ask, "failed", reason=str(error), can_retry=False, error=error)
+
+    async def _group(
+        self, group: Sequence[_Pending], tickets: Mapping[CallKey, asyncio.Future[Decision]], replies: dict[int, Reply]
+    ) -> None:
+        """Send what of one prompt may start, whenever something may."""
+        waiting = {tickets[item.key]: item for item in group}
+        async with asyncio.TaskGroup() as streams:
+            while waiting:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                decided = [future for future in waiting if future.done()]
+                admitted: list[_Pending] = []
+                for future in decided:
+                    item, decision = waiting.pop(future), future.result()
+                    item.decision = decision
+                    if decision.started:
+                        admitted.append(item)
+                    else:
+                        replies[item.place] = self._refused(item, decision.reason)
+                if admitted:
+                    task = streams.create_task(self._stream(admitted, replies))
+                    self._desk.running.add(task)
+                    task.add_done_callback(self._desk.running.discard)
+        for item in group:  # a request that was cancelled before its first step left no word
+            replies.setdefault(item.place, Reply(item.ask, "cancelled", reason=self._desk.admission.expired))
+
+    async def _stream(self, items: Sequence[_Pending], replies: dict[int, Reply]) -> None:
+        """One request at an engine: note every sample as it finishes, then what is missing."""
+        ask = items[0].ask
+        limits = tuple(item.decision.limit if item.decision else ask.max_tokens for item in items)
+        request = Request(
+            ask.messages,
+            tuple(item.seed for item in items),
+            ask.max_tokens,
+            ask.sampling,
+            ask.stop,
+            ask.thinking,
+            limits if any(limit != ask.max_tokens for limit in limits) else None,
+            ask.timeout,
+            (-self._position,),
+        )
+        missing = dict(enumerate(items))
+        state: ReplyState = "failed"
+        error: EngineError | None = None
+        reason = "the engine gave no answer"
+        try:
+            async with asyncio.timeout(None if ask.timeout is None else ask.timeout + _GRACE_SECONDS):
+                async for completion in items[0].engine.generate(request):
+                    item = missing.pop(completion.index)
+                    reply = replies[item.place] = self._completed(item, completion)
+                    if reply.state == "done" and self._done is not None:
+                        self._done(item.place, reply)
+        except TimeoutError:
+            reason = f"it took longer than {ask.timeout:g} seconds"
+        except EngineError as caught:
+            error, reason = caught, str(caught)
+        except asyncio.CancelledError:
+            if not self._desk.admission.expired:
+                for item in missing.values():
+                    self._desk.admission.finish(item.key, 0)
+                raise
+            state, reason = "cancelled", self._desk.admission.expired
+        for item in missing.values():
+            replies[item.place] = self._lost(item, state, reason, error)
+
+    # --- what became of a call -------------------------------------------------------------------------
+
+    def _completed(self, item: _Pending, completion: Completion) -> Reply:
+        actual = self._desk.admission.finish(item.key, completion.new_tokens, completion.prompt_tokens or None)
+        decision = item.decision
+        cut = decision is not None and decision.cut and completion.finish == "length"
+        if decision is not None and decision.cut:
+            self._desk.limits_met[decision.reason] = None
+            self._desk.recorder.emit(
+                "call_cut", self._stage, cause=decision.reason, data={"limit": decision.limit, **_names(item)}
+            )
+        prompt_tokens = completion.prompt_tokens or item.prompt_tokens
+        failed = completion.finish == "failed" or (completion.finish == "cancelled" and item.ask.timeout is not None)
+        self._desk.recorder.emit(
+            "call_failed" if failed else "call_finished",
+            self._stage,
+            cause=completion.error,
+            cost=Cost(1, prompt_tokens, completion.new_tokens, completion.new_tokens, actual.usd),
+            seconds=completion.seconds,
+            data={"finish": completion.finish, "sampling": asdict(item.ask.sampling), **_names(item)},
+        )
+        if failed:
+            reason = completion.error or f"it took longer than {item.ask.timeout or 0:g} seconds"
+            return Reply(item.ask, "failed", completion, cut, reason)
+        return Reply(item.ask, "cancelled" if completion.finish == "cancelled" else "done", completion, cut)
+
+    def _lost(self, item: _Pending, state: ReplyState, reason: str, error: EngineError | None) -> Reply:
+        actual = self._desk.admission.finish(item.key, 0)
+        self._desk.recorder.emit(
+            "call_failed",
+            self._stage,
+            cause=reason,
+            cost=Cost(1, item.prompt_tokens, 0, 0, actual.usd),
+            data=_names(item),
+        )
+        can_retry = not isinstance(error, ContextExceeded) and not (error is not None and error.fatal)
+        return Reply(item.ask, state, None, reason=reason, can_retry=can_retry, error=error)
+
+    def _refused(self, item: _Pending, reason: str) -> Reply:
+        self._desk.limits_met[reason] = None
+        self._desk.recorder.emit("call_refused", self._stage, cause=reason, data=_names(item))
+        return Reply(item.ask, "refused", reason=reason)
+
+    def _failed(self, ask: Ask, attempt: int, reason: str) -> None:
+        data = {"model": ask.model.name, "series": ask.series, "index": ask.index, "attempt": attempt}
+        self._desk.recorder.emit("call_failed", self._stage, cause=reason, data=data)
+
+
+def _names(item: _Pending) -> dict[str, object]:
+    return {
+        "model": item.model.name,
+        "series": item.ask.series,
+        "index": item.ask.index,
+        "attempt": item.attempt,
+        "seed": item.seed,
+    }

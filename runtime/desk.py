@@ -1,0 +1,103 @@
+"""What passes between stages and engines: asks, replies, judgements, verdicts, and the desk where calls meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from ttscale.compiler.ir import Model
+from ttscale.runtime.engines.base import Completion, Engine, EngineError, Message, Sampling
+from ttscale.runtime.ledger import Admission
+from ttscale.runtime.trace import Recorder
+
+
+class Engines(Protocol):
+    """Where a run gets its engines."""
+
+    async def get(self, model: Model) -> Engine:
+        """The started engine of a declared model. Raises EngineError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One sample that a stage wants. `series` and `index` are part of its identity, `timeout` is in seconds."""
+
+    model: Model
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    max_tokens: int
+    series: int = 0
+    index: int = 0
+    stop: tuple[str, ...] = ()
+    thinking: str = "auto"
+    retry: int = 0
+    timeout: float | None = None
+    or_else: Model | None = None
+
+
+ReplyState = Literal["done", "failed", "refused", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of an ask.
+
+    `completion` is there where an engine gave one. `cut` says that the budget shortened it and it ended at that length;
+    `reason` is the limit that refused or the error that failed it. `can_retry` is False where asking again cannot help.
+    """
+
+    ask: Ask
+    state: ReplyState
+    completion: Completion | None = None
+    cut: bool = False
+    reason: str = ""
+    can_retry: bool = True
+    error: EngineError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Labels to be scored after one prompt, each in the spellings that count as it."""
+
+    messages: tuple[Message, ...]
+    labels: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Log-probabilities of a judgement's spellings, label by label; None where it was refused or failed."""
+
+    logprobs: tuple[tuple[float, ...], ...] | None
+    state: ReplyState = "done"
+    reason: str = ""
+
+
+@dataclass
+class Desk:
+    """What all stages of one run share: engines, admission, trace, and the requests now running."""
+
+    engines: Engines
+    admission: Admission
+    recorder: Recorder
+    run_seed: int
+    running: set[asyncio.Future[Any]] = field(default_factory=set)
+    limits_met: dict[str, None] = field(default_factory=dict)
+
+    def cancel_running(self) -> None:
+        """Cancel every request now at an engine; each notes which of its samples are missing."""
+        for task in self.running:
+            task.cancel()
+
+
+async def together(work: Sequence[Coroutine[object, object, None]], *, ordered: bool) -> None:
+    """Run coroutines side by side, or (`ordered`) one after the other, as a script's replies need it."""
+    if ordered:
+        for coroutine in work:
+            await coroutine
+        return
+    async with asyncio.TaskGroup() as tasks:
+        for coroutine in work:
+            tasks.create_task(coroutine)

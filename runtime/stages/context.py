@@ -1,0 +1,358 @@
+"""What a stage sees while it runs: its arguments and question, prompts to fill, calls to make, a place for notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol, TypeGuard
+
+from ttscale.compiler.diagnostics import Diagnostic, InternalError
+from ttscale.compiler.ir import (
+    Apply,
+    Argument,
+    Column,
+    Const,
+    Filled,
+    Input,
+    Item,
+    Model,
+    Operand,
+    Own,
+    Ref,
+    Stage,
+    Strategy,
+    UpTo,
+)
+from ttscale.compiler.types import Answers, ListOf, Optional, Text, Type
+from ttscale.runtime.answers import read
+from ttscale.runtime.calls import Caller
+from ttscale.runtime.desk import Ask, Reply
+from ttscale.runtime.engines.base import Message, Sampling
+from ttscale.runtime.pool import Candidate, Pool
+from ttscale.runtime.prompts import PromptError, render
+from ttscale.runtime.result import Judgements, RunError
+from ttscale.runtime.trace import Recorder
+
+JUDGE_TOKENS = 256
+"""New tokens of a judgement in words, where the stage has no `max_tokens` of its own."""
+
+
+@dataclass
+class RunNotes:
+    """What stages say about themselves during one run, for the result."""
+
+    notes: dict[str, None] = field(default_factory=dict)
+    judgements: dict[str, Judgements] = field(default_factory=dict)
+    failures: list[tuple[Stage, Reply]] = field(default_factory=list)
+    decided: dict[str, tuple[Pool, str]] = field(default_factory=dict)
+    made: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a candidate comes from, besides its stage: the prompt's name and the type its text reads as."""
+
+    prompt: str
+    type: Type
+
+
+class Values(Protocol):
+    """What stages read of a run: the values of operands."""
+
+    def evaluate(self, operand: Operand, own: Pool | None = None) -> object:
+        """The value of an operand; `own` is what `Own()` means. Raises RunError."""
+        ...
+
+    def exists(self, operand: Operand) -> bool:
+        """Whether every stage that the operand reads has run."""
+        ...
+
+
+class StageContext:
+    """One stage of one run."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        caller: Caller,
+        recorder: Recorder,
+        notes: RunNotes,
+        values: Values,
+        folder: Path | None = None,
+    ) -> None:
+        self.stage = stage
+        self.caller = caller
+        self._recorder = recorder
+        self._notes = notes
+        self._values = values
+        self._folder = folder
+
+    # --- arguments -------------------------------------------------------------------------------------
+
+    @property
+    def item_type(self) -> Type:
+        """The type that answers of this stage's pool read as."""
+        return self.stage.type.item if isinstance(self.stage.type, Answers) else self.stage.type
+
+    def constant(self, name: str) -> object:
+        """The value of an argument known when the plan was made; None where it is absent."""
+        argument = self.stage.args.get(name)
+        if argument is None or isinstance(argument, Const):
+            return argument.value if argument is not None else None
+        raise InternalError(f"`{name}` of {self.stage.path} is not a constant")
+
+    def integer(self, name: str, default: int) -> int:
+        """A whole number, or `default` where the stage decides."""
+        value = self.constant(name)
+        return default if value is None else int(value)  # type: ignore[call-overload]
+
+    def number(self, name: str) -> float | None:
+        """A number, or None where the stage decides."""
+        value = self.constant(name)
+        return None if value is None else float(value)  # type: ignore[arg-type]
+
+    def model(self, name: str = "from") -> Model:
+        """The model that is asked."""
+        argument = self.stage.args.get(name)
+        if not isinstance(argument, Model):
+            raise InternalError(f"{self.stage.path} has no model in `{name}`")
+        return argument
+
+    def optional_model(self, name: str) -> Model | None:
+        """A model, or None."""
+        argument = self.stage.args.get(name)
+        return argument if isinstance(argument, Model) else None
+
+    def using(self) -> Filled:
+        """The prompt that this stage fills."""
+        argument = self.stage.args.get("using")
+        if not isinstance(argument, Filled):
+            raise InternalError(f"{self.stage.path} has no prompt in `using`")
+        return argument
+
+    def strategy(self, name: str) -> Strategy | None:
+        """A named rule, or None."""
+        argument = self.stage.args.get(name)
+        return argument if isinstance(argument, Strategy) else None
+
+    def value(self, operand: Operand, own: Pool | None = None) -> object:
+        """What an operand gives in this run."""
+        return self._values.evaluate(operand, own)
+
+    def exists(self, operand: Operand) -> bool:
+        """Whether every stage that the operand reads has run."""
+        return self._values.exists(operand)
+
+    def operands(self, name: str) -> tuple[Operand, ...]:
+        """The operands listed in an argument."""
+        argument = self.stage.args.get(name)
+        if not isinstance(argument, tuple):
+            raise InternalError(f"{self.stage.path} lacks `{name}`")
+        return tuple(operand for operand in argument if is_operand(operand))
+
+    # --- asking ----------------------------------------------------------------------------------------
+
+    def sampling(self, temperature: float | None = None) -> Sampling:
+        """How this stage's samples are drawn; `temperature` overrides the stage's own argument."""
+        chosen = {
+            name: value for name in ("top_p", "min_p", "repeat_penalty") if (value := self.number(name)) is not None
+        }
+        heat = temperature if temperature is not None else self.number("temperature")
+        if heat is not None:
+            chosen["temperature"] = heat
+        return replace(Sampling(), top_k=self.integer("top_k", Sampling().top_k), **chosen)
+
+    def ask(
+        self,
+        messages: tuple[Message, ...],
+        *,
+        model: Model | None = None,
+        temperature: float | None = None,
+        series: int | None = None,
+        index: int = 0,
+    ) -> Ask:
+        """An ask with this stage's settings."""
+        stop = self.constant("stop")
+        return Ask(
+            model if model is not None else self.model(),
+            messages,
+            self.sampling(temperature),
+            self.integer("max_tokens", JUDGE_TOKENS),
+            series if series is not None else self.integer("series", 0),
+            index,
+            (stop,) if isinstance(stop, str) else tuple(stop or ()),  # type: ignore[arg-type]
+            self._thinking(self.stage.args.get("thinking")),
+            self.integer("retry", 0),
+            self.number("timeout"),
+            self.optional_model("or_else"),
+        )
+
+    @staticmethod
+    def _thinking(argument: Argument | None) -> str:
+        if isinstance(argument, UpTo):
+            return f"up to {argument.limit}"
+        return str(argument.value) if isinstance(argument, Const) and argument.value is not None else "auto"
+
+    def messages(self, filled: Filled, offered: Mapping[str, object]) -> tuple[Message, ...]:
+        """The turns of a prompt: its own arguments first, then what the stage offers, by name."""
+        given = dict(filled.args)
+        values: dict[str, object] = {}
+        for name, type_ in filled.prompt.params:
+            if name in given:
+                values[name] = as_argument(self.value(given[name]), type_)
+            elif name in offered:
+                values[name] = offered[name]
+            elif name == "question":
+                values[name] = None if self.stage.question is None else self.value(self.stage.question)
+            else:
+                raise InternalError(f"nothing fills `{name}` of prompt {filled.prompt.name} in {self.stage.path}")
+            if values[name] is None and not isinstance(type_, Optional):
+                message = f"prompt `{filled.prompt.name}` needs `{name}`, which has no value in this run"
+                raise MissingValue(Diagnostic("R0706", message, self.stage.span))
+        try:
+            return render(filled.prompt, values, filled.prompt.result, folder=self._folder)
+        except PromptError as error:
+            where = error.span or self.stage.span
+            raise RunError(Diagnostic("R0705", str(error), where, hint=error.hint)) from error
+
+    async def candidates(
+        self, asks: Sequence[Ask], origins: Sequence[Origin], *, stage_path: str | None = None
+    ) -> list[Candidate | None]:
+        """New candidates, in order; None where the budget refused one. Failed ones are there, without an answer."""
+        path = stage_path or self.stage.path
+        built: dict[int, Candidate] = {}
+
+        def done(place: int, reply: Reply) -> None:
+            built[place] = candidate = make_candidate(reply, origins[place], path, self._folder)
+            self._recorder.emit("candidate", self.stage, data={"place": place, "candidate": candidate})
+
+        replies = await self.caller.sample(asks, done)
+        found: list[Candidate | None] = []
+        for place, reply in enumerate(replies):
+            if reply.state == "done":
+                self._notes.made += 1
+            elif reply.state != "refused":
+                built[place] = make_candidate(reply, origins[place], path, self._folder)
+                if reply.state == "failed":
+                    self.failed(reply)
+            found.append(built.get(place))
+        return found
+
+    def made(self, candidate: Candidate) -> None:
+        """Announce a candidate that was made without a completion."""
+        self._notes.made += 1
+        self._recorder.emit("candidate", self.stage, data={"place": 0, "candidate": candidate})
+
+    # --- saying ----------------------------------------------------------------------------------------
+
+    def failed(self, reply: Reply) -> None:
+        """Keep a failure for the result."""
+        self._notes.failures.append((self.stage, reply))
+        self.note(f"{self.stage.op} with {reply.ask.model.name} failed: {reply.reason}")
+
+    def note(self, text: str) -> None:
+        """A sentence for the result's notes and the trace."""
+        self._notes.notes.setdefault(text)
+        self._recorder.emit("note", self.stage, cause=text)
+
+    def decided(self, pool: Pool, words: str) -> None:
+        """Keep what this stage chose among, and why it chose as it did."""
+        self._notes.decided[self.stage.path] = (pool, words)
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether anything was refused, failed or could not be read so far."""
+        unreadable = any(judgements.unreadable for judgements in self._notes.judgements.values())
+        return unreadable or bool(self._notes.failures) or self.caller.limits_met
+
+    def judged(self, asked: int, unreadable: Sequence[str]) -> None:
+        """Count judgements; `unreadable` are the texts that could not be read."""
+        before = self._notes.judgements.get(self.stage.path, Judgements())
+        self._notes.judgements[self.stage.path] = Judgements(before.asked + asked, before.unreadable + len(unreadable))
+        for text in unreadable:
+            self._recorder.emit("unreadable", self.stage, cause="the judgement could not be read", data={"text": text})
+        if unreadable:
+            self.note(f"{len(unreadable)} of {asked} judgements of {self.stage.op} could not be read")
+
+
+def is_operand(argument: object) -> TypeGuard[Operand]:
+    """Whether an argument is an operand, and not a prompt, model or rule."""
+    return isinstance(argument, Apply | Column | Const | Input | Item | Own | Ref)
+
+
+class MissingValue(RunError):
+    """A prompt's argument has no value in this run, since what makes it gave none."""
+
+
+def make_candidate(reply: Reply, origin: Origin, stage: str, folder: Path | None = None) -> Candidate:
+    """The candidate that a reply gives; only a sample that ended by itself or at its own limit is read."""
+    ask = reply.ask
+    base = Candidate(
+        "", stage=stage, model=ask.model.name, prompt=origin.prompt, series=ask.series, index=ask.index, finish="failed"
+    )
+    completion = reply.completion
+    if completion is None:
+        finish = "cancelled" if reply.state == "cancelled" else "failed"
+        return replace(base, finish=finish, error=reply.reason)
+    logprobs = completion.logprobs
+    base = replace(
+        base,
+        text=completion.text,
+        thoughts=completion.thoughts,
+        tokens=completion.new_tokens,
+        logprob_sum=sum(logprobs) if logprobs else None,
+        logprob_mean=sum(logprobs) / len(logprobs) if logprobs else None,
+        finish="cut" if reply.cut else completion.finish,
+        error=reply.reason,
+    )
+    if base.finish not in ("stop", "length"):
+        return base
+    answer, key = read(origin.type, completion.text, folder=folder)
+    return replace(base, answer=answer, key=key)
+
+
+def as_argument(value: object, type_: Type) -> object:
+    """A value as a prompt's argument: a pool is its texts where a list is wanted, else its only candidate's answer."""
+    if not isinstance(value, Pool):
+        return value
+    wanted = type_.item if isinstance(type_, Optional) else type_
+    if isinstance(wanted, ListOf):
+        as_text = isinstance(wanted.item, Text)
+        return [c.text if as_text else c.answer for c in usable(value) if as_text or c.is_readable]
+    if not value.candidates:
+        return None
+    only = value.candidates[0]
+    return only.text if isinstance(wanted, Text) and not isinstance(value.type, Text) else only.answer
+
+
+def usable(pool: Pool) -> tuple[Candidate, ...]:
+    """The candidates that have a text to be judged or merged, in order."""
+    return tuple(c for c in pool if c.finish != "failed" and c.text.strip())
+
+
+def latest_score(candidate: Candidate) -> float | None:
+    """What a bare `score` means for this candidate."""
+    return list(candidate.scores.values())[-1] if candidate.scores else None
+
+
+def offered_answers(candidates: Sequence[Candidate]) -> list[dict[str, object]]:
+    """Candidates as a prompt sees them: `index` from 1, `text`, `answer`, `critique`, `score`; never their thoughts."""
+    return [
+        {
+            "index": place,
+            "text": candidate.text,
+            "answer": candidate.answer,
+            "critique": candidate.critique or "",
+            "score": latest_score(candidate),
+        }
+        for place, candidate in enumerate(candidates, 1)
+    ]
+
+
+def offered_answer(candidate: Candidate, filled: Filled) -> object:
+    """One candidate as the argument `answer`: its whole text where the prompt takes a Text, else what was read."""
+    wanted = dict(filled.prompt.params).get("answer")
+    if wanted is None or isinstance(wanted, Text):
+        return candidate.text
+    return candidate.answer

@@ -1,0 +1,113 @@
+"""`generate`: samples of every prompt, model and temperature, all at once or in rounds until a condition holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ttscale.compiler.diagnostics import InternalError
+from ttscale.compiler.ir import Const, Filled, Model, UpTo
+from ttscale.runtime.desk import Ask
+from ttscale.runtime.engines.base import Message
+from ttscale.runtime.pool import Candidate, Pool
+from ttscale.runtime.stages.context import MissingValue, Origin, StageContext, is_operand
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """One prompt at one model and temperature; its samples are numbered from 0."""
+
+    messages: tuple[Message, ...]
+    origin: Origin
+    model: Model
+    series: int
+    temperature: float | None
+
+
+async def generate(context: StageContext) -> Pool:
+    """Candidates prompt by prompt, in it model by model, in it temperature by temperature, then the hedge."""
+    try:
+        combinations = _combinations(context)
+    except MissingValue as error:
+        context.note(error.diagnostic.message)
+        return Pool((), context.item_type)
+    n = context.stage.args["n"]
+    if isinstance(n, UpTo):
+        return await _rounds(context, combinations, n.limit)
+    drawn = await _draw(context, combinations, 0, context.integer("n", 1), hedge=bool(context.constant("hedge")))
+    return Pool(_present([*drawn.samples, [drawn.hedge]]), context.item_type)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Samples of each combination, None where the budget refused one, and the hedge."""
+
+    samples: list[list[Candidate | None]]
+    hedge: Candidate | None
+    refused: bool
+
+
+async def _rounds(context: StageContext, combinations: list[Combination], limit: int) -> Pool:
+    """Rounds that double the total, until the condition holds on a complete round."""
+    until = context.stage.args.get("until")
+    samples: list[list[Candidate | None]] = [[] for _ in combinations]
+    hedge: Candidate | None = None
+    total = min(context.integer("start", 4), limit)
+    low = 0
+    while True:
+        drawn = await _draw(context, combinations, low, total, hedge=low == 0 and bool(context.constant("hedge")))
+        for earlier, new in zip(samples, drawn.samples, strict=True):
+            earlier.extend(new)
+        hedge = drawn.hedge if low == 0 else hedge
+        pool = Pool(_present([*samples, [hedge]]), context.item_type)
+        if drawn.refused or total >= limit:
+            return pool
+        if is_operand(until) and context.value(until, pool):
+            context.note(f"sampling stopped at {total} of at most {limit}, since its condition held")
+            return pool
+        low, total = total, min(2 * total, limit)
+
+
+async def _draw(context: StageContext, combinations: list[Combination], low: int, high: int, *, hedge: bool) -> _Drawn:
+    asks: list[Ask] = []
+    origins: list[Origin] = []
+    for one in combinations:
+        for index in range(low, high):
+            asks.append(
+                context.ask(one.messages, model=one.model, temperature=one.temperature, series=one.series, index=index)
+            )
+            origins.append(one.origin)
+    if hedge:
+        first = combinations[0]
+        asks.append(context.ask(first.messages, model=first.model, temperature=0.0, series=first.series))
+        origins.append(first.origin)
+    found = await context.candidates(asks, origins)
+    width = high - low
+    samples = [found[place * width : (place + 1) * width] for place in range(len(combinations))]
+    return _Drawn(samples, found[-1] if hedge else None, any(candidate is None for candidate in found))
+
+
+def _combinations(context: StageContext) -> list[Combination]:
+    args = context.stage.args
+    prompts, models, temperatures = args["prompts"], args["models"], args["temperatures"]
+    series = context.constant("model_series")
+    if not (isinstance(prompts, tuple) and isinstance(models, tuple) and isinstance(temperatures, tuple)):
+        raise InternalError(f"{context.stage.path} lacks prompts, models or temperatures")
+    numbers = series if isinstance(series, tuple) else (context.integer("series", 0),) * len(models)
+    found: list[Combination] = []
+    for filled in prompts:
+        if not isinstance(filled, Filled):
+            raise InternalError(f"{context.stage.path} has a prompt that is not filled")
+        messages = context.messages(filled, {})
+        origin = Origin(filled.prompt.name, filled.prompt.result)
+        for model, number in zip(models, numbers, strict=True):
+            if not isinstance(model, Model):
+                raise InternalError(f"{context.stage.path} has a model that is none")
+            for temperature in temperatures or (Const(None),):
+                heat = temperature.value if isinstance(temperature, Const) else None
+                heat = float(heat) if isinstance(heat, int | float) else None
+                found.append(Combination(messages, origin, model, int(str(number)), heat))
+    return found
+
+
+def _present(groups: list[list[Candidate | None]]) -> tuple[Candidate, ...]:
+    return tuple(candidate for group in groups for candidate in group if candidate is not None)

@@ -1,0 +1,144 @@
+"""Judgements by a model: the probability of a label, or a number, read from a prompt about one candidate.
+
+A Choice or Bool is scored where the engine can: every label is scored from one prefill, in the spellings a
+model may use for it (as written and capitalised, with and without a space before it, since that depends on how
+the template and the vocabulary split words); the probabilities of a label's spellings are added up and normalised over
+the labels. Where the engine cannot score, one judgement is sampled and read, and counts as certain. Numbers are always
+sampled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ttscale.compiler.ir import Filled, Model
+from ttscale.compiler.types import BOOL, Choice, Simple, Type
+from ttscale.runtime.answers import read
+from ttscale.runtime.desk import Judgement
+from ttscale.runtime.engines.base import Message
+from ttscale.runtime.stages.context import StageContext
+
+AFFIRMATIVE = ("yes", "true", "correct", "right", "accept", "accepted", "valid", "good")
+BOOL_WORDS = (("yes", "true"), ("no", "false"))
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One answer of a judge: its value, and the words that mean it."""
+
+    value: object
+    words: tuple[str, ...]
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The texts that count as this label, each once, the word itself first."""
+        forms = [form for word in self.words for form in (word, word[:1].upper() + word[1:])]
+        return tuple(dict.fromkeys(space + form for form in forms for space in ("", " ")))
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A judgement of one prompt: the probability of each label (sampled ones are 0 or 1), or a number.
+
+    `state` is done, unreadable, refused, failed or cancelled; `text` is what the judge wrote, if it wrote.
+    """
+
+    state: str
+    probabilities: tuple[float, ...] = ()
+    number: float | None = None
+    text: str = ""
+
+
+def labels_of(type_: Type) -> tuple[Label, ...]:
+    """The labels of a Choice or Bool, in the order written (true first); none for other types."""
+    if isinstance(type_, Choice):
+        return tuple(Label(name, (name,)) for name in type_.labels)
+    if type_ == BOOL:
+        return tuple(Label(value, words) for value, words in zip((True, False), BOOL_WORDS, strict=True))
+    return ()
+
+
+def affirmative(labels: Sequence[Label]) -> int:
+    """The place of the label that means acceptance: a word such as yes, else the first."""
+    return next((place for place, label in enumerate(labels) if label.words[0].lower() in AFFIRMATIVE), 0)
+
+
+async def opinions(
+    context: StageContext, filled: Filled, model: Model, prompts: Sequence[tuple[Message, ...]]
+) -> list[Opinion]:
+    """One opinion a prompt, in order; unreadable ones are counted."""
+    labels = labels_of(filled.prompt.result)
+    engine = await context.caller.engine(model)
+    if labels and engine.capabilities.scoring:
+        return await _scored(context, model, labels, prompts)
+    return await _sampled(context, filled.prompt.result, labels, model, prompts)
+
+
+async def _scored(
+    context: StageContext, model: Model, labels: Sequence[Label], prompts: Sequence[tuple[Message, ...]]
+) -> list[Opinion]:
+    spellings = tuple(label.spellings for label in labels)
+    verdicts = await context.caller.score(model, [Judgement(messages, spellings) for messages in prompts])
+    found: list[Opinion] = []
+    unreadable: list[str] = []
+    for verdict in verdicts:
+        probabilities = normalised(verdict.logprobs) if verdict.logprobs is not None else None
+        if probabilities is not None:
+            found.append(Opinion("done", probabilities))
+        elif verdict.state == "done":
+            unreadable.append("no label has any probability")
+            found.append(Opinion("unreadable"))
+        else:
+            if verdict.state == "failed":
+                context.note(f"a judgement of {context.stage.op} failed: {verdict.reason}")
+            found.append(Opinion(verdict.state, text=verdict.reason))
+    context.judged(sum(verdict.state != "refused" for verdict in verdicts), unreadable)
+    return found
+
+
+async def _sampled(
+    context: StageContext,
+    type_: Type,
+    labels: Sequence[Label],
+    model: Model,
+    prompts: Sequence[tuple[Message, ...]],
+) -> list[Opinion]:
+    heat = context.number("temperature")
+    asks = [context.ask(messages, model=model, temperature=0.0 if heat is None else heat) for messages in prompts]
+    found: list[Opinion] = []
+    unreadable: list[str] = []
+    for reply in await context.caller.sample(asks):
+        if reply.state == "failed":
+            context.failed(reply)
+        if reply.state != "done" or reply.completion is None or reply.cut:
+            found.append(Opinion("refused" if reply.cut else reply.state, text=reply.reason))
+            continue
+        opinion = _read(type_, labels, reply.completion.text)
+        if opinion.state == "unreadable":
+            unreadable.append(opinion.text)
+        found.append(opinion)
+    context.judged(sum(opinion.state in ("done", "unreadable") for opinion in found), unreadable)
+    return found
+
+
+def _read(type_: Type, labels: Sequence[Label], text: str) -> Opinion:
+    value, key = read(type_, text)
+    if key is None:
+        return Opinion("unreadable", text=text)
+    if labels:
+        return Opinion("done", tuple(float(label.value == value) for label in labels), text=text)
+    if isinstance(type_, Simple) and isinstance(value, int | float) and math.isfinite(value):
+        return Opinion("done", number=float(value), text=text)
+    return Opinion("unreadable", text=text)
+
+
+def normalised(logprobs: Sequence[Sequence[float]]) -> tuple[float, ...] | None:
+    """Label probabilities that add up to 1, from natural logs of each label's spellings; None if all are 0."""
+    highest = max((value for label in logprobs for value in label), default=-math.inf)
+    if not math.isfinite(highest):
+        return None
+    masses = [math.fsum(math.exp(value - highest) for value in label) for label in logprobs]
+    total = math.fsum(masses)
+    return tuple(mass / total for mass in masses)

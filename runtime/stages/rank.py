@@ -1,0 +1,116 @@
+"""`rank`: a judge orders the candidates, all at once or in pairs, and the best stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ttscale.runtime.pool import Candidate, Pool
+from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answers, usable
+from ttscale.runtime.stages.judging import labels_of, opinions
+
+_CHAIN = re.compile(r"[\[(#]?\d{1,4}[\])]?(?:\s*(?:>=?|≻|,|;|->|→|\bthen\b)\s*(?:and\s+)?[\[(#]?\d{1,4}[\])]?)+")
+_NUMBER = re.compile(r"\d{1,4}")
+_LISTED = re.compile(
+    r"^\s*(?:\d{1,4}[.):]\s*)?(?:answer|candidate|response)?\s*[\[(#]?(\d{1,4})[\])]?\s*$", re.I | re.M
+)
+
+
+async def rank(context: StageContext, pool: Pool) -> Pool:
+    """The best `keep` candidates in the judge's order, with their ranks.
+
+    Where the judgement cannot be made or read, the order is kept and nothing has a rank; that is counted and said.
+    Candidates that failed come last.
+    """
+    keep = context.integer("keep", max(len(pool), 1))
+    if keep > len(pool):
+        context.note(f"rank keeps {len(pool)} answers; {keep} were wanted")
+    candidates = usable(pool)
+    rest = tuple(c for c in pool if all(c is not good for good in candidates))
+    if len(candidates) < 2:
+        return Pool((*candidates, *rest)[:keep], pool.type)
+    try:
+        by_pairs = context.constant("method") == "pairwise"
+        order = await (_pairwise(context, candidates) if by_pairs else _listwise(context, candidates, keep))
+    except MissingValue as error:
+        context.note(error.diagnostic.message)
+        order = None
+    if order is None:
+        context.note(f"the order of {context.stage.op} is the one it was given")
+        return Pool((*candidates, *rest)[:keep], pool.type)
+    ranked = tuple(replace(candidates[place], rank=number) for number, place in enumerate(order, 1))
+    return Pool((*ranked, *rest)[:keep], pool.type)
+
+
+async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], keep: int) -> tuple[int, ...] | None:
+    filled = context.using()
+    wanted = min(keep, len(candidates))
+    messages = context.messages(filled, {"answers": offered_answers(candidates), "keep": wanted})
+    heat = context.number("temperature")
+    (reply,) = await context.caller.sample([context.ask(messages, temperature=0.0 if heat is None else heat)])
+    if reply.state == "failed":
+        context.failed(reply)
+    if reply.state != "done" or reply.completion is None:
+        return None
+    order = parse_ranking(reply.completion.text, len(candidates), wanted)
+    context.judged(1, [reply.completion.text] if order is None else [])
+    return order
+
+
+async def _pairwise(context: StageContext, candidates: tuple[Candidate, ...]) -> tuple[int, ...] | None:
+    """Order by the sum of win probabilities, each pair asked in both orders (Copeland's count, softened)."""
+    filled = context.using()
+    pairs = [(i, j) for i in range(len(candidates)) for j in range(len(candidates)) if i != j]
+    listed = offered_answers(candidates)
+    prompts = [
+        context.messages(
+            filled,
+            {"first": candidates[i].text, "second": candidates[j].text, "answers": [listed[i], listed[j]], "keep": 1},
+        )
+        for i, j in pairs
+    ]
+    found = await opinions(context, filled, context.model(), prompts)
+    if not any(opinion.state == "done" for opinion in found):
+        return None
+    firsts = bool(labels_of(filled.prompt.result))
+    wins = [0.0] * len(candidates)
+    for (i, j), opinion in zip(pairs, found, strict=True):
+        if opinion.state != "done":
+            share = 0.5
+        elif firsts:
+            share = opinion.probabilities[0]
+        else:
+            share = 1.0 if opinion.number == 1 else 0.0
+        wins[i] += share
+        wins[j] += 1 - share
+    return tuple(sorted(range(len(candidates)), key=lambda place: -wins[place]))
+
+
+def parse_ranking(text: str, count: int, wanted: int) -> tuple[int, ...] | None:
+    """Places (from 0) in order of merit, from text such as "[2] > [1]" or "2, 1, 3"; None where it says no order.
+
+    At least `wanted` different numbers from 1 to `count` must be named; the others follow in their old order. A number
+    outside that range, or one named twice, makes a chain unreadable. The last readable chain counts.
+    """
+    chains = [tuple(int(number) for number in _NUMBER.findall(match.group())) for match in _CHAIN.finditer(text)]
+    chains.append(tuple(int(match) for match in _LISTED.findall(text)))
+    for chain in reversed(chains[:-1]):
+        if _is_order(chain, count, wanted):
+            return _completed(chain, count)
+    if _is_order(chains[-1], count, wanted):
+        return _completed(chains[-1], count)
+    if wanted == 1:
+        named = {int(number) for number in _NUMBER.findall(text)}
+        if len(named) == 1 and 1 <= min(named) <= count:
+            return _completed(tuple(named), count)
+    return None
+
+
+def _is_order(chain: Sequence[int], count: int, wanted: int) -> bool:
+    return len(chain) >= wanted and len(set(chain)) == len(chain) and all(1 <= number <= count for number in chain)
+
+
+def _completed(chain: Sequence[int], count: int) -> tuple[int, ...]:
+    places = [number - 1 for number in chain]
+    return (*places, *(place for place in range(count) if place not in places))

@@ -1,0 +1,53 @@
+"""`score`: a number for every candidate, from what is known of it or from a judge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ttscale.compiler.diagnostics import InternalError
+from ttscale.runtime.pool import Candidate, Pool
+from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answer, usable
+from ttscale.runtime.stages.judging import affirmative, labels_of, opinions
+from ttscale.runtime.strategies import numbers
+
+
+async def score(context: StageContext, pool: Pool) -> Pool:
+    """The same candidates with one more score; one that could not be judged has none of this name."""
+    rule = context.strategy("by")
+    if rule is None:
+        raise InternalError(f"{context.stage.path} has no rule")
+    name = str(context.constant("as") or rule.name)
+    if rule.name in ("yes_no", "p_true"):
+        given = await _judged(context, pool)
+    else:
+        given = dict(zip((id(c) for c in pool), numbers(rule, pool), strict=True))
+    return Pool(tuple(_with_score(c, name, given.get(id(c))) for c in pool), pool.type)
+
+
+async def _judged(context: StageContext, pool: Pool) -> dict[int, float | None]:
+    """P(yes), or the judge's number, by the candidate's identity."""
+    filled, model = context.using(), context.model()
+    candidates = usable(pool)
+    try:
+        prompts = [context.messages(filled, {"answer": offered_answer(c, filled)}) for c in candidates]
+    except MissingValue as error:
+        context.note(error.diagnostic.message)
+        return {}
+    place = affirmative(labels_of(filled.prompt.result))
+    found = await opinions(context, filled, model, prompts)
+    unscored = sum(opinion.state == "refused" for opinion in found)
+    if unscored:
+        context.note(f"{unscored} of {len(found)} answers have no score, since the budget ended")
+    return {
+        id(candidate): opinion.number if opinion.number is not None else opinion.probabilities[place]
+        for candidate, opinion in zip(candidates, found, strict=True)
+        if opinion.state == "done"
+    }
+
+
+def _with_score(candidate: Candidate, name: str, number: float | None) -> Candidate:
+    """The candidate with `name` as its latest score."""
+    if number is None:
+        return candidate
+    others = {key: value for key, value in candidate.scores.items() if key != name}
+    return replace(candidate, scores={**others, name: number})

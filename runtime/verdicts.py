@@ -1,0 +1,85 @@
+"""Scored judgements: the labels of many prompts, each prompt's from one prefill, under the ledger.
+
+A judgement is one call a label, as if each were scored alone: its cost is the prompt once a label, and the tokens of
+each label's longest spelling. The spellings of a label are one continuation that is asked for, not several.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ttscale.compiler.ir import Model, Stage
+from ttscale.compiler.models import prices
+from ttscale.compiler.plan import Cost
+from ttscale.runtime.desk import Desk, Judgement, Verdict, together
+from ttscale.runtime.engines.base import Engine, EngineError
+from ttscale.runtime.ledger import Call, CallKey, Decision, Price
+
+
+async def score_labels(
+    desk: Desk, stage: Stage, model: Model, engine: Engine, keys: Sequence[CallKey], judgements: Sequence[Judgement]
+) -> list[Verdict]:
+    """One verdict a judgement, in order; `keys` are their places in the ledger."""
+    calls: list[Call] = []
+    for judgement in judgements:
+        tokens = await engine.count_tokens(judgement.messages)
+        longest = sum(max(len(spelling.encode()) for spelling in spellings) for spellings in judgement.labels)
+        count = len(judgement.labels)
+        calls.append(Call(tokens * count, longest, Price(*prices(model)), count, can_shorten=False))
+    tickets = desk.admission.ask(zip(keys, calls, strict=True))
+    verdicts = [Verdict(None, "cancelled")] * len(judgements)
+
+    async def judge(place: int) -> None:
+        key = keys[place]
+        verdicts[place] = await _judge(desk, stage, model, engine, key, calls[place], tickets[key], judgements[place])
+
+    await together([judge(place) for place in range(len(judgements))], ordered=model.kind == "script")
+    return verdicts
+
+
+async def _judge(
+    desk: Desk,
+    stage: Stage,
+    model: Model,
+    engine: Engine,
+    key: CallKey,
+    call: Call,
+    ticket: asyncio.Future[Decision],
+    judgement: Judgement,
+) -> Verdict:
+    data = {"model": model.name, "labels": [spellings[0] for spellings in judgement.labels]}
+    decision = await ticket
+    if not decision.started:
+        desk.limits_met[decision.reason] = None
+        desk.recorder.emit("call_refused", stage, cause=decision.reason, data=data)
+        return Verdict(None, "refused", decision.reason)
+    begun = desk.recorder.elapsed()
+    spellings = [spelling for label in judgement.labels for spelling in label]
+    work = asyncio.ensure_future(engine.score(judgement.messages, spellings, priority=(-key[0],)))
+    desk.running.add(work)
+    new_tokens = 0
+    try:
+        scored = iter([(sum(item.logprobs), len(item.logprobs)) for item in await work])
+        by_label = [[next(scored) for _ in label] for label in judgement.labels]
+        new_tokens = sum(max(length for _, length in label) for label in by_label)
+        verdict = Verdict(tuple(tuple(total for total, _ in label) for label in by_label))
+    except EngineError as error:
+        verdict = Verdict(None, "failed", str(error))
+    except asyncio.CancelledError:
+        if not desk.admission.expired:
+            work.cancel()
+            raise
+        verdict = Verdict(None, "cancelled", desk.admission.expired)
+    finally:
+        desk.running.discard(work)
+        actual = desk.admission.finish(key, new_tokens)
+    desk.recorder.emit(
+        "call_finished" if verdict.state == "done" else "call_failed",
+        stage,
+        cause=verdict.reason,
+        cost=Cost(call.calls, call.prompt_tokens, new_tokens, 0, actual.usd),
+        seconds=desk.recorder.elapsed() - begun,
+        data=data,
+    )
+    return verdict
