@@ -68,6 +68,8 @@ class _Environment(ImmutableSandboxedEnvironment):
             undefined=jinja2.StrictUndefined,
             finalize=_printed,
             keep_trailing_newline=True,
+            trim_blocks=True,  # a line that is only a tag leaves no empty line in the prompt
+            lstrip_blocks=True,
             autoescape=False,
             cache_size=0,
         )
