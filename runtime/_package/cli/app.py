@@ -45,20 +45,34 @@ class State:
     json: bool = False
 
 
+def write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:
+    """Write examples at the end of a help text, as they are."""
+    if examples:
+        with formatter.section("Example" if len(examples) == 1 else "Examples"):
+            for line in examples:
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
 class Command(click.Command):
-    """A command whose help ends with examples, printed as they are."""
+    """A command whose help ends with examples."""
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples after the options."""
-        if self.examples:
-            title = "Example" if len(self.examples) == 1 else "Examples"
-            with formatter.section(title):
-                for line in self.examples:
-                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+        write_examples(self.examples, formatter)
+
+
+class Family(click.Group):
+    """A command of several, `ttscale models list`, whose help ends with examples."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_examples(self.examples, formatter)
 
 
 class LazyGroup(click.Group):

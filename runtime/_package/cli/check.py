@@ -21,7 +21,7 @@ from ttscale.cli.options import files_argument
     type=click.Choice(["default", "all"]),
     default="default",
     show_default=True,
-    help="Also bind every allowed assignment of the parameters (up to 4,096 a pipeline).",
+    help="`all` also binds every allowed assignment of them (4,096 a pipeline at most).",
 )
 def command(files: tuple[str, ...], as_json: bool, github: bool, params: str) -> int:
     """Check FILES and say what is wrong with them; nothing is run.

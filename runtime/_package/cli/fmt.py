@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from ttscale.cli.app import command as make_command
@@ -12,6 +13,10 @@ from ttscale.cli.app import json_option
 from ttscale.cli.console import err, has_color, out, out_json, plural, width
 from ttscale.cli.faults import USAGE, USER, Failure
 from ttscale.cli.options import files_argument
+
+if TYPE_CHECKING:
+    from ttscale.compiler.diagnostics import Diagnostic
+    from ttscale.compiler.source import SourceFile
 
 
 @make_command("ttscale fmt *.tts", "ttscale fmt --check --diff pipeline.tts", "ttscale fmt - < pipeline.tts")
@@ -24,13 +29,13 @@ def command(files: tuple[str, ...], check: bool, diff: bool, as_json: bool) -> i
 
     Every comment is kept. A file with syntax errors is left as it is.
     """
-    from ttscale.compiler.diagnostics import CompileError, Diagnostic
+    from ttscale.compiler.diagnostics import CompileError
 
     if "-" in files and len(files) > 1:
         raise Failure("`-` stands alone: standard input is one file", code=USAGE)
     changed: list[str] = []
     broken: dict[str, list[Diagnostic]] = {}
-    sources = {}
+    sources: dict[str, SourceFile] = {}
     for name in dict.fromkeys(files):
         try:
             before, after = laid_out(name)
@@ -71,7 +76,7 @@ def laid_out(name: str) -> tuple[str, str]:
     found = [*parsed.diagnostics, *lowering]
     if any(d.severity == "error" for d in found):
         raise CompileError(found, {source.name: source})
-    return source.text, format_module(module)
+    return source.text, format_module(module, source)
 
 
 def show_diff(name: str, before: str, after: str) -> None:
@@ -92,7 +97,15 @@ def replace_text(path: Path, text: str) -> None:
     beside.replace(target)
 
 
-def report(changed, broken, sources, *, keeps: bool, total: int, quiet: bool) -> None:  # type: ignore[no-untyped-def]
+def report(
+    changed: list[str],
+    broken: dict[str, list[Diagnostic]],
+    sources: dict[str, SourceFile],
+    *,
+    keeps: bool,
+    total: int,
+    quiet: bool,
+) -> None:
     """Say what happened, on standard error."""
     from ttscale.cli.diagnosed import rendered
 

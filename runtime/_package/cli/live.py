@@ -26,7 +26,9 @@ class LiveRun:
         self.stage = ""
         self.calls = 0
         console = Console(stderr=True, highlight=False)
-        self._live = Live(console=console, get_renderable=self.draw, refresh_per_second=8, transient=False)
+        self._live = Live(
+            console=console, get_renderable=self.draw, refresh_per_second=8, transient=False, redirect_stdout=False
+        )
 
     def __enter__(self) -> LiveRun:
         self._live.__enter__()
@@ -105,6 +107,7 @@ class Progress:
                 TextColumn("left"),
                 TimeRemainingColumn(),
                 console=Console(stderr=True, highlight=False),
+                redirect_stdout=False,
             )
             self._task = self._bar.add_task("rows", total=total, completed=already, rate="", cost="")
         self._already = already

@@ -42,49 +42,25 @@ def assignments(texts: Iterable[str], option: str) -> dict[str, str]:
     return found
 
 
-def parameters(texts: Iterable[str]) -> dict[str, object]:
-    """What `--param` says, each value as the number, truth value or word it spells."""
-    return {name: value_of(text) for name, text in assignments(texts, "--param").items()}
+def parameters(texts: Iterable[str]) -> dict[str, str]:
+    """What `--param` says, by name; the program reads each value as its parameter's type."""
+    return assignments(texts, "--param")
 
 
-def value_of(text: str) -> object:
-    """`8` as 8, `0.5` as 0.5, `true` as True, `none` as None, anything else as the text it is."""
-    words: dict[str, object] = {"true": True, "false": False, "none": None}
-    if text in words:
-        return words[text]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def replacements(texts: Iterable[str]) -> dict[str, str]:
+    """What `--model` says, by declared name; the name "" stands for the only model of a program.
 
-
-def replacements(texts: Iterable[str], declared: Iterable[str]) -> dict[str, str]:
-    """What `--model` says, by declared name; Failure (usage) where the name is missing and there are several models.
-
-    A locator may hold `=` itself, so only a leading declared-looking name counts as one.
+    A locator may hold `=` itself, so only what looks like a name before the first one counts as a name.
     """
-    names = list(declared)
     found: dict[str, str] = {}
     for text in texts:
         name, equals, locator = text.partition("=")
         if not (equals and name.strip().isidentifier()):
-            if len(names) != 1:
-                raise Failure(
-                    f"--model {text}: say which model it replaces, such as --model {(names or ['small'])[0]}={text}",
-                    f"the program declares {', '.join(names) or 'none'}",
-                    code=USAGE,
-                )
-            name, locator = names[0], text
+            name, locator = "", text
         name = name.strip()
+        if not locator.strip():
+            raise Failure(f"--model {text}: it takes [NAME=]LOCATOR, such as --model small=x.gguf", code=USAGE)
         if name in found:
-            raise Failure(f"--model {name} is given twice", code=USAGE)
-        if name not in names:
-            from ttscale.compiler.diagnostics import suggest
-
-            near = suggest(name, names)
-            hint = f"did you mean `{near}`?" if near else f"the program declares {', '.join(names) or 'none'}"
-            raise Failure(f"--model {name}: the program declares no model of that name", hint)
+            raise Failure(f"--model {name} is given twice" if name else "--model is given twice", code=USAGE)
         found[name] = locator.strip()
     return found

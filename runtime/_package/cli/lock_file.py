@@ -1,0 +1,121 @@
+"""`tts.lock`: which weights and which imports a program was locked with, by their hashes.
+
+One file for a folder, in JSON. Weights are kept by locator, imported modules by name (files relative to the lock); the
+hash of a module is that of its canonical form, so that layout and comments do not count.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ttscale.cli.faults import Failure
+
+if TYPE_CHECKING:
+    from ttscale.compiler.driver import Checked
+    from ttscale.compiler.ir import Model
+
+NAME = "tts.lock"
+
+
+class Weights(BaseModel):
+    """One weight file; `size` in bytes."""
+
+    model_config = ConfigDict(extra="forbid")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size: int = Field(ge=0)
+
+
+class Lock(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(extra="forbid")
+    lock: int = Field(default=1, ge=1, le=1)
+    weights: dict[str, Weights] = Field(default_factory=dict)
+    modules: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Lock:
+        """The lock at `path`. Raises Failure where it is missing or is no lock."""
+        if not path.is_file():
+            raise Failure(f"there is no {path}", f"write one with `ttscale lock {path.parent / 'FILE.tts'}`")
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(str(part) for part in problem["loc"]) or "the file"
+            raise Failure(f"{path} is no lock: {where}: {problem['msg']}", "remove it and lock again") from None
+
+    def write(self, path: Path) -> None:
+        """Write the lock in one step, sorted, so that equal locks are equal files."""
+        ordered = Lock(weights=dict(sorted(self.weights.items())), modules=dict(sorted(self.modules.items())))
+        beside = path.with_name(path.name + ".part")
+        beside.write_text(ordered.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
+        beside.replace(path)
+
+    def differences(self, now: Lock) -> list[str]:
+        """What `now` has that is missing here or differs, in words."""
+        said = []
+        for name, weights in now.weights.items():
+            known = self.weights.get(name)
+            if known is None:
+                said.append(f"the weights {name} are not locked")
+            elif known != weights:
+                said.append(f"the weights {name} are not the ones locked (sha256 {weights.sha256[:12]}…)")
+        for name, digest in now.modules.items():
+            if name not in self.modules:
+                said.append(f"the import {name} is not locked")
+            elif self.modules[name] != digest:
+                said.append(f"the import {name} has changed since it was locked")
+        return said
+
+
+def current(checked: Checked, folder: Path, models: list[Model]) -> Lock:
+    """What a program uses now. Raises EngineError where weights are missing."""
+    from ttscale.compiler.canonical import canonical_hash
+    from ttscale.runtime.engines.llama.digest import file_digest
+    from ttscale.runtime.models import locate
+
+    found = Lock()
+    for model in models:
+        if model.kind == "gguf" and model.locator not in found.weights:
+            path = locate(model, folder)
+            digest = file_digest(path).removeprefix("sha256:")
+            found.weights[model.locator] = Weights(sha256=digest, size=path.stat().st_size)
+    linked = checked.linked
+    for name, scope in linked.modules.items():
+        if name != linked.entry:
+            found.modules[portable(name, folder)] = canonical_hash(scope.tree)
+    return found
+
+
+def portable(name: str, folder: Path) -> str:
+    """A module's name that means the same in another place: files relative to `folder`, with forward slashes."""
+    path = Path(name)
+    if not path.is_file():
+        return name
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+
+
+def declared_models(checked: Checked) -> list[Model]:
+    """Every model that the program and its imports declare."""
+    from ttscale.compiler.models import model_ir
+
+    linked = checked.linked
+    symbols = {
+        (symbol.module, symbol.name): symbol
+        for scope in linked.modules.values()
+        for symbol in scope.names.values()
+        if symbol.kind == "model"
+    }
+    return [model_ir(symbol, linked) for symbol in symbols.values()]
+
+
+def check_lock(checked: Checked, file: Path, models: list[Model]) -> None:
+    """For `--locked`: Failure where weights or imports differ from the lock beside `file`."""
+    folder = file.resolve().parent
+    differences = Lock.read(folder / NAME).differences(current(checked, folder, models))
+    if differences:
+        raise Failure(f"{folder / NAME}: " + "; ".join(differences), f"`ttscale lock {file}` accepts what is here now")

@@ -1,0 +1,214 @@
+"""Many questions: several at once, each finished row kept at once, and what they add up to at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+from ttscale.cli.answers_file import AnswersFile
+from ttscale.cli.console import err, is_terminal, out, out_json, plural
+from ttscale.cli.faults import INTERRUPTED, NO_ANSWER, USER, exact
+from ttscale.cli.interrupt import Interrupt
+from ttscale.cli.live import Progress
+from ttscale.cli.opened import Opened, open_program
+from ttscale.cli.options import assignments
+from ttscale.cli.rows import Row, from_dataset, from_file
+from ttscale.cli.score import Tally, mark
+from ttscale.runtime.result import BudgetExhausted, RunError
+from ttscale.runtime.trace import Event, Listener
+
+if TYPE_CHECKING:
+    from ttscale.cli.run import Wishes
+    from ttscale.runtime.result import Result
+
+HOPELESS = "R0701"
+"""The model cannot be loaded or does not answer: the next row would end the same way."""
+
+
+@dataclass
+class Batch:
+    """A batch on its way. `failed` holds messages by row id; `kept` counts rows that were in the output before."""
+
+    opened: Opened
+    rows: list[Row]
+    output: AnswersFile | None
+    has_gold: bool
+    progress: Progress
+    trace: IO[str] | None
+    tally: Tally = field(default_factory=Tally)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    out_of_budget: int = 0
+    kept: int = 0
+
+    def listener(self, row: Row) -> Listener | None:
+        """Writes the events of one row to the trace, named by the row."""
+        if self.trace is None:
+            return None
+        trace = self.trace
+
+        def write(event: Event) -> None:
+            trace.write(json.dumps({"row": row.id, **event.to_json()}, ensure_ascii=False) + "\n")
+
+        return write
+
+    def finish(self, row: Row, result: Result) -> None:
+        """Keep a row's answer."""
+        record: dict[str, Any] = {"id": row.id, **row.inputs, **summary_of(result)}
+        if self.has_gold:
+            marks = mark(result, self.opened.returns, row.gold)
+            self.tally.add(marks)
+            record |= {"gold": row.gold, "correct": marks.correct, "sampled": f"{marks.right}/{marks.of}"}
+        self.keep(record)
+        self.progress.advance(result.cost.calls, result.cost.tokens, result.cost.usd)
+
+    def fail(self, row: Row, failure: RunError) -> None:
+        """Keep that a row has no answer, and why."""
+        said = f"{failure.diagnostic.code}: {failure.diagnostic.message}"
+        self.failed[row.id] = said
+        self.out_of_budget += isinstance(failure, BudgetExhausted)
+        spent = failure.trace.total
+        self.keep({"id": row.id, **row.inputs, "answer": None, "error": said})
+        self.progress.advance(spent.calls, spent.tokens, spent.usd)
+
+    def keep(self, record: dict[str, Any]) -> None:
+        """Write a row where rows go."""
+        self.records.append(record)
+        if self.output is not None:
+            self.output.add(record)
+
+
+def summary_of(result: Result) -> dict[str, Any]:
+    """The columns of an answer; the pool and the trace are left out."""
+    whole = result.to_json(trace=False)
+    return {name: whole[name] for name in ("answer", "text", "decided", "cut", "cost")}
+
+
+async def answer_rows(wishes: Wishes) -> int:
+    """Answer every row of --input or --on; the exit code says how it ended."""
+    opened = open_program(wishes)
+    fixed: dict[str, object] = dict(assignments(wishes.sets, "--set"))
+    if wishes.input is not None:
+        rows = from_file(wishes.input, opened.inputs, fixed, wishes.gold)
+        has_gold = wishes.gold is not None
+    else:
+        rows = from_dataset(opened.checked, wishes.on or "", opened.inputs, fixed)
+        has_gold = any(row.gold is not None for row in rows)
+    rows = rows[: wishes.limit]
+    with Interrupt("stopping: finished rows are kept; Ctrl-C again ends at once") as interrupt:
+        with contextlib.ExitStack() as stack:
+            batch = prepare(wishes, opened, rows, has_gold, stack)
+            try:
+                await work(batch, interrupt.stop, wishes.concurrency)
+            finally:
+                await opened.close()
+        report(batch, wishes, interrupted=interrupt.is_set)
+        if interrupt.is_set:
+            return INTERRUPTED
+    if not batch.failed:
+        return 0
+    return NO_ANSWER if batch.out_of_budget == len(rows) else USER
+
+
+def prepare(wishes: Wishes, opened: Opened, rows: list[Row], has_gold: bool, stack: contextlib.ExitStack) -> Batch:
+    """Open the output, take over what it holds, and leave the rows that are still to be answered."""
+    output = None
+    kept: dict[str, dict[str, Any]] = {}
+    if wishes.output is not None:
+        output = AnswersFile(wishes.output, opened.inputs, opened.fingerprint(), overwrite=wishes.overwrite)
+        stack.callback(output.close)
+        kept = output.done
+    left = [row for row in rows if row.id not in kept]
+    already = len(rows) - len(left)
+    if already and not wishes.quiet:
+        err(f"{wishes.output}: {plural(already, 'row')} of {len(rows)} answered already, {len(left)} left")
+    trace = stack.enter_context(wishes.trace.open("w", encoding="utf-8")) if wishes.trace is not None else None
+    shown = not wishes.quiet and is_terminal(sys.stderr)
+    progress = stack.enter_context(Progress(len(rows), already, shown=shown))
+    batch = Batch(opened, left, output, has_gold, progress, trace, kept=already)
+    for row in rows:
+        if has_gold and row.id in kept:
+            batch.tally.add_row(kept[row.id])
+    return batch
+
+
+async def work(batch: Batch, stop: asyncio.Event, concurrency: int) -> None:
+    """Answer the rows, `concurrency` at a time, until all are done, one failure says that all will fail, or `stop`."""
+    waiting = iter(batch.rows)
+    workers = [
+        asyncio.create_task(one_worker(batch, waiting)) for _ in range(min(concurrency, max(1, len(batch.rows))))
+    ]
+    everything = asyncio.gather(*workers)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({everything, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if everything.done():
+            everything.result()
+    finally:
+        stopping.cancel()
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+
+async def one_worker(batch: Batch, waiting: Iterator[Row]) -> None:
+    """Take rows from the shared iterator and answer them one after the other."""
+    for row in waiting:
+        try:
+            result = await batch.opened.answer(row.inputs, batch.listener(row), None)
+        except RunError as failure:
+            if failure.diagnostic.code == HOPELESS:
+                raise
+            batch.fail(row, failure)
+        else:
+            batch.finish(row, result)
+
+
+def report(batch: Batch, wishes: Wishes, *, interrupted: bool) -> None:
+    """Say what the batch adds up to."""
+    answered = len(batch.records) - len(batch.failed)
+    if wishes.as_json:
+        out_json(as_data(batch, wishes, interrupted))
+        return
+    if wishes.output is None and wishes.input is not None:
+        for record in batch.records:
+            out(json.dumps(record, ensure_ascii=False, default=str))
+        sys.stdout.flush()
+    for name, said in list(batch.failed.items())[:5]:
+        err(f"row {name}: {exact(said)}")
+    if len(batch.failed) > 5:
+        err(f"… and {len(batch.failed) - 5} more")
+    parts = [f"{plural(answered, 'row')} answered"]
+    parts += [f"{batch.kept} kept from before"] if batch.kept else []
+    parts += [f"{plural(len(batch.failed), 'row')} without an answer"] if batch.failed else []
+    left = len(batch.rows) - len(batch.records)
+    parts += [f"{plural(left, 'row')} left, interrupted"] if interrupted else []
+    where = f"; {wishes.output} has them" if wishes.output is not None else ""
+    if not wishes.quiet:
+        err(", ".join(parts) + where)
+    if batch.tally.marks:
+        out(batch.tally.sentence())
+
+
+def as_data(batch: Batch, wishes: Wishes, interrupted: bool) -> dict[str, Any]:
+    """The same for programs; the rows are in it where no file holds them."""
+    data: dict[str, Any] = {
+        "rows": len(batch.rows) + batch.kept,
+        "answered": len(batch.records) - len(batch.failed),
+        "kept": batch.kept,
+        "failed": batch.failed,
+        "interrupted": interrupted,
+        "cost": {"calls": batch.progress.calls, "tokens": batch.progress.tokens, "usd": batch.progress.usd},
+        "output": str(wishes.output) if wishes.output is not None else None,
+        "program": batch.opened.identity(),
+    }
+    if batch.tally.marks:
+        data["score"] = batch.tally.to_json()
+    if wishes.output is None:
+        data["answers"] = batch.records
+    return data

@@ -1,0 +1,122 @@
+"""One question: show what happens where somebody looks, print the answer, say in one line how it came about."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ttscale.cli.console import duration, err, is_terminal, out, out_json, plural
+from ttscale.cli.faults import INTERRUPTED, USAGE, Failure
+from ttscale.cli.interrupt import Interrupt
+from ttscale.cli.opened import Opened, open_program
+from ttscale.cli.options import assignments
+
+if TYPE_CHECKING:
+    from ttscale.cli.run import Wishes
+    from ttscale.runtime.result import Result
+    from ttscale.runtime.trace import Listener
+
+CUT = {
+    "calls": "the budget's calls were spent",
+    "tokens": "the budget's tokens were spent",
+    "cost": "the budget's money was spent",
+    "seconds": "the time was up",
+    "stopped": "stopped by Ctrl-C",
+}
+
+
+async def answer_one(wishes: Wishes) -> int:
+    """Answer the question of `ttscale run FILE QUESTION`; 130 where Ctrl-C ended it."""
+    opened = open_program(wishes)
+    inputs = inputs_of(opened, wishes)
+    watched = not wishes.quiet and not wishes.as_json and is_terminal(sys.stderr)
+    with Interrupt("stopping: answering with what is there; Ctrl-C again ends at once") as interrupt:
+        with contextlib.ExitStack() as stack:
+            listeners: list[Listener] = []
+            if wishes.trace is not None:
+                from ttscale.runtime.trace import TraceFile
+
+                listeners.append(stack.enter_context(TraceFile(wishes.trace)))
+            if watched:
+                from ttscale.cli.live import LiveRun
+
+                listeners.append(stack.enter_context(LiveRun()))
+            try:
+                result = await opened.answer(inputs, everyone(listeners), interrupt.stop)
+            finally:
+                saved = opened.saved()
+                await opened.close()
+        show(result, opened, inputs, saved, wishes)
+        return INTERRUPTED if interrupt.is_set else 0
+
+
+def everyone(listeners: list[Listener]) -> Listener | None:
+    """One listener that tells all of `listeners`; None where there are none."""
+    if not listeners:
+        return None
+
+    def tell(event: Any) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return tell
+
+
+def inputs_of(opened: Opened, wishes: Wishes) -> dict[str, object]:
+    """The pipeline's inputs from the question and `--set`. Failure (usage) where one is missing or unknown."""
+    names = opened.inputs
+    given: dict[str, object] = dict(assignments(wishes.sets, "--set"))
+    for name in given:
+        if name not in names:
+            raise Failure(f"--set {name}: the pipeline takes {', '.join(names) or 'no inputs'}", code=USAGE)
+    if wishes.question is not None:
+        given[input_for_question(names, given)] = sys.stdin.read() if wishes.question == "-" else wishes.question
+    missing = [name for name in names if name not in given]
+    if missing:
+        example = f'ttscale run {wishes.file} "…"'
+        example += "".join(f' --set {name}="…"' for name in missing[1:])
+        raise Failure(f"the pipeline needs its input{'s' * (len(missing) > 1)} {', '.join(missing)}", example, USAGE)
+    return given
+
+
+def input_for_question(names: tuple[str, ...], given: dict[str, object]) -> str:
+    """Which input the positional argument is: `question`, or the only one that `--set` does not give."""
+    if "question" in names and "question" not in given:
+        return "question"
+    free = [name for name in names if name not in given]
+    if len(free) != 1:
+        raise Failure(
+            f"the pipeline takes {', '.join(names) or 'no inputs'}; which one is the question?",
+            "give them by name: " + " ".join(f'--set {name}="…"' for name in names),
+            USAGE,
+        )
+    return free[0]
+
+
+def show(result: Result, opened: Opened, inputs: dict[str, object], saved: int, wishes: Wishes) -> None:
+    """Print the result."""
+    if wishes.as_json:
+        out_json({"inputs": inputs, **result.to_json(), "prompt_tokens_shared": saved, "program": opened.identity()})
+        return
+    out(result.text)
+    if wishes.quiet:
+        return
+    sys.stdout.flush()
+    for note in result.notes:
+        err(f"note: {note}")
+    for path, judged in result.judgements.items():
+        if judged.unreadable:
+            err(f"note: {path}: {judged.unreadable} of {plural(judged.asked, 'judgement')} could not be read")
+    err(closing_line(result, saved))
+
+
+def closing_line(result: Result, saved: int) -> str:
+    """What was decided, why it stopped, what it cost, what was saved."""
+    why = f"cut short, {CUT.get(result.cut_reason, result.cut_reason)}" if result.cut else "all work done"
+    cost = f"{plural(result.cost.calls, 'call')}, {plural(result.cost.tokens, 'token')}"
+    cost += f", ${result.cost.usd:.4f}" if result.cost.usd else ""
+    parts = [result.decided, why, f"{cost} in {duration(result.seconds)}"]
+    if saved > 0:
+        parts.append(f"{plural(saved, 'prompt token')} shared instead of computed")
+    return "; ".join(part for part in parts if part)
