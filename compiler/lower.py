@@ -229,7 +229,7 @@ class DeclarationLowering(ExpressionLowering):
 
     def _return_hint(self, statements: list[Node]) -> str:
         bindings = [item for item in statements if item.data == "binding"]
-        value = f"{tokens(bindings[-1], 'NAME')[0]} |> vote()" if bindings else "generate(...) |> vote()"
+        value = str(tokens(bindings[-1], "NAME")[0]) if bindings else "generate(...) |> vote()"
         return f"end it with what it answers, for example `return {value}`"
 
     def _param(self, node: Node) -> ast.Param:

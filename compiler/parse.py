@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, UnexpectedToken
-
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.parser_tables import load_parser
 from ttscale.compiler.scan import Piece, scan, split_declarations
 from ttscale.compiler.source import SourceFile, Span
-from ttscale.compiler.syntax_errors import Mistake, explain
+from ttscale.compiler.syntax_context import Mistake
+from ttscale.compiler.syntax_errors import explain, explain_scan
 
 MAX_CHARACTERS = 1 << 20
 """Larger files are answered at once with E0003; a program of a thousand lines has some 40,000."""
@@ -78,7 +78,7 @@ def parse(source: SourceFile) -> Parsed:
         return Parsed(None, (), comments, (too_deep,))
     parser = load_parser()
     try:
-        tree = parser.parse(text, start="module")
+        tree = parser.parse(text)
     except UnexpectedInput:
         parts, diagnostics = _parse_parts(parser, source)
         return Parsed(None, parts, comments, tuple(diagnostics))
@@ -141,21 +141,35 @@ def _parse_parts(parser: Lark, source: SourceFile) -> tuple[tuple[Part, ...], li
     diagnostics: list[Diagnostic] = []
     for header in split_declarations(source.text):
         start, keyword, name = header.start, header.keyword, header.name
-        tree, mistake = _parse_part(parser, source, start, header.end)
+        tree, problem, mistake = _parse_part(parser, source, start, header.end)
         if mistake is not None and mistake.complete_before:
             # What stands before the mistake is whole; only the rest is broken.
-            tree, _ = _parse_part(parser, source, start, mistake.start)
-            parts.append(Part(keyword, name, start, mistake.start, tree))
-            start, keyword, name, tree = mistake.start, "", None, None
-        if mistake is not None and len(diagnostics) < MAX_DIAGNOSTICS:
-            diagnostics.append(explain(mistake, source))
+            whole, _, _ = _parse_part(parser, source, start, mistake.start)
+            parts.append(Part(keyword, name, start, mistake.start, whole))
+            start, keyword, name = mistake.start, "", None
+        if problem is not None and len(diagnostics) < MAX_DIAGNOSTICS:
+            diagnostics.append(problem)
         parts.append(Part(keyword, name, start, header.end, tree))
+    if not diagnostics:
+        # Every part is fine alone, so the mistake is in how they follow each other.
+        _, problem, _ = _parse_part(parser, source, 0, len(source.text))
+        diagnostics.extend([problem] if problem is not None else [])
     return tuple(parts), diagnostics
 
 
-def _parse_part(parser: Lark, source: SourceFile, start: int, end: int) -> tuple[Tree[Token] | None, Mistake | None]:
-    text = source.text[start:end]
+def _parse_part(
+    parser: Lark, source: SourceFile, start: int, end: int
+) -> tuple[Tree[Token] | None, Diagnostic | None, Mistake | None]:
+    """The tree of `source.text[start:end]`, or what is wrong with it (and the parser's view of that)."""
+    unclosed = explain_scan(source, start, end)
+    if unclosed is not None:
+        return None, unclosed, None
     try:
-        return parser.parse(text, start="module"), None
+        tree = parser.parse(source.text[start:end])
     except UnexpectedToken as error:
-        return None, Mistake.of(error, text, start, end)
+        mistake = Mistake.of(error, source, start, end)
+        return None, explain(mistake, source), mistake
+    place = _too_deep(tree)
+    if place is not None:
+        return None, _deep_diagnostic(Span(source.name, start + place, start + place + 1)), None
+    return tree, None, None

@@ -17,13 +17,21 @@ import lark
 from lark import Lark, Token
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
-from ttscale.grammar import grammar_text, tables_text
+from ttscale.grammar import RESERVED, grammar_text, tables_text
 
 
 class LineFilter:
-    """The filter between lexer and parser: `(` and `[` that come first on their line get names of their own."""
+    """The filter between lexer and parser: `(` and `[` that come first on their line get names of their own.
 
-    always_accept: ClassVar[tuple[str, ...]] = ("NAME", "NUMBER", "STRING", "FENCE", "LPAR", "LSQB", "BAD_CHAR")
+    `always_accept` names what the lexer recognizes in every state, expected or not: all but contextual keywords.
+    """
+
+    always_accept: ClassVar[tuple[str, ...]] = (
+        *("NAME", "NUMBER", "STRING", "FENCE", "BAD_CHAR"),
+        *("LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE", "COMMA", "COLON", "DOT", "QMARK", "VBAR", "EQUAL"),
+        *("ARROW", "FAT_ARROW", "PIPE", "RANGE", "COMPARE", "LE", "PLUS", "MINUS", "STAR", "SLASH", "PERCENT"),
+        *(word.upper() for word in RESERVED),
+    )
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """The tokens of `stream`, brackets renamed."""
@@ -93,5 +101,6 @@ def _restore(stored: dict[str, Any]) -> Lark:
 
 
 def _key() -> str:
-    """What the tables depend on: the grammar's text and Lark's version."""
-    return f"{hashlib.sha256(grammar_text().encode()).hexdigest()} lark {lark.__version__}"
+    """What the tables depend on: the grammar's text, what the filter adds, and Lark's version."""
+    digest = hashlib.sha256(f"{grammar_text()}{LineFilter.always_accept}".encode()).hexdigest()
+    return f"{digest} lark {lark.__version__}"

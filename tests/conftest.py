@@ -1,0 +1,50 @@
+"""Golden files: outputs that a person has read once, kept beside their inputs and compared from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).resolve().parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--update`, which rewrites golden files instead of comparing with them."""
+    parser.addoption("--update", action="store_true", default=False, help="rewrite golden files and generated tables")
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    """Whether generated files are to be rewritten."""
+    return bool(request.config.getoption("--update"))
+
+
+@pytest.fixture
+def golden(update: bool) -> Callable[[str | Path, str], None]:
+    """Compare a text with the golden file at a path below `golden/`, or rewrite the file with `--update`."""
+
+    def compare(path: str | Path, text: str) -> None:
+        file = GOLDEN / path
+        if update:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", newline="\n")
+            return
+        assert file.is_file(), f"no golden file {path}; run pytest --update and read it"
+        assert text == file.read_text(encoding="utf-8")
+
+    return compare
+
+
+@pytest.fixture
+def no_leftovers(update: bool) -> Callable[[str, str, str], None]:
+    """Fail for golden outputs of an area that have no input any more (with `--update`, delete them)."""
+
+    def check(area: str, source: str, output: str) -> None:
+        left = [path for path in (GOLDEN / area).glob(f"*{output}") if not path.with_suffix(source).is_file()]
+        for path in left if update else ():
+            path.unlink()
+        assert update or not left, f"golden files without an input: {[path.name for path in left]}"
+
+    return check
