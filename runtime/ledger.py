@@ -87,7 +87,7 @@ State = Literal["waiting", "running", "finished", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of a call: it starts with `limit` new tokens (`cut`: fewer than asked), or is refused for a reason."""
+    """What became of a call: it starts with `limit` new tokens (`cut`: fewer than asked), or is refused."""
 
     key: CallKey
     started: bool

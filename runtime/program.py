@@ -1,0 +1,301 @@
+"""Programs from Python: load a file, run it on a question or many, plan it, test it.
+
+    program = load("self_consistency.tts")
+    result = program.run("A farmer has 17 sheep …", n=8)
+    async for row in program.run_many([{"question": "…"}, {"question": "…"}]): ...
+
+All work happens on an event loop of the program's own, in a thread that starts with the first run: so `run` works in
+scripts and inside running event loops (notebooks) alike, and engines stay open between runs. Close the program, or use
+it as a context manager, to free its models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ttscale.compiler.bind import bind
+from ttscale.compiler.bounds import make_plan
+from ttscale.compiler.diagnostics import CompileError, Diagnostic
+from ttscale.compiler.driver import Checked, compile_source
+from ttscale.compiler.ir import Graph, Model
+from ttscale.compiler.models import model_from_locator
+from ttscale.compiler.plan import Plan
+from ttscale.compiler.source import SourceFile
+from ttscale.library.loader import FileLoader, load_source
+from ttscale.runtime.executor import execute
+from ttscale.runtime.models import EngineHouse
+from ttscale.runtime.result import Result, RunError
+from ttscale.runtime.trace import Listener
+
+T = TypeVar("T")
+_POLL_SECONDS = 0.2
+"""How often a waiting `run` looks up, so that Ctrl-C is heard on every system."""
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """One row of `run_many`: its place among the rows, its inputs, and a result or the error that it ended with."""
+
+    index: int
+    inputs: Mapping[str, object]
+    result: Result | None
+    error: RunError | None
+
+
+def load(source: str | Path, models: Mapping[str, str | Model] | None = None) -> Program:
+    """The program in a file, or in a text (one with a line break).
+
+    `models` replaces declared models by name: `{"small": "qwen2.5.gguf"}`; the name "" stands for the only one. Raises
+    CompileError where the program has errors.
+    """
+    is_text = isinstance(source, str) and "\n" in source
+    file = SourceFile("<text>", str(source)) if is_text else load_source(source)
+    base = Path.cwd() if is_text else Path(source).resolve().parent
+    checked = compile_source(file, FileLoader()).require_ok()
+    replaced = {
+        name: model if isinstance(model, Model) else model_from_locator(name, model)
+        for name, model in (models or {}).items()
+    }
+    return Program(checked, replaced, base)
+
+
+class Program:
+    """A checked program whose pipelines can be planned and run.
+
+    `diagnostics` are the warnings it was loaded with. Parameters and inputs are given by name; a name that is also
+    an argument of the method goes into `params`.
+    """
+
+    def __init__(
+        self, checked: Checked, models: Mapping[str, Model] | None = None, base_dir: Path | None = None
+    ) -> None:
+        self._checked = checked
+        self._models = dict(models or {})
+        self._folder = base_dir if base_dir is not None else Path.cwd()
+        self._house = EngineHouse(self._folder)
+        self._plans: dict[object, Plan] = {}
+        self._loop: _LoopThread | None = None
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What the compiler said: warnings and lint."""
+        return self._checked.diagnostics
+
+    @property
+    def pipelines(self) -> tuple[str, ...]:
+        """The names of the pipelines of the file itself, in order."""
+        return tuple(self._checked.pipelines)
+
+    def graph(
+        self, pipeline: str | None = None, *, params: Mapping[str, object] | None = None, **named: object
+    ) -> Graph:
+        """A pipeline's graph with its parameters bound. Raises CompileError for a wrong one."""
+        return self.plan(pipeline, params=params, **named).graph
+
+    def plan(self, pipeline: str | None = None, *, params: Mapping[str, object] | None = None, **named: object) -> Plan:
+        """What a pipeline may cost for one question, with its parameters bound. Raises CompileError."""
+        given = {**(params or {}), **named}
+        key = (pipeline, tuple(sorted((name, repr(value)) for name, value in given.items())))
+        if key not in self._plans:
+            graph, found = bind(self._checked, pipeline, given, self._models)
+            if graph is None:
+                raise CompileError(found, self._checked.sources)
+            self._plans[key] = make_plan(graph)
+        return self._plans[key]
+
+    def run(
+        self,
+        *inputs: object,
+        pipeline: str | None = None,
+        params: Mapping[str, object] | None = None,
+        seed: int = 0,
+        listener: Listener | None = None,
+        **named: object,
+    ) -> Result:
+        """Answer one question.
+
+        `inputs` are the pipeline's, in order or by name; other names are parameters. The `listener` hears events as
+        they happen, in the program's own thread. Ctrl-C answers with what is there, a second one ends at once. Raises
+        CompileError, RunError, BudgetExhausted.
+        """
+        plan, values = self._bound(inputs, pipeline, params, named)
+        stop = asyncio.Event()
+        future = self._thread().submit(self._execute(plan, values, seed, listener, stop))
+        return self._wait(future, stop)
+
+    async def arun(
+        self,
+        *inputs: object,
+        pipeline: str | None = None,
+        params: Mapping[str, object] | None = None,
+        seed: int = 0,
+        listener: Listener | None = None,
+        **named: object,
+    ) -> Result:
+        """As `run`, from a coroutine; cancelling it cancels the work."""
+        plan, values = self._bound(inputs, pipeline, params, named)
+        return await asyncio.wrap_future(self._thread().submit(self._execute(plan, values, seed, listener, None)))
+
+    async def run_many(
+        self,
+        rows: Iterable[Mapping[str, object] | str],
+        *,
+        concurrency: int = 8,
+        on_result: Callable[[RowResult], None] | None = None,
+        pipeline: str | None = None,
+        params: Mapping[str, object] | None = None,
+        seed: int = 0,
+        **named: object,
+    ) -> AsyncIterator[RowResult]:
+        """Answer many questions, `concurrency` at a time, giving each as it finishes.
+
+        A row is the inputs by name, or the only input. A row that ends without an answer has an `error` and the others
+        go on. Leaving the loop early cancels what runs.
+        """
+        waiting = iter(enumerate(rows))
+        finished: asyncio.Queue[RowResult | None] = asyncio.Queue()
+
+        async def worker() -> None:
+            try:
+                for index, row in waiting:
+                    finished.put_nowait(await self._row(index, row, pipeline, params, seed, named))
+            finally:
+                finished.put_nowait(None)
+
+        workers = [asyncio.create_task(worker()) for _ in range(max(1, concurrency))]
+        left = len(workers)
+        try:
+            while left:
+                row = await finished.get()
+                if row is None:
+                    left -= 1
+                    continue
+                if on_result is not None:
+                    on_result(row)
+                yield row
+            for task in workers:
+                task.result()
+        finally:
+            for task in workers:
+                task.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _row(
+        self,
+        index: int,
+        row: Mapping[str, object] | str,
+        pipeline: str | None,
+        params: Mapping[str, object] | None,
+        seed: int,
+        named: Mapping[str, object],
+    ) -> RowResult:
+        positional: tuple[object, ...] = () if isinstance(row, Mapping) else (row,)
+        by_name: dict[str, object] = {**named, **(row if isinstance(row, Mapping) else {})}
+        plan, values = self._bound(positional, pipeline, params, by_name)
+        try:
+            future = self._thread().submit(self._execute(plan, values, seed, None, None))
+            return RowResult(index, values, await asyncio.wrap_future(future), None)
+        except RunError as error:
+            return RowResult(index, values, None, error)
+
+    async def _execute(
+        self, plan: Plan, inputs: Mapping[str, object], seed: int, listener: Listener | None, stop: asyncio.Event | None
+    ) -> Result:
+        return await execute(
+            plan.graph,
+            plan,
+            inputs,
+            self._house.for_run(),
+            run_seed=seed,
+            listener=listener,
+            stop=stop,
+            folder=self._folder,
+        )
+
+    def _bound(
+        self,
+        inputs: tuple[object, ...],
+        pipeline: str | None,
+        params: Mapping[str, object] | None,
+        named: Mapping[str, object],
+    ) -> tuple[Plan, dict[str, object]]:
+        """The plan for the parameters among the names, and the inputs by name."""
+        declaration = self._checked.pipelines.get(pipeline or "main") or next(
+            iter(self._checked.pipelines.values()), None
+        )
+        known = [field.name for field in declaration.inputs] if declaration is not None else []
+        given = {name: value for name, value in named.items() if name in known}
+        plan = self.plan(pipeline, params={**(params or {}), **{k: v for k, v in named.items() if k not in known}})
+        names = [name for name, _ in plan.graph.inputs]
+        free = [name for name in names if name not in given]
+        if len(inputs) > len(free):
+            takes = f"takes {len(names)} {'input' if len(names) == 1 else 'inputs'}: {', '.join(names)}"
+            message = f"pipeline `{plan.graph.pipeline}` {takes or 'takes no inputs'}"
+            raise RunError(Diagnostic("R0708", message, None, hint="give parameters by name"))
+        return plan, {**dict(zip(free, inputs, strict=False)), **given}
+
+    # --- the loop --------------------------------------------------------------------------------------
+
+    def _thread(self) -> _LoopThread:
+        if self._loop is None:
+            self._loop = _LoopThread()
+        return self._loop
+
+    def _wait(self, future: concurrent.futures.Future[T], stop: asyncio.Event) -> T:
+        asked_to_stop = False
+        while True:
+            try:
+                concurrent.futures.wait([future], timeout=_POLL_SECONDS)
+                if future.done():
+                    return future.result()
+            except KeyboardInterrupt:
+                if asked_to_stop:
+                    future.cancel()
+                    raise
+                asked_to_stop = True
+                self._thread().call(stop.set)
+
+    def close(self) -> None:
+        """Close all engines and the program's thread; idempotent."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.submit(self._house.close()).result()
+            loop.stop()
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _LoopThread:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="ttscale", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run a coroutine on the loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function on the loop."""
+        self._loop.call_soon_threadsafe(function)
+
+    def stop(self) -> None:
+        """End the loop and the thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
