@@ -10,9 +10,16 @@ import sys
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from ttscale.cli.console import err, has_color, out_json, width
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ttscale.compiler.source import SourceFile
+    from ttscale.runtime.result import RunError
 
 USER = 1
 USAGE = 2
@@ -32,6 +39,15 @@ class Failure(Exception):
         super().__init__(message)
         self.hint = hint
         self.code = code
+
+
+class EndedRun(Exception):
+    """A run that ended without an answer, with the sources that its diagnostic points at."""
+
+    def __init__(self, failure: RunError, sources: Mapping[str, SourceFile]) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.sources = dict(sources)
 
 
 def report(failure: BaseException, *, debug: bool, as_json: bool) -> int:
@@ -76,11 +92,13 @@ def ended_run(failure: BaseException) -> tuple[int, list[str], dict[str, object]
     """As `describe`, for a run that ended without an answer; None for anything else."""
     from ttscale.runtime.result import BudgetExhausted, RunError
 
+    sources: Mapping[str, SourceFile] = {}
+    if isinstance(failure, EndedRun):
+        failure, sources = failure.failure, failure.sources
     if not isinstance(failure, RunError):
         return None
     from ttscale.cli.diagnosed import as_data, rendered
 
-    sources = getattr(failure, "sources", {})
     diagnostic = replace(failure.diagnostic, hint=exact(failure.diagnostic.hint))
     code = NO_ANSWER if isinstance(failure, BudgetExhausted) else USER
     lines = [rendered(diagnostic, sources, has_color(sys.stderr), width())]

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ttscale.cli.answers_file import AnswersFile
 from ttscale.cli.console import err, is_terminal, out, out_json, plural
-from ttscale.cli.faults import INTERRUPTED, NO_ANSWER, USER, exact
+from ttscale.cli.faults import INTERRUPTED, NO_ANSWER, USER, EndedRun, exact
 from ttscale.cli.interrupt import Interrupt
 from ttscale.cli.live import Progress
 from ttscale.cli.opened import Opened, open_program
@@ -105,6 +105,8 @@ async def answer_rows(wishes: Wishes) -> int:
             batch = prepare(wishes, opened, rows, has_gold, stack)
             try:
                 await work(batch, interrupt.stop, wishes.concurrency)
+            except RunError as failure:
+                raise EndedRun(failure, opened.checked.sources) from failure
             finally:
                 await opened.close()
         report(batch, wishes, interrupted=interrupt.is_set)

@@ -7,10 +7,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ttscale.cli.console import duration, err, is_terminal, out, out_json, plural
-from ttscale.cli.faults import INTERRUPTED, USAGE, Failure
+from ttscale.cli.faults import INTERRUPTED, USAGE, EndedRun, Failure
 from ttscale.cli.interrupt import Interrupt
 from ttscale.cli.opened import Opened, open_program
 from ttscale.cli.options import assignments
+from ttscale.runtime.result import RunError
 
 if TYPE_CHECKING:
     from ttscale.cli.run import Wishes
@@ -44,6 +45,10 @@ async def answer_one(wishes: Wishes) -> int:
                 listeners.append(stack.enter_context(LiveRun()))
             try:
                 result = await opened.answer(inputs, everyone(listeners), interrupt.stop)
+            except RunError as failure:
+                if interrupt.is_set:
+                    raise KeyboardInterrupt from failure
+                raise EndedRun(failure, opened.checked.sources) from failure
             finally:
                 saved = opened.saved()
                 await opened.close()

@@ -1,0 +1,59 @@
+"""Rows of a dataset that a program declares, from text such as `gsm[0:20]` given beside the program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ttscale.cli.faults import Failure
+from ttscale.compiler import ast
+from ttscale.compiler.data import rows_ir
+from ttscale.compiler.diagnostics import CompileError, suggest
+from ttscale.compiler.lower import lower
+from ttscale.compiler.parse import parse
+from ttscale.compiler.source import SourceFile
+
+if TYPE_CHECKING:
+    from ttscale.compiler.driver import Checked
+
+BEFORE = "tts 1\neval main on "
+
+
+def read(checked: Checked, text: str) -> list[dict[str, Any]]:
+    """The rows' fields by name. Raises Failure or CompileError where the text names no rows."""
+    from ttscale.runtime.datasets import read_rows
+
+    expression = parsed(text)
+    scope = checked.linked.main
+    known = [symbol.name for symbol in scope.names.values() if symbol.kind == "dataset"]
+    name = root(expression)
+    if name not in known:
+        near = suggest(name, known) if name else None
+        hint = f"did you mean `{near}`?" if near else f"the program declares {', '.join(known) or 'no dataset'}"
+        raise Failure(f"--on {text}: there is no dataset `{name or text}`", hint)
+    return [dict(row) for row in read_rows(rows_ir(expression, scope, checked.linked))]
+
+
+def parsed(text: str) -> ast.Expr:
+    """The expression that `text` is. Raises CompileError pointing into it."""
+    source = SourceFile("--on", f"{BEFORE}{text} {{ }}\n")
+    tree = parse(source)
+    module, lowering = lower(tree, source)
+    found = [d for d in (*tree.diagnostics, *lowering) if d.severity == "error"]
+    if found:
+        raise CompileError(found, {source.name: source})
+    declaration = next(d for d in module.declarations if isinstance(d, ast.EvalDecl))
+    return declaration.on
+
+
+def root(expression: ast.Expr) -> str | None:
+    """The name that an expression of rows begins with."""
+    match expression:
+        case ast.Name(name=name):
+            return name
+        case ast.Slice(value=value) | ast.Attribute(value=value) | ast.Pipe(left=value):
+            return root(value)
+        case ast.Call(callee=ast.Attribute(value=value)):
+            return root(value)
+        case ast.Call(args=(first, *_)):
+            return root(first.value)
+    return None

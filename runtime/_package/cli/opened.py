@@ -1,0 +1,151 @@
+"""A program opened for a command: checked, its models replaced, its parameters bound, planned, ready to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ttscale.cli.options import parameters, replacements
+from ttscale.cli.sources import check_file
+from ttscale.compiler.canonical import canonical_hash
+from ttscale.compiler.models import model_from_locator
+from ttscale.compiler.types import Type
+from ttscale.runtime.executor import execute
+from ttscale.runtime.models import EngineHouse
+from ttscale.runtime.program import Program
+
+if TYPE_CHECKING:
+    from ttscale.compiler.driver import Checked
+    from ttscale.compiler.ir import Model
+    from ttscale.compiler.plan import Plan
+    from ttscale.runtime.engines.base import Engine
+    from ttscale.runtime.result import Result
+    from ttscale.runtime.trace import Listener
+
+
+class Choices(Protocol):
+    """The options that say which program, pipeline, parameters and models are meant."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def pipeline(self) -> str | None: ...
+    @property
+    def params(self) -> Sequence[str]: ...
+    @property
+    def models(self) -> Sequence[str]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def locked(self) -> bool: ...
+
+
+class CountedHouse(EngineHouse):
+    """Engines that are remembered once opened, so that their counters can be read."""
+
+    def __init__(self, base_dir: Path) -> None:
+        super().__init__(base_dir)
+        self.opened: dict[int, Engine] = {}
+
+    async def get(self, model: Model) -> Engine:
+        engine = await super().get(model)
+        self.opened[id(engine)] = engine
+        return engine
+
+    def shared_prompt_tokens(self) -> int:
+        """Prompt tokens that were asked for and did not have to be computed, because a prefix was shared."""
+        stats = [engine.stats() for engine in self.opened.values()]
+        return sum(max(0, s.prompt_asked - s.prompt_computed) for s in stats)
+
+
+@dataclass
+class Opened:
+    """A program with one pipeline chosen and planned."""
+
+    file: str
+    checked: Checked
+    plan: Plan
+    folder: Path
+    seed: int
+    house: CountedHouse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.house = CountedHouse(self.folder)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the pipeline's inputs, in order."""
+        return tuple(name for name, _ in self.plan.graph.inputs)
+
+    @property
+    def returns(self) -> Type:
+        """The declared type of the answer."""
+        return self.plan.graph.returns
+
+    async def answer(
+        self, inputs: Mapping[str, object], listener: Listener | None, stop: asyncio.Event | None
+    ) -> Result:
+        """Answer one question; setting `stop` answers with what is there. Raises RunError."""
+        return await execute(
+            self.plan.graph,
+            self.plan,
+            inputs,
+            self.house.for_run(),
+            run_seed=self.seed,
+            listener=listener,
+            stop=stop,
+            folder=self.folder,
+        )
+
+    def saved(self) -> int:
+        """Prompt tokens that shared prefixes saved so far."""
+        return self.house.shared_prompt_tokens()
+
+    async def close(self) -> None:
+        """Close the engines."""
+        await self.house.close()
+
+    def identity(self) -> dict[str, Any]:
+        """What ran, as plain data: the file, its hash, the pipeline, parameters and models."""
+        graph = self.plan.graph
+        linked = self.checked.linked
+        return {
+            "file": self.file,
+            "hash": canonical_hash(linked.main.tree),
+            "pipeline": graph.pipeline,
+            "params": dict(graph.params),
+            "models": {name: {"kind": m.kind, "locator": m.locator} for name, m in sorted(graph.models.items())},
+            "seed": self.seed,
+        }
+
+    def fingerprint(self) -> str:
+        """A hash of everything that answers depend on: texts, pipeline, parameters, models with their options, seed."""
+        graph = self.plan.graph
+        modules = {
+            name if name != self.checked.linked.entry else "": canonical_hash(scope.tree)
+            for name, scope in self.checked.linked.modules.items()
+        }
+        models = [(name, m.kind, m.locator, repr(m.options)) for name, m in sorted(graph.models.items())]
+        params = {name: repr(value) for name, value in graph.params.items()}
+        parts = [sorted(modules.values()), graph.pipeline, params, models, self.seed]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def open_program(choices: Choices) -> Opened:
+    """Check, replace, bind and plan. Raises CompileError, or Failure where `--locked` finds a difference."""
+    checked = check_file(choices.file).require_ok()
+    file = Path(choices.file)
+    folder = Path.cwd() if choices.file == "-" else file.resolve().parent
+    given = {name: model_from_locator(name, locator) for name, locator in replacements(choices.models).items()}
+    program = Program(checked, given, folder)
+    plan = program.plan(choices.pipeline, params=parameters(choices.params))
+    if choices.locked:
+        from ttscale.cli.lock_file import check_lock
+
+        check_lock(checked, file, list(plan.graph.models.values()))
+    return Opened(choices.file, checked, plan, folder, choices.seed)
