@@ -14,8 +14,9 @@ from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.parser_tables import load_parser
 from ttscale.compiler.scan import Piece, scan, split_declarations
 from ttscale.compiler.source import SourceFile, Span
+from ttscale.compiler.syntax_brackets import explain_scan
 from ttscale.compiler.syntax_context import Mistake
-from ttscale.compiler.syntax_errors import explain, explain_scan
+from ttscale.compiler.syntax_errors import explain
 
 MAX_CHARACTERS = 1 << 20
 """Larger files are answered at once with E0003; a program of a thousand lines has some 40,000."""

@@ -146,6 +146,10 @@ class Mistake:
         """What could have stood here, in the user's words."""
         return one_of(describe(self.accepts))
 
+    def expected_briefly(self) -> str:
+        """The first few of what could have stood here, as a label."""
+        return f"expected {one_of(describe(self.accepts)[:4])}"
+
     def diagnostic(
         self,
         code: str,
