@@ -29,6 +29,7 @@ from ttscale.compiler.models import model_from_locator
 from ttscale.compiler.plan import Plan
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader, load_source
+from ttscale.library.standard import stage_prompts
 from ttscale.runtime.executor import execute
 from ttscale.runtime.models import EngineHouse
 from ttscale.runtime.result import Result, RunError
@@ -104,7 +105,7 @@ class Program:
         given = {**(params or {}), **named}
         key = (pipeline, tuple(sorted((name, repr(value)) for name, value in given.items())))
         if key not in self._plans:
-            graph, found = bind(self._checked, pipeline, given, self._models)
+            graph, found = bind(self._checked, pipeline, given, self._models, std=stage_prompts())
             if graph is None:
                 raise CompileError(found, self._checked.sources)
             self._plans[key] = make_plan(graph)
@@ -201,7 +202,8 @@ class Program:
         plan, values = self._bound(positional, pipeline, params, by_name)
         try:
             future = self._thread().submit(self._execute(plan, values, seed, None, None))
-            return RowResult(index, values, await asyncio.wrap_future(future), None)
+            result: Result = await asyncio.wrap_future(future)
+            return RowResult(index, values, result, None)
         except RunError as error:
             return RowResult(index, values, None, error)
 
