@@ -92,15 +92,14 @@ def ended_run(failure: BaseException) -> tuple[int, list[str], dict[str, object]
     """As `describe`, for a run that ended without an answer; None for anything else."""
     from ttscale.runtime.result import BudgetExhausted, RunError
 
-    sources: Mapping[str, SourceFile] = {}
-    if isinstance(failure, EndedRun):
-        failure, sources = failure.failure, failure.sources
-    if not isinstance(failure, RunError):
+    sources: Mapping[str, SourceFile] = failure.sources if isinstance(failure, EndedRun) else {}
+    ended = failure.failure if isinstance(failure, EndedRun) else failure
+    if not isinstance(ended, RunError):
         return None
     from ttscale.cli.diagnosed import as_data, rendered
 
-    diagnostic = replace(failure.diagnostic, hint=exact(failure.diagnostic.hint))
-    code = NO_ANSWER if isinstance(failure, BudgetExhausted) else USER
+    diagnostic = replace(ended.diagnostic, hint=exact(ended.diagnostic.hint))
+    code = NO_ANSWER if isinstance(ended, BudgetExhausted) else USER
     lines = [rendered(diagnostic, sources, has_color(sys.stderr), width())]
     return code, lines, {"diagnostics": as_data([diagnostic], sources)}
 

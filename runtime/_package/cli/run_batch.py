@@ -145,12 +145,14 @@ async def work(batch: Batch, stop: asyncio.Event, concurrency: int) -> None:
     workers = [
         asyncio.create_task(one_worker(batch, waiting)) for _ in range(min(concurrency, max(1, len(batch.rows))))
     ]
-    everything = asyncio.gather(*workers)
     stopping = asyncio.create_task(stop.wait())
+    running: set[asyncio.Task[Any]] = set(workers)
     try:
-        await asyncio.wait({everything, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if everything.done():
-            everything.result()
+        while running and not stop.is_set():
+            done, _ = await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            running -= done
+            for worker in done:
+                worker.result()
     finally:
         stopping.cancel()
         for worker in workers:
