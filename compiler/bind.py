@@ -40,6 +40,7 @@ from ttscale.compiler.expansion import (
     Stop,
     Value,
 )
+from ttscale.compiler.feasible import infeasible
 from ttscale.compiler.literals import BadLiteral, read_number
 from ttscale.compiler.oversize import certain
 from ttscale.compiler.resolve_types import literal, param_type
@@ -76,6 +77,8 @@ def bind(
         return None, found
     graph, found, oversized = expand(linked, symbol, values, names, models=replacements, std=std)
     found = [*found, *(certain(note, "with these parameters") for note in oversized)]
+    if graph is not None:
+        found += infeasible(graph, symbol, linked)
     if any(d.severity == "error" for d in found):
         return None, found
     return graph, found

@@ -29,7 +29,8 @@ def dataset_ir(symbol: Symbol, linked: Linked) -> ir.Dataset:
     if not isinstance(declaration, ast.DatasetDecl) or not isinstance(declaration.value, ast.Call):
         raise InternalError(f"{symbol.name} is not a dataset that can be read")
     call = declaration.value
-    locator = next((arg.value.value for arg in call.args if _is_text(arg)), "")
+    texts = [literal(arg.value) for arg in call.args if arg.name is None]
+    locator = next((text for text in texts if isinstance(text, str)), "")
     fields: list[tuple[str, ir.Operand]] = []
     options: list[tuple[str, object]] = []
     for arg in call.args:
@@ -42,16 +43,12 @@ def dataset_ir(symbol: Symbol, linked: Linked) -> ir.Dataset:
     return ir.Dataset(
         symbol.name,
         call.callee.name,
-        str(locator),
+        locator,
         symbol.module,
         tuple(fields),
         tuple(options),
         declaration.span,
     )
-
-
-def _is_text(arg: ast.Arg) -> bool:
-    return arg.name is None and isinstance(arg.value, ast.LiteralValue) and isinstance(arg.value.value, str)
 
 
 def rows_ir(expr: ast.Expr, scope: ModuleScope, linked: Linked) -> ir.Rows:

@@ -172,6 +172,9 @@ def gather(expansion: Expansion, values: list[Value], frame: Frame, path: str, s
     if len(pools) == len(values):
         return concat(expansion, pools, frame, path, span)
     operands = tuple(one(expansion, value, span) for value in values)
-    kind = ListOf(type_of_value(values[0]))
-    size = ir.Bounds(0, len(values))
-    return Plain(node(expansion, "concat", path, {"sources": operands}, kind, size, frame, span), kind)
+    for operand in operands:
+        stage = expansion.by_path.get(operand.path) if isinstance(operand, ir.Ref) else None
+        if stage is not None and stage.guards != frame.guards:
+            message = "a map over items that are only known in the run must yield a pool"
+            raise expansion.fail("E0267", message, span, hint="leave out `text(…)`, and read the pool afterwards")
+    return Plain(ir.Apply("list", operands, span), ListOf(type_of_value(values[0])))

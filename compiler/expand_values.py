@@ -38,6 +38,7 @@ from ttscale.compiler.types import (
     TEXT,
     Answers,
     Choice,
+    Field,
     ListOf,
     Optional,
     Record,
@@ -50,8 +51,8 @@ def evaluate(expansion: Expansion, expr: ast.Expr, frame: Frame, site: Site) -> 
     match expr:
         case ast.Name() | ast.Attribute():
             return _name(expansion, expr, frame, site)
-        case ast.LiteralValue(value=value):
-            return Plain(ir.Const(value), type_of_known(value))
+        case ast.LiteralValue(value=known):
+            return Plain(ir.Const(known), type_of_known(known))
         case ast.Quantity(amount=amount):
             return Plain(ir.Const(amount), type_of_known(amount))
         case ast.ListExpr(items=items):
@@ -162,7 +163,7 @@ def _attribute(expansion: Expansion, expr: ast.Attribute, frame: Frame, site: Si
     return Plain(ir.Apply("attr", (operand, ir.Const(expr.name)), expr.span), kind)
 
 
-def _fields(kind: Type) -> tuple[object, ...] | tuple:  # type: ignore[type-arg]
+def _fields(kind: Type) -> tuple[Field, ...]:
     match kind:
         case Answers(item=inner) | Optional(item=inner):
             return _fields(inner)

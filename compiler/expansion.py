@@ -175,7 +175,7 @@ class Expansion:
     std: Mapping[str, ir.Prompt] = field(default_factory=dict)
     stages: list[ir.Stage] = field(default_factory=list)
     by_path: dict[str, ir.Stage] = field(default_factory=dict)
-    claimed: set[str] = field(default_factory=set)
+    claimed: dict[str, int] = field(default_factory=dict)
     models: dict[str, ir.Model] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     oversized: list[Oversize] = field(default_factory=list)
@@ -206,11 +206,11 @@ class Expansion:
 
     def claim(self, path: str) -> str:
         """`path`, or with `#2`, `#3`, … if it is taken."""
-        unique, number = path, 1
-        while unique in self.claimed:
-            number += 1
-            unique = f"{path}#{number}"
-        self.claimed.add(unique)
+        number = self.claimed.get(path, 0) + 1
+        unique = path if number == 1 else f"{path}#{number}"
+        self.claimed[path] = number
+        if unique != path:
+            self.claimed[unique] = 1
         return unique
 
     def add(self, stage: ir.Stage) -> ir.Ref:
@@ -308,9 +308,9 @@ def one(expansion: Expansion, value: Value, span: Span) -> ir.Operand:
 
 def many_where_one(expansion: Expansion, pool: Pool, span: Span) -> Stop:
     """The error for a pool of several where one value is wanted."""
-    labels = ()
+    labels: list[Label] = []
     if pool.made is not None and pool.made != span:
-        labels = (Label(pool.made, f"makes {pool.amount}" if pool.amount else "made here"),)
+        labels = [Label(pool.made, f"makes {pool.amount}" if pool.amount else "made here")]
     return expansion.fail(
         "E0220",
         f"one value is wanted here, and this pool may have {pool.size.high}",

@@ -52,3 +52,26 @@ def is_literal(note: Oversize) -> bool:
     return isinstance(note.wanted, ast.LiteralValue | ast.Quantity) and all(
         part.isdigit() or part == "x" for part in names_in(note.makes)
     )
+
+
+def sometimes(note: Oversize, assignments: list[str], first: tuple[str, str], require: str) -> Diagnostic:
+    """The warning for a stage that keeps more than it gets in the `assignments` listed.
+
+    `first` says what the kept and the made number depend on in the first of them.
+    """
+    kept, made = first
+    shown = assignments[:LISTED]
+    more = f" and {len(assignments) - LISTED} more" if len(assignments) > LISTED else ""
+    return Diagnostic(
+        "W0214",
+        f"`{note.op}` may keep more answers than it receives",
+        note.span,
+        "warning",
+        label=f"keeps {note.amount}{f' when {kept}' if kept else ''}",
+        labels=(*source_labels(note, made),),
+        hint=(f"add `{require}`; " if require else "") + f"it happens with {'; '.join(shown)}{more}",
+    )
+
+
+LISTED = 6
+"""How many assignments a warning lists."""

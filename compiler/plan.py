@@ -33,7 +33,7 @@ class StagePlan:
     """Bounds for one stage: what it asks of which models, and the largest single call (`call_tokens`).
 
     `prefix` names the group of stages whose calls begin with the same prompt text ("" for none), `shared` how many
-    calls of this stage share one prefill.
+    calls of this stage share one prefill. `expected` is a guess between the bounds, for display only.
     """
 
     path: str
@@ -46,6 +46,7 @@ class StagePlan:
     size_high: int
     prefix: str = ""
     shared: int = 1
+    expected: Cost = Cost()
 
 
 @dataclass(frozen=True)
@@ -57,3 +58,4 @@ class Plan:
     minimum: Cost
     maximum: Cost
     assumptions: tuple[str, ...] = ()
+    expected: Cost = Cost()

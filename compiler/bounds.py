@@ -1,0 +1,144 @@
+"""The price of a graph before it runs: calls, tokens, the longest chain, dollars.
+
+The maximum is a promise: no run costs more, whatever the tokenizer and the answers, provided that inputs keep to the
+size assumed. Of branches of which only one can run it takes the dearer, measure by measure. The minimum is
+what every run costs; stages that may not run count as nothing in it.
+
+    plan = make_plan(graph, input_tokens={"question": 120})
+    plan.maximum.tokens, plan.stages["main/generate"].maximum.calls
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ttscale.compiler import ir
+from ttscale.compiler.asking import INPUT_TOKENS, Asked, Reader, asked, inputs_of
+from ttscale.compiler.models import prices
+from ttscale.compiler.plan import Cost, Plan, StagePlan
+from ttscale.compiler.prefixes import prefix_groups
+from ttscale.compiler.prompt_tokens import PROMPT_OVERHEAD
+from ttscale.compiler.types import Text
+
+
+def make_plan(graph: ir.Graph, *, input_tokens: Mapping[str, int] | None = None) -> Plan:
+    """The plan of a graph. `input_tokens` are known token counts of inputs by name."""
+    known = dict(input_tokens or {})
+    reader = Reader(inputs_of(graph, known))
+    groups = prefix_groups(graph)
+    plans: dict[str, StagePlan] = {}
+    longest: dict[str, tuple[int, int, int]] = {}
+    for stage in graph.stages:
+        calls = asked(stage, reader)
+        reader.note(stage)
+        plan = _stage_plan(stage, calls, groups.get(stage.path, ""))
+        plans[stage.path] = plan
+        before = [longest[path] for path in stage.needs() if path in longest]
+        own = (plan.minimum.sequential_tokens, plan.maximum.sequential_tokens, plan.expected.sequential_tokens)
+        longest[stage.path] = tuple(max((b[k] for b in before), default=0) + own[k] for k in range(3))  # type: ignore[assignment]
+    ends = list(longest.values())
+    chains = [max((end[k] for end in ends), default=0) for k in range(3)]
+    minimum = replace(_sum(plans[s.path].minimum for s in graph.stages), sequential_tokens=chains[0])
+    maximum = replace(_dearest(graph.stages, 0, {p: s.maximum for p, s in plans.items()}), sequential_tokens=chains[1])
+    expected = replace(
+        _dearest(graph.stages, 0, {p: s.expected for p, s in plans.items()}), sequential_tokens=chains[2]
+    )
+    return Plan(graph, plans, minimum, maximum, tuple(_assumptions(graph, known)), expected)
+
+
+def _stage_plan(stage: ir.Stage, calls: list[Asked], prefix: str) -> StagePlan:
+    always = stage.when is None and not stage.guards
+    minimum = _sum(_cost(c, c.low, c.prompt.low, c.new.low) for c in calls) if always else Cost()
+    if always and calls:
+        minimum = replace(minimum, sequential_tokens=max(c.new.low if c.low else 0 for c in calls))
+    maximum = _sum(_cost(c, c.high, c.prompt.high, c.new.high) for c in calls)
+    maximum = replace(
+        maximum, sequential_tokens=max((c.longest_new * c.sequential for c in calls if c.high), default=0)
+    )
+    expected = _sum(_cost(c, c.expected, c.prompt.expected, c.new.expected) for c in calls)
+    expected = replace(expected, sequential_tokens=max((c.new.expected for c in calls if c.expected), default=0))
+    return StagePlan(
+        path=stage.path,
+        op=stage.op,
+        models=tuple(dict.fromkeys(c.model.name for c in calls)),
+        minimum=minimum,
+        maximum=maximum,
+        call_tokens=max((c.prompt.high + c.longest_new for c in calls), default=0),
+        size_low=stage.size.low,
+        size_high=stage.size.high,
+        prefix=prefix,
+        shared=max((c.shared for c in calls), default=1),
+        expected=expected,
+    )
+
+
+def _cost(call: Asked, count: int, prompt: int, new: int) -> Cost:
+    for_prompt, for_new = prices(call.model)
+    usd = count * (prompt * for_prompt + new * for_new)
+    return Cost(count, count * prompt, count * new, 0, usd)
+
+
+def _sum(costs: Iterable[Cost]) -> Cost:
+    calls = prompt = new = 0
+    usd = 0.0
+    for cost in costs:
+        calls += cost.calls
+        prompt += cost.prompt_tokens
+        new += cost.new_tokens
+        usd += cost.usd
+    return Cost(calls, prompt, new, 0, usd)
+
+
+def _dearest(stages: Iterable[ir.Stage], depth: int, costs: Mapping[str, Cost]) -> Cost:
+    """The cost of stages that share their first `depth` guards; of exclusive branches the dearer counts."""
+    total: list[Cost] = []
+    branches: dict[ir.Operand, dict[tuple[object, ...], list[ir.Stage]]] = {}
+    for stage in stages:
+        if len(stage.guards) <= depth:
+            total.append(costs[stage.path])
+        else:
+            guard = stage.guards[depth]
+            branches.setdefault(guard.operand, {}).setdefault(guard.values, []).append(stage)
+    for arms in branches.values():
+        prices_of_arms = [_dearest(arm, depth + 1, costs) for arm in arms.values()]
+        total.append(_most(prices_of_arms) if _exclusive(list(arms)) else _sum(prices_of_arms))
+    return _sum(total)
+
+
+def _exclusive(values: list[tuple[object, ...]]) -> bool:
+    """Whether no value lets two of the arms run."""
+    seen: list[object] = []
+    for arm in values:
+        if any(
+            value == other and isinstance(value, bool) is isinstance(other, bool) for value in arm for other in seen
+        ):
+            return False
+        seen += arm
+    return True
+
+
+def _most(costs: list[Cost]) -> Cost:
+    return Cost(
+        max((c.calls for c in costs), default=0),
+        max((c.prompt_tokens for c in costs), default=0),
+        max((c.new_tokens for c in costs), default=0),
+        0,
+        max((c.usd for c in costs), default=0.0),
+    )
+
+
+def _assumptions(graph: ir.Graph, known: Mapping[str, int]) -> Iterable[str]:
+    guessed = [name for name, kind in graph.inputs if isinstance(kind, Text) and name not in known]
+    for name, kind in graph.inputs:
+        if name in guessed and isinstance(kind, Text):
+            if kind.max_tokens is not None:
+                yield f"`{name}` has at most {kind.max_tokens} tokens, as its type says"
+            else:
+                yield f"`{name}` counts as {INPUT_TOKENS} tokens; `Text(max: …)` or data says otherwise"
+    if any(
+        stage.op in ("generate", "fuse", "critique", "rank", "verify", "score", "classify") for stage in graph.stages
+    ):
+        yield f"at most a byte of fixed text is a token, and a chat template adds {PROMPT_OVERHEAD} to a prompt"
+        yield "an answer shown to a later stage counts as its max_tokens and a quarter more, twice for another model"
+        yield "what is expected takes three characters a token, and answers half as long as they may be"

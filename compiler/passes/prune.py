@@ -1,0 +1,43 @@
+"""Prune: drop stages that the result does not depend on, and models that no stage asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ttscale.compiler import ir
+
+
+def prune(graph: ir.Graph) -> ir.Graph:
+    """Only what the result needs, in the same order."""
+    by_path = {stage.path: stage for stage in graph.stages}
+    needed: set[str] = set()
+    waiting = list(ir.refs(graph.result))
+    while waiting:
+        path = waiting.pop()
+        if path not in needed:
+            needed.add(path)
+            waiting += by_path[path].needs()
+    stages = tuple(stage for stage in graph.stages if stage.path in needed)
+    asked = {model.name for stage in stages for model in models_of(stage)}
+    models = {name: model for name, model in graph.models.items() if name in asked}
+    return replace(graph, stages=stages, models=models)
+
+
+def models_of(stage: ir.Stage) -> Iterator[ir.Model]:
+    """Every model that a stage may ask."""
+
+    def walk(value: ir.Argument) -> Iterator[ir.Model]:
+        if isinstance(value, ir.Model):
+            yield value
+        elif isinstance(value, tuple):
+            for part in value:
+                yield from walk(part)
+        elif isinstance(value, ir.Strategy):
+            for part in value.args:
+                yield from walk(part)
+            for _, part in value.named:
+                yield from walk(part)
+
+    for argument in stage.args.values():
+        yield from walk(argument)
