@@ -10,7 +10,7 @@ from ttscale.cli import install
 from ttscale.cli.console import duration, plural, table
 from ttscale.cli.faults import Failure
 from ttscale.cli.options import assignments, parameters, replacements
-from ttscale.cli.score import Marks, Tally, wilson
+from ttscale.cli.score import Marks, Tally
 
 
 def test_parameters_are_named_and_given_once() -> None:
@@ -37,15 +37,6 @@ def test_a_model_is_replaced_once_by_something(wrong: list[str]) -> None:
 def test_an_option_text_may_not_be_empty_of_a_name() -> None:
     with pytest.raises(Failure):
         assignments(["  =x"], "--set")
-
-
-@pytest.mark.parametrize(
-    ("right", "total", "low", "high"),
-    [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1.0), (0, 0, 0.0, 1.0), (29, 100, 0.2101, 0.3854)],
-)
-def test_wilson_interval_agrees_with_scipy(right: int, total: int, low: float, high: float) -> None:
-    found = wilson(right, total)
-    assert found == pytest.approx((low, high), abs=2e-4)
 
 
 def test_a_tally_tells_single_samples_from_the_pipeline() -> None:

@@ -112,10 +112,10 @@ def user_fault(failure: BaseException) -> tuple[str, str, int] | None:
         return f"{failure.filename}: {(failure.strerror or str(failure)).lower()}", "", USER
     if isinstance(failure, OSError) and failure.filename is not None:
         return f"{failure.filename}: {failure.strerror}", "", USER
-    from ttscale.runtime.engines.base import EngineError
-
-    if isinstance(failure, EngineError):
-        return str(failure), exact(failure.hint), USER
+    hint = getattr(failure, "hint", None)
+    if type(failure).__module__.startswith("ttscale.") and isinstance(hint, str):
+        # Every error of ours that is meant for the user (of an engine, a pool file, a rule, a metric, …) has a hint.
+        return str(failure), exact(hint), USER
     return None
 
 

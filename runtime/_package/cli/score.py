@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ttscale.runtime.metrics import gold_key, is_correct, wilson
 
 if TYPE_CHECKING:
     from ttscale.compiler.types import Type
     from ttscale.runtime.result import Result
-
-Z95 = 1.959963984540054
-
-
-def wilson(right: float, total: int) -> tuple[float, float]:
-    """The Wilson score interval (95%) of `right` successes in `total` trials; (0, 1) without trials."""
-    if total == 0:
-        return 0.0, 1.0
-    share = right / total
-    z2 = Z95 * Z95
-    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
 
 @dataclass(frozen=True, slots=True)
 class Marks:
@@ -34,16 +21,13 @@ class Marks:
 
 
 def mark(result: Result, returns: Type, gold: object) -> Marks:
-    """Compare a result and its candidates with `gold`, read and compared as their types say."""
+    """Compare a result and its candidates with `gold`, read and compared as their types say. Raises MetricError."""
     from ttscale.runtime.answers import coerce, equal
 
-    def same(type_: Type, answer: object) -> bool:
-        return equal(type_, coerce(type_, answer)[1], coerce(type_, gold)[1])
-
     pool = result.pool
-    gold_key = coerce(pool.type, gold)[1]
-    right = sum(equal(pool.type, candidate.key, gold_key) for candidate in pool)
-    return Marks(same(returns, result.answer), right, len(pool))
+    wanted = gold_key(pool.type, gold)
+    right = sum(equal(pool.type, candidate.key, wanted) for candidate in pool)
+    return Marks(is_correct(returns, coerce(returns, result.answer)[1], gold), right, len(pool))
 
 
 @dataclass
