@@ -1,11 +1,112 @@
-"""Checking."""
+"""Checking: everything that is wrong with a linked program, before any parameter has a value.
+
+Each kind of declaration has a function in a module of its own (`check_models`, `check_prompts`, `check_pipeline`,
+`check_data`); expressions are in `check_expressions` and what it calls. What is already wrong has the type Any,
+of which nothing more is said.
+
+    check(linked)   # [Diagnostic("E0210", "there is no stage or prompt `vot`", …, hint="did you mean `vote`?")]
+
+Modules of the standard library are checked by its own tests, not by every program that uses them.
+
+Codes:
+    E0201  a field declared twice
+    L005   an import that nothing uses
+"""
 
 from __future__ import annotations
 
-from ttscale.compiler.diagnostics import Diagnostic
-from ttscale.compiler.scope import Linked
+from collections.abc import Iterable
+
+from ttscale.compiler import ast
+from ttscale.compiler.check_data import check_dataset, check_later, check_metric, check_test
+from ttscale.compiler.check_frame import Program
+from ttscale.compiler.check_models import check_model
+from ttscale.compiler.check_pipeline import check_pipeline, check_recursion, nodes
+from ttscale.compiler.check_prompts import check_prompt
+from ttscale.compiler.diagnostics import Diagnostic, Label
+from ttscale.compiler.resolve import type_of
+from ttscale.compiler.scope import Linked, ModuleScope
+from ttscale.compiler.source import Span
+
+STD = "std/"
 
 
 def check(linked: Linked) -> list[Diagnostic]:
     """Everything that is wrong with a linked program, for all assignments of its parameters."""
-    return []
+    program = Program(linked)
+    for name, scope in linked.modules.items():
+        if name == linked.entry or not name.startswith(STD):
+            for declaration in scope.tree.declarations:
+                _declaration(declaration, scope, program)
+            _unused_imports(scope, program)
+    check_recursion(program)
+    return program.diagnostics
+
+
+def _declaration(declaration: ast.Declaration, scope: ModuleScope, program: Program) -> None:
+    match declaration:
+        case ast.ModelDecl():
+            check_model(declaration, scope, program)
+        case ast.RecordDecl():
+            _record(declaration, scope, program)
+        case ast.PromptDecl():
+            check_prompt(declaration, scope, program)
+        case ast.DatasetDecl():
+            check_dataset(declaration, scope, program)
+        case ast.MetricDecl():
+            check_metric(declaration, scope, program)
+        case ast.PipelineDecl():
+            check_pipeline(declaration, scope, program)
+        case ast.TestDecl():
+            check_test(declaration, scope, program)
+        case ast.SearchDecl() | ast.EvalDecl():
+            check_later(declaration, program)
+
+
+def _record(declaration: ast.RecordDecl, scope: ModuleScope, program: Program) -> None:
+    """A record's fields: their types, each name once, at least one."""
+    seen: dict[str, Span] = {}
+    if not declaration.fields:
+        hint = f"write `record {declaration.name} {{ name: Text }}`"
+        program.report("E0205", f"record `{declaration.name}` has no fields", declaration.name_span, hint=hint)
+    whole = ast.TypeName(declaration.name, (), (), declaration.name_span)
+    for field in declaration.fields:
+        if field.name in seen:
+            labels = (Label(seen[field.name], "first here"),)
+            hint = "give one of them another name"
+            program.report("E0201", f"`{field.name}` is declared twice", field.span, labels=labels, hint=hint)
+        seen[field.name] = field.span
+    if scope.names.get(declaration.name) is not None:
+        program.diagnostics += [d for d in type_of(whole, scope, program.linked)[1] if d not in program.diagnostics]
+
+
+def _unused_imports(scope: ModuleScope, program: Program) -> None:
+    """Lint for imports that no declaration mentions; a model may be imported to be replaced."""
+    mentioned: set[str] | None = None
+    for declaration in scope.tree.declarations:
+        if not isinstance(declaration, ast.Use):
+            continue
+        if mentioned is None:
+            others = [d for d in scope.tree.declarations if not isinstance(d, ast.Use)]
+            if any(isinstance(d, ast.BadDecl) for d in others):
+                return
+            mentioned = set(_mentioned(others))
+        for item in declaration.names:
+            name = item.alias or item.name
+            symbol = scope.names.get(name)
+            if name not in mentioned and (symbol is None or symbol.kind != "model"):
+                program.report("L005", f"`{name}` is imported and never used", item.span, hint="leave it out")
+        alias = declaration.alias or ("" if declaration.names else declaration.path.rpartition("/")[2])
+        if alias and alias not in mentioned:
+            program.report("L005", f"`{alias}` is imported and never used", declaration.span, hint="leave it out")
+
+
+def _mentioned(declarations: Iterable[ast.Declaration]) -> Iterable[str]:
+    for declaration in declarations:
+        for node in nodes(declaration):
+            if isinstance(node, ast.Name):
+                yield node.name
+            elif isinstance(node, ast.TypeName):
+                yield node.name.partition(".")[0]
+            elif isinstance(node, ast.Given):
+                yield node.name

@@ -304,13 +304,13 @@ def literal(expr: ast.Expr) -> object:
         case ast.Name(name=name):
             return name
         case ast.Unary(op="-", operand=operand):
-            value = literal(operand)
-            return -value if isinstance(value, int | float) else None
+            number = literal(operand)
+            return -number if isinstance(number, int | float) else None
         case ast.ListExpr(items=items):
             return tuple(literal(item) for item in items)
         case ast.MapExpr(entries=entries):
             return tuple((entry.key, literal(entry.value)) for entry in entries)
         case ast.UpTo(limit=limit):
-            value = literal(limit)
-            return ir.UpTo(int(value)) if isinstance(value, int | float) else None
+            most = literal(limit)
+            return ir.UpTo(int(most)) if isinstance(most, int | float) else None
     return None

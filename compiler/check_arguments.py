@@ -1,0 +1,294 @@
+"""The arguments of stages, one function a kind: prompts, models, numbers, durations, names, pools.
+
+Codes (besides those of check_values and check_strategies):
+    E0202  a model that nothing declares
+    E0215  a value of the wrong type
+    E0225  a prompt that needs an argument which the stage does not offer
+    E0226  a prompt whose answers the stage cannot use
+    E0246  a list or `up to` where one plain value is taken
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ttscale.compiler import ast, types
+from ttscale.compiler.check_frame import ANYTHING, ONE, UNKNOWN, Frame, Local, Size, Typed, did_you_mean, listed
+from ttscale.compiler.check_strategies import is_rule, rule_call, strategy
+from ttscale.compiler.check_types import describe, is_numeric, join
+from ttscale.compiler.check_using import using_prompt
+from ttscale.compiler.check_values import (
+    choice_of_names,
+    condition,
+    expect,
+    must_be_static,
+    value_of,
+    within,
+)
+from ttscale.compiler.signatures import RULES, Parameter
+
+if TYPE_CHECKING:
+    from ttscale.compiler.check_stages import StageCall
+
+Check = Callable[["StageCall", Parameter, ast.Expr], None]
+
+
+def argument(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    """Checks one argument of a stage; what later steps need is noted in the call."""
+    if isinstance(value, ast.UpTo) and not parameter.up_to:
+        hint = "write the number alone"
+        call.frame.report("E0246", f"`{parameter.name}:` takes no `up to`", value.span, hint=hint)
+        return
+    one_only = parameter.kind in ("int", "float", "bool", "text", "model", "prompt", "seconds") and not parameter.many
+    if one_only and isinstance(value, ast.ListExpr):
+        hint = f"only `generate` takes lists of models: write `{parameter.name}: a`"
+        if parameter.kind != "model":
+            hint = f"write one, or use a `param` to try several: `{parameter.name}: …`"
+        call.frame.report("E0246", f"`{parameter.name}:` takes one value here, not a list", value.span, hint=hint)
+        return
+    CHECKS[parameter.kind](call, parameter, value)
+
+
+# --- prompts and models --------------------------------------------------------------------------
+
+
+def _prompt(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    """`generate(solve(question))` and `generate([a(q), b(q)])`."""
+    frame, name = call.frame, call.signature.name
+    items = value.items if isinstance(value, ast.ListExpr) and parameter.many else (value,)
+    kinds: list[types.Type] = []
+    for item in items:
+        typed = frame.type(item)
+        if not typed.is_known:
+            continue
+        if isinstance(typed.type, types.ListOf) and isinstance(typed.type.item, types.MessageType) and parameter.many:
+            call.counts[parameter.name] = UNKNOWN
+            kinds.append(typed.type.item.result)
+        elif isinstance(typed.type, types.MessageType):
+            kinds.append(typed.type.result)
+            call.question = call.question and typed.question
+        else:
+            _no_prompt(call, typed, item)
+    if isinstance(value, ast.ListExpr):
+        call.counts[parameter.name] = Size(len(items), len(items))
+    known = [kind for kind in kinds if kind != types.ANY]
+    result = join(known) if known else None
+    if known and result is None:
+        message = f"the prompts of one `{name}` must read the same type, and these read {_and(known)}"
+        frame.report("E0215", message, value.span, hint="use one `generate` for each type")
+    if name == "classify" and result is not None and not isinstance(result, types.Choice) and result != types.BOOL:
+        message = f"`classify` needs a prompt for a Choice or Bool, and this one reads {result}"
+        hint = "declare the prompt with `-> Choice(a, b)`, or use `generate`"
+        frame.report("E0226", message, value.span, hint=hint)
+        return
+    call.result = result
+
+
+def _no_prompt(call: StageCall, typed: Typed, item: ast.Expr) -> None:
+    name = call.signature.name
+    if isinstance(typed.type, types.PromptType):
+        written = item.name if isinstance(item, ast.Name) else f"{getattr(item, 'name', 'prompt')}"
+        shown = ", ".join(param for param, _ in typed.type.params)
+        message = f"`{name}` needs the prompt filled with its arguments"
+        call.frame.report("E0215", message, item.span, hint=f"write `{written}({shown})`")
+        return
+    message = f"`{name}` needs a prompt, and this is {describe(typed.type)}"
+    hint = 'declare `prompt ask(question: Text) -> Text = "{{ question }}"` and write ' + f"`{name}(ask(question))`"
+    call.frame.report("E0215", message, item.span, hint=hint)
+
+
+def _and(kinds: list[types.Type]) -> str:
+    return " and ".join(dict.fromkeys(str(kind) for kind in kinds))
+
+
+def _using(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    call.result = using_prompt(call.signature, call.source, value, call.frame)
+
+
+def _model(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    if isinstance(value, ast.ListExpr):
+        for item in value.items:
+            one_model(item, call.frame, f"`{parameter.name}:`", many=False)
+        call.counts[parameter.name] = Size(len(value.items), len(value.items))
+        if not value.items:
+            call.frame.report("E0215", f"`{parameter.name}:` needs at least one model", value.span)
+        return
+    call.counts[parameter.name] = one_model(value, call.frame, f"`{parameter.name}:`", many=parameter.many)
+
+
+def one_model(value: ast.Expr, frame: Frame, what: str, *, many: bool) -> Size:
+    """Checks that a value is a model (or where `many` a list of them), and says how many."""
+    models = frame.models()
+    if isinstance(value, ast.Name) and not frame.is_known(value.name) and frame.bound_later(value.name) is None:
+        if frame.names_are_complete():
+            known = models + [name for name in frame.visible() if _is_model(frame.local(name))]
+            otherwise = f"there is {listed(known)}" if known else 'declare one: `model small = gguf("…")`'
+            message = f"there is no model `{value.name}`"
+            frame.report("E0202", message, value.span, hint=did_you_mean(value.name, known, otherwise))
+        return ONE
+    typed = frame.type(value)
+    if not typed.is_known or typed.type == types.ModelType():
+        return ONE
+    if many and typed.type == types.ListOf(types.ModelType()):
+        return Size(1, None)
+    hint = f"write `from: {models[0]}`" if models else ""
+    if isinstance(value, ast.LiteralValue) and value.value in models:
+        hint = f"write it without quotes: `{value.value}`"
+    frame.report("E0215", f"{what} must be a model, and this is {describe(typed.type)}", value.span, hint=hint)
+    return ONE
+
+
+def _is_model(local: Local | None) -> bool:
+    return local is not None and isinstance(local.value.type, types.ModelType)
+
+
+# --- numbers, texts, durations -------------------------------------------------------------------
+
+
+def _int(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    _number(value.limit if isinstance(value, ast.UpTo) else value, call.frame, parameter, types.INT)
+
+
+def _float(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    if isinstance(value, ast.ListExpr):
+        call.counts[parameter.name] = Size(len(value.items), len(value.items))
+        for item in value.items:
+            _number(item, call.frame, parameter, types.FLOAT)
+    else:
+        _number(value, call.frame, parameter, types.FLOAT)
+
+
+def _number(value: ast.Expr, frame: Frame, parameter: Parameter, wanted: types.Type) -> None:
+    number(value, frame, f"`{parameter.name}:`", wanted, parameter.low, parameter.high)
+
+
+def number(value: ast.Expr, frame: Frame, what: str, wanted: types.Type, low: float | None, high: float | None) -> None:
+    """Checks a number that must be known before the run, with its bounds."""
+    if isinstance(value, ast.Quantity) and value.unit:
+        message = f"{what} is a plain number, and `{value.raw}` is an amount of {value.unit}"
+        frame.report("E0215", message, value.span, hint="leave out the unit")
+        return
+    typed = expect(value, frame, wanted, what)
+    if typed.is_known and is_numeric(typed.value) and must_be_static(value, frame, typed, what):
+        within(value, frame, low, high, what)
+
+
+def _bool(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    typed = expect(value, call.frame, types.BOOL, f"`{parameter.name}:`")
+    must_be_static(value, call.frame, typed, f"`{parameter.name}:`")
+
+
+def _text(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    items = value.items if isinstance(value, ast.ListExpr) else (value,)
+    for item in items:
+        typed = expect(item, call.frame, types.TEXT, f"`{parameter.name}:`")
+        must_be_static(item, call.frame, typed, f"`{parameter.name}:`")
+
+
+def _seconds(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    seconds(value, call.frame, f"`{parameter.name}:`")
+
+
+def seconds(value: ast.Expr, frame: Frame, what: str) -> None:
+    """Checks a length of time: `60s`, or a number parameter of seconds."""
+    if isinstance(value, ast.Quantity) and value.unit == "seconds":
+        if value.amount <= 0:
+            frame.report("E0216", f"{what} must be more than no time", value.span, hint="write `60s`")
+        return
+    if isinstance(value, ast.LiteralValue) and isinstance(value.value, int | float) and value.raw[:1].isdigit():
+        hint = f"write `{value.raw}s` for seconds"
+        frame.report("E0215", f"{what} is a length of time, and `{value.raw}` has no unit", value.span, hint=hint)
+        return
+    if isinstance(value, ast.Quantity):
+        message = f"{what} is a length of time, and `{value.raw}` is none"
+        frame.report("E0215", message, value.span, hint="write `60s` or `2min`")
+        return
+    typed = expect(value, frame, types.FLOAT, what)
+    if typed.is_known:
+        must_be_static(value, frame, typed, what)
+
+
+# --- names, pools, conditions --------------------------------------------------------------------
+
+
+def _name(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    if parameter.choices:
+        choice_of_names(value, call.frame, parameter.choices, f"`{parameter.name}:`")
+        return
+    if isinstance(value, ast.Name) or (isinstance(value, ast.LiteralValue) and isinstance(value.value, str)):
+        return
+    message = f"`{parameter.name}:` takes a name of your choice"
+    call.frame.report("E0217", message, value.span, hint=f"write `{parameter.name}: judge`")
+
+
+def _thinking(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    thinking(value, call.frame, f"`{parameter.name}:`")
+
+
+def thinking(value: ast.Expr, frame: Frame, what: str) -> None:
+    """Checks `auto`, `off`, `on` or `up to N`."""
+    if isinstance(value, ast.UpTo):
+        number(value.limit, frame, what, types.INT, 1, None)
+    else:
+        choice_of_names(value, frame, ("auto", "off", "on"), what)
+
+
+def _pool(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    typed = call.frame.type(value)
+    if not typed.is_known:
+        return
+    if parameter.name == "examples":
+        if typed.type != types.ListOf(types.ROW):
+            message = f"`examples:` must be rows of a dataset, and this is {describe(typed.type)}"
+            call.frame.report("E0215", message, value.span, hint="write `examples: data[0:20]`")
+    elif not typed.is_pool:
+        message = f"`{parameter.name}:` must be a pool, and this is {describe(typed.type)}"
+        call.frame.report("E0215", message, value.span, hint="name what a `generate` gave")
+
+
+def _condition(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    condition(value, call.frame.inner(own=ANYTHING), f"`{parameter.name}:`")
+
+
+def _strategy(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+    found = strategy(value, call.signature.name, parameter.name, call.source, call.frame)
+    call.asks = call.asks or any(rule.judge for rule in found.rules)
+    call.asked_in_rule = call.asked_in_rule or found.names_model
+    if call.signature.name == "score" and found.rules and not call.asks:
+        for option in ("using", "from"):
+            extra = next((arg for arg in call.expr.args if arg.name == option), None)
+            if extra is not None:
+                rule = found.rules[0].name
+                message = f"`{rule}` asks no model, so `{option}:` has no use here"
+                call.frame.report("E0211", message, extra.span, hint="leave it out")
+
+
+CHECKS: Mapping[str, Check] = {
+    "prompt": _prompt,
+    "using": _using,
+    "model": _model,
+    "int": _int,
+    "float": _float,
+    "bool": _bool,
+    "text": _text,
+    "seconds": _seconds,
+    "strategy": _strategy,
+    "condition": _condition,
+    "name": _name,
+    "pool": _pool,
+    "thinking": _thinking,
+}
+
+
+def later_argument(value: ast.Expr, frame: Frame) -> Typed:
+    """An argument of a stage that does not run yet: an expression is typed, an option's name let through."""
+    if isinstance(value, ast.UpTo):
+        return later_argument(value.limit, frame)
+    if isinstance(value, ast.Name):
+        if not frame.is_known(value.name):
+            return ANYTHING
+    elif isinstance(value, ast.Call) and isinstance(value.callee, ast.Name) and is_rule(value.callee.name):
+        rule_call(value, RULES[is_rule(value.callee.name) or ""], ANYTHING, frame)
+        return ANYTHING
+    return value_of(frame.type(value), value, frame, "here") if isinstance(value, ast.Slice) else frame.type(value)

@@ -1,0 +1,251 @@
+"""Calls: what a name in front of brackets means, prompts filled with arguments, pipelines and functions called.
+
+Codes:
+    E0209  a call of something that is not called
+    E0210  a stage or function that does not exist
+    E0211  an argument that does not exist
+    E0212  an argument that is missing
+    E0213  an argument given twice, or one too many
+    E0218  a pipe into something that takes no pool, or from something that is none
+    W0290  something that is read but not run by this version
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ttscale.compiler import ast, types
+from ttscale.compiler.check_conditions import MAYBE
+from ttscale.compiler.check_fill import Callee, arguments, bind_arguments, callee_of, look_at
+from ttscale.compiler.check_frame import (
+    ANYTHING,
+    ONE,
+    UNKNOWN,
+    Facet,
+    Frame,
+    Size,
+    Typed,
+    did_you_mean,
+    listed,
+    merged,
+)
+from ttscale.compiler.check_names import member
+from ttscale.compiler.check_stages import later_stage, stage
+from ttscale.compiler.check_types import describe
+from ttscale.compiler.check_values import condition, fit, value_of
+from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.resolve import is_broken, param_type, type_of
+from ttscale.compiler.scope import Symbol
+from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, RULES, SIGNATURES, FunctionSignature
+
+GIVES: Mapping[str, types.Type] = {"Text": types.TEXT, "Float": types.FLOAT, "Int": types.INT, "Bool": types.BOOL}
+
+
+def call(expr: ast.Call, frame: Frame) -> Typed:
+    """A call that nothing is piped into."""
+    return _called(expr, None, None, frame)
+
+
+def pipe(expr: ast.Pipe, frame: Frame) -> Typed:
+    """`left |> stage(…)`."""
+    return _called(expr.right, frame.type(expr.left), expr.left, frame)
+
+
+def _called(expr: ast.Call, piped: Typed | None, source: ast.Expr | None, frame: Frame) -> Typed:
+    callee = expr.callee
+    written = _written(callee)
+    if isinstance(callee, ast.Attribute):
+        base = callee.value
+        owner = frame.symbol(base.name) if isinstance(base, ast.Name) and frame.local(base.name) is None else None
+        if owner is None or owner.kind != "module":
+            frame.type(base)
+            frame.report("E0210", f"`{written}` cannot be called", callee.span, hint="call a stage, prompt or pipeline")
+            return _unknown_call(expr, frame)
+        symbol = member(callee, _written(base), owner, frame)
+        if symbol is None:
+            return _unknown_call(expr, frame)
+        return _symbol_call(expr, symbol, written, piped, source, frame)
+    local = frame.local(callee.name)
+    if local is not None:
+        local.used = True
+        if isinstance(local.value.type, types.PromptType):
+            return fill(expr, Callee(written, local.value.type), piped, frame)
+        if local.value.is_known:
+            kind = describe(local.value.type)
+            frame.report("E0209", f"`{written}` is {kind}, which cannot be called", callee.span, hint="leave out `(…)`")
+        return _unknown_call(expr, frame)
+    found = frame.symbol(callee.name)
+    if found is not None:
+        return _symbol_call(expr, found, written, piped, source, frame)
+    if callee.name in SIGNATURES:
+        return stage(expr, SIGNATURES[callee.name], piped, source, frame)
+    if callee.name in LATER:
+        return later_stage(expr, piped, frame)
+    if callee.name in FUNCTIONS:
+        return _function(expr, FUNCTIONS[callee.name], piped, source, frame)
+    return _no_such(expr, frame)
+
+
+def _written(callee: ast.Expr) -> str:
+    if isinstance(callee, ast.Attribute):
+        return f"{_written(callee.value)}.{callee.name}"
+    return callee.name if isinstance(callee, ast.Name) else "…"
+
+
+def _unknown_call(expr: ast.Call, frame: Frame) -> Typed:
+    """Looks at the arguments of something unknown only to see what they use."""
+    kept = list(frame.program.diagnostics)
+    for arg in expr.args:
+        look_at(arg.value, frame)
+    if expr.when is not None:
+        frame.type(expr.when)
+    frame.program.diagnostics[:] = kept
+    return ANYTHING
+
+
+def _no_such(expr: ast.Call, frame: Frame) -> Typed:
+    name = _written(expr.callee)
+    if not frame.names_are_complete():
+        return _unknown_call(expr, frame)
+    if name in RULES:
+        where = RULES[name].where[0]
+        argument = "weight" if where == "vote" else "by"
+        hint = f"write `… |> {where}({argument}: {name})`"
+        frame.report("E0209", f"`{name}` is a rule, not a stage", expr.callee.span, hint=hint)
+        return _unknown_call(expr, frame)
+    later = frame.bound_later(name)
+    callables = [n for n, s in frame.scope.names.items() if s.kind in ("prompt", "pipeline")]
+    hint = did_you_mean(name, [*SIGNATURES, *FUNCTIONS, *callables, *LATER], f"stages are {listed(tuple(SIGNATURES))}")
+    labels = () if later is None else (Label(later, "this is bound further down, and is a value"),)
+    frame.report("E0210", f"there is no stage or prompt `{name}`", expr.callee.span, hint=hint, labels=labels)
+    return _unknown_call(expr, frame)
+
+
+def _symbol_call(
+    expr: ast.Call, symbol: Symbol, written: str, piped: Typed | None, source: ast.Expr | None, frame: Frame
+) -> Typed:
+    if is_broken(symbol):
+        return _unknown_call(expr, frame)
+    match symbol.kind:
+        case "prompt":
+            if piped is not None and written in SIGNATURES:
+                message = f"`{written}` is a prompt of this file, which hides the stage of that name"
+                frame.report("E0218", message, expr.callee.span, hint=f"rename the prompt, such as `{written}_prompt`")
+                return _unknown_call(expr, frame)
+            return fill(expr, callee_of(symbol, written, frame), piped, frame)
+        case "pipeline":
+            return _pipeline(expr, symbol, written, piped, source, frame)
+        case "python":
+            message = f"`{written}` comes from a Python file, which is read but not run by this version"
+            frame.report("W0290", message, expr.callee.span)
+            return _unknown_call(expr, frame)
+        case "model":
+            hint = f"ask it with `from: {written}`"
+        case "module":
+            hint = f"call something in it: `{written}.…(…)`"
+        case _:
+            hint = ""
+    message = f"`{written}` is a {symbol.kind}, which cannot be called"
+    frame.report("E0209", message, expr.callee.span, hint=hint)
+    return _unknown_call(expr, frame)
+
+
+# --- prompts -------------------------------------------------------------------------------------
+
+
+def fill(expr: ast.Call, callee: Callee, piped: Typed | None, frame: Frame) -> Typed:
+    """A prompt with all its arguments, ready for `generate`."""
+    written = callee.written
+    if piped is not None:
+        message = f"`{written}` is a prompt, and nothing can be piped into it"
+        frame.report("E0218", message, expr.callee.span, hint=f"write `generate({written}(…))`")
+        return _unknown_call(expr, frame)
+    if expr.when is not None:
+        frame.report("E0246", "`when` belongs to a stage, and this is a prompt", expr.when.span, hint="move it behind")
+    if callee.type.result == types.ANY and not callee.type.params:
+        return _unknown_call(expr, frame)
+    given = arguments(expr, callee, frame)
+    missing = [name for name, _ in callee.type.params if name not in given and name not in callee.optional]
+    if missing:
+        shown = ", ".join(f"{name}: …" for name in missing)
+        message = f"`{written}` needs {listed(missing)}"
+        frame.report("E0212", message, expr.span, hint=f"write `{written}({'…, ' if given else ''}{shown})`")
+    names = {name for name, _ in callee.type.params}
+    return Typed(types.MessageType(callee.type.result), question="question" in names)
+
+
+# --- pipelines -----------------------------------------------------------------------------------
+
+
+def _pipeline(
+    expr: ast.Call, symbol: Symbol, written: str, piped: Typed | None, source: ast.Expr | None, frame: Frame
+) -> Typed:
+    declaration = symbol.declaration
+    assert isinstance(declaration, ast.PipelineDecl)
+    linked = frame.program.linked
+    home = linked.scope_of(symbol)
+    inputs = {field.name: type_of(field.type, home, linked)[0] for field in declaration.inputs}
+    params = {param.name: (param, param_type(param, home, linked)[0]) for param in declaration.params}
+    optional = {field.name for field in declaration.inputs if field.default is not None}
+    positions = list(inputs)
+    given: set[str] = set()
+    runs = None if expr.when is None else condition(expr.when, frame)
+    inside = frame if runs is None else frame.under(runs)
+    if piped is not None and source is not None:
+        if not positions:
+            frame.report("E0218", f"`{written}` has no input to pipe this into", expr.callee.span)
+        else:
+            first = positions.pop(0)
+            given.add(first)
+            fit(piped, source, frame, inputs[first], f"`{first}` of `{written}`")
+    given |= bind_arguments(expr, written, inputs, positions, params, inside, for_prompt=False)
+    missing = [name for name in inputs if name not in given and name not in optional]
+    if missing:
+        hint = f"write `{written}({', '.join(f'{name}: …' for name in missing)})`"
+        frame.report("E0212", f"`{written}` needs {listed(missing)}", expr.span, hint=hint)
+    kind = type_of(declaration.result, home, linked)[0]
+    if kind == types.ANY:
+        return ANYTHING
+    facets = {name: Facet(MAYBE) for name in FACETS}
+    result = Typed(kind, UNKNOWN if isinstance(kind, types.Answers) else ONE, facets)
+    if runs is None:
+        return result
+    pool = kind if isinstance(kind, types.Answers) else types.Answers(kind)
+    before = piped if piped is not None and piped.is_pool else Typed(pool, Size(0, 0), facets)
+    size, after, question = merged(result, before, runs)
+    return Typed(pool, size, after, question=question)
+
+
+# --- functions -----------------------------------------------------------------------------------
+
+
+def _function(
+    expr: ast.Call, function: FunctionSignature, piped: Typed | None, source: ast.Expr | None, frame: Frame
+) -> Typed:
+    name = function.name
+    if expr.when is not None:
+        frame.report("E0246", f"`when` belongs to a stage, and `{name}` is a function", expr.when.span)
+    values = [] if piped is None or source is None else [(piped, source)]
+    for arg in expr.args:
+        if arg.name is not None:
+            hint = f"write `{name}(…)`"
+            frame.report("E0211", f"`{name}` has no argument `{arg.name}`", arg.span, hint=hint)
+        values.append((frame.type(arg.value), arg.value))
+    gives = GIVES[function.gives]
+    if not values and frame.own is not None and function.takes == ("pool",):
+        return Typed(gives)
+    if len(values) != 1:
+        code = "E0213" if values else "E0212"
+        hint = f"write `{name}({'drafts' if function.takes == ('pool',) else 'x'})`"
+        frame.report(code, f"`{name}` takes one argument", expr.span, hint=hint)
+        return Typed(gives)
+    typed, value = values[0]
+    if function.takes == ("pool",):
+        if typed.is_known and not typed.is_pool:
+            message = f"`{name}` is about a pool, and this is {describe(typed.type)}"
+            frame.report("E0215", message, value.span, hint=f"write `{name}(…)` of what a stage gave")
+        return Typed(gives)
+    typed = value_of(typed, value, frame, f"for `{name}`")
+    if isinstance(typed.type, types.ModelType | types.PromptType | types.MessageType):
+        frame.report("E0215", f"`{name}` makes a value into Text, and this is {describe(typed.type)}", value.span)
+    return Typed(gives, static=typed.static)

@@ -1,0 +1,354 @@
+"""Conditions as the checker sees them: formulas over parameters and over what only a run can tell.
+
+A facet that is present `when critic` is neither there nor missing; it is there where `critic` holds. So presence
+is a formula, and a stage that needs a facet asks `find_gaps` for the assignments of the parameters under
+which the stage runs and the facet is missing. Conditions on run-time values count as free.
+
+    presence = either((atom(critic),))
+    find_gaps(runs=TRUE, presence, space)     # Gaps(always=False, at_defaults=True, examples=({"critic": False},))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice, product
+from math import prod
+
+from ttscale.compiler import ast
+from ttscale.compiler.constants import compute
+
+LIMIT = 4096
+"""Assignments looked at, at most; beyond it nothing is claimed."""
+
+
+class NotKnown(Exception):
+    """An expression whose value only a run can tell."""
+
+
+# --- values --------------------------------------------------------------------------------------
+
+
+def evaluate(expr: ast.Expr, values: Mapping[str, object]) -> object:
+    """The value of an expression over parameters, with their `values`. Raises NotKnown for anything else."""
+    match expr:
+        case ast.LiteralValue(value=value):
+            return value
+        case ast.Quantity(amount=amount):
+            return amount
+        case ast.Name(name=name):
+            if name in values:
+                return values[name]
+            raise NotKnown(name)
+        case ast.Unary(op=op, operand=operand):
+            return _computed("neg" if op == "-" else op, (evaluate(operand, values),))
+        case ast.Binary(op=op, left=left, right=right):
+            return _binary(op, left, right, values)
+        case ast.Compare(operands=operands, ops=ops):
+            return _chain(operands, ops, values)
+        case ast.ListExpr(items=items):
+            return tuple(evaluate(item, values) for item in items)
+        case ast.UpTo(limit=limit):
+            return evaluate(limit, values)
+        case ast.Match(subject=subject, arms=arms):
+            found = evaluate(subject, values)
+            for arm in arms:
+                if not arm.labels or any(same_label(label, found) for label in arm.labels):
+                    return evaluate(arm.value, values)
+    raise NotKnown(type(expr).__name__)
+
+
+def same_label(label: str | int | bool, value: object) -> bool:
+    """Whether a `match` label is this value; `1` is not `true`."""
+    return isinstance(label, bool) == isinstance(value, bool) and label == value
+
+
+def _binary(op: str, left: ast.Expr, right: ast.Expr, values: Mapping[str, object]) -> object:
+    if op not in ("and", "or"):
+        return _computed(op, (evaluate(left, values), evaluate(right, values)))
+    sides: list[bool] = []
+    for side in (left, right):
+        try:
+            sides.append(bool(evaluate(side, values)))
+        except NotKnown:
+            continue
+    decides = op == "or"
+    if decides in sides:
+        return decides
+    if len(sides) == 2:
+        return not decides
+    raise NotKnown(op)
+
+
+def _chain(operands: tuple[ast.Expr, ...], ops: tuple[str, ...], values: Mapping[str, object]) -> bool:
+    known = [evaluate(operand, values) for operand in operands]
+    return all(bool(_computed(op, (known[i], known[i + 1]))) for i, op in enumerate(ops))
+
+
+def _computed(op: str, args: tuple[object, ...]) -> object:
+    found = compute(op, args)
+    if found is None:
+        raise NotKnown(op)
+    return found.value
+
+
+def names_in(expr: ast.Expr) -> Iterator[str]:
+    """Every bare name in an expression over parameters, left to right."""
+    match expr:
+        case ast.Name(name=name):
+            yield name
+        case ast.Unary(operand=inner) | ast.UpTo(limit=inner) | ast.Attribute(value=inner):
+            yield from names_in(inner)
+        case ast.Binary(left=left, right=right):
+            yield from names_in(left)
+            yield from names_in(right)
+        case ast.Compare(operands=items) | ast.ListExpr(items=items):
+            for item in items:
+                yield from names_in(item)
+        case ast.Match(subject=subject, arms=arms):
+            yield from names_in(subject)
+            for arm in arms:
+                yield from names_in(arm.value)
+
+
+def substitute(expr: ast.Expr, known: Mapping[str, ast.Expr]) -> ast.Expr:
+    """The expression with bindings of parameters (`half = n / 2`) written out."""
+    if not known:
+        return expr
+    match expr:
+        case ast.Name(name=name):
+            return known.get(name, expr)
+        case ast.Unary(op=op, operand=operand, span=span):
+            return ast.Unary(op, substitute(operand, known), span)
+        case ast.UpTo(limit=limit, span=span):
+            return ast.UpTo(substitute(limit, known), span)
+        case ast.Binary(op=op, left=left, right=right, span=span):
+            return ast.Binary(op, substitute(left, known), substitute(right, known), span)
+        case ast.Compare(operands=operands, ops=ops, span=span):
+            return ast.Compare(tuple(substitute(item, known) for item in operands), ops, span)
+        case ast.ListExpr(items=items, span=span):
+            return ast.ListExpr(tuple(substitute(item, known) for item in items), span)
+        case ast.Match(subject=subject, arms=arms, span=span):
+            new = tuple(ast.Arm(arm.labels, substitute(arm.value, known), arm.span) for arm in arms)
+            return ast.Match(substitute(subject, known), new, span)
+    return expr
+
+
+# --- the space of parameters ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Space:
+    """The parameters of one pipeline: values to try for each, its default, and what `require` asks of them.
+
+    `values` covers every allowed value of a parameter in `complete`, and some (ends, default) of the others.
+    """
+
+    values: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    requires: tuple[ast.Expr, ...] = ()
+    complete: frozenset[str] = frozenset()
+
+    def related(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The parameters among `names` and those that a `require` ties to them, in order of declaration."""
+        found = {name for name in names if name in self.values}
+        groups = [set(names_in(require)) & set(self.values) for require in self.requires]
+        while any(group & found and not group <= found for group in groups):
+            for group in groups:
+                if group & found:
+                    found |= group
+        return tuple(name for name in self.values if name in found)
+
+    def assignments(self, names: Iterable[str]) -> list[dict[str, object]] | None:
+        """Allowed assignments of the parameters related to `names`, the default one first; None if too many."""
+        related = self.related(names)
+        if prod(len(self.values[name]) for name in related) > LIMIT:
+            return None
+        combinations = product(*(self.values[name] for name in related))
+        found = [dict(zip(related, values, strict=True)) for values in combinations]
+        start = {name: self.defaults[name] for name in related if name in self.defaults}
+        found.sort(key=lambda assignment: assignment != start)
+        return [assignment for assignment in found if self.allows(assignment)]
+
+    def allows(self, assignment: Mapping[str, object]) -> bool:
+        """Whether every `require` that can be decided holds."""
+        for require in self.requires:
+            try:
+                if not evaluate(require, assignment):
+                    return False
+            except NotKnown:
+                continue
+        return True
+
+    def values_of(self, expr: ast.Expr) -> list[object] | None:
+        """The values that an expression over parameters takes, the default one first; None if not known."""
+        assignments = self.assignments(names_in(expr))
+        if assignments is None:
+            return None
+        try:
+            return [evaluate(expr, assignment) for assignment in assignments]
+        except NotKnown:
+            return None
+
+
+# --- formulas ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A condition written in the program; `equals` holds the labels of a `match` arm on it."""
+
+    expr: ast.Expr
+    equals: tuple[str | int | bool, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part holds; no parts is true."""
+
+    parts: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """At least one part holds; no parts is false."""
+
+    parts: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Maybe:
+    """Not known to the checker; nothing is claimed about it."""
+
+
+Formula = Atom | Not | All | Either | Maybe
+TRUE: Formula = All(())
+FALSE: Formula = Either(())
+MAYBE: Formula = Maybe()
+
+
+def both(*parts: Formula) -> Formula:
+    """All parts, simplified."""
+    kept: list[Formula] = []
+    for part in parts:
+        if part == FALSE:
+            return FALSE
+        for piece in part.parts if isinstance(part, All) else (part,):
+            if piece not in kept:
+                kept.append(piece)
+    return kept[0] if len(kept) == 1 else All(tuple(kept))
+
+
+def either(*parts: Formula) -> Formula:
+    """At least one part, simplified."""
+    kept: list[Formula] = []
+    for part in parts:
+        if part == TRUE:
+            return TRUE
+        for piece in part.parts if isinstance(part, Either) else (part,):
+            if piece not in kept:
+                kept.append(piece)
+    return kept[0] if len(kept) == 1 else Either(tuple(kept))
+
+
+def negate(part: Formula) -> Formula:
+    """The part does not hold, simplified."""
+    if part == TRUE:
+        return FALSE
+    if part == FALSE:
+        return TRUE
+    return part.part if isinstance(part, Not) else part if isinstance(part, Maybe) else Not(part)
+
+
+def atoms(formula: Formula) -> Iterator[Atom]:
+    """Every condition in a formula, left to right."""
+    match formula:
+        case Atom():
+            yield formula
+        case Not(part):
+            yield from atoms(part)
+        case All(parts) | Either(parts):
+            for part in parts:
+                yield from atoms(part)
+
+
+def has_maybe(formula: Formula) -> bool:
+    """Whether something in the formula is not known to the checker."""
+    match formula:
+        case Maybe():
+            return True
+        case Not(part):
+            return has_maybe(part)
+        case All(parts) | Either(parts):
+            return any(has_maybe(part) for part in parts)
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Where something needed is missing: for every assignment, at the defaults, and some of the assignments.
+
+    `at_run_time` says that a run-time condition decides it.
+    """
+
+    always: bool
+    at_defaults: bool
+    examples: tuple[Mapping[str, object], ...]
+    at_run_time: bool = False
+
+
+def find_gaps(runs: Formula, present: Formula, space: Space) -> Gaps | None:
+    """Where `runs` holds and `present` does not, or None where that cannot be or is not known."""
+    if present == TRUE or has_maybe(runs) or has_maybe(present):
+        return None
+    conditions = list(dict.fromkeys([*atoms(runs), *atoms(present)]))
+    static = [atom for atom in conditions if set(names_in(atom.expr)) <= set(space.values)]
+    free = [atom for atom in conditions if atom not in static]
+    assignments = space.assignments(name for atom in static for name in names_in(atom.expr))
+    if assignments is None or len(free) > 8:
+        return None
+    gaps: list[dict[str, object]] = []
+    covered = 0
+    for assignment in assignments:
+        try:
+            settled = {atom: _holds(atom, assignment) for atom in static}
+        except NotKnown:
+            return None
+        truths = [
+            {**settled, **dict(zip(free, guess, strict=True))} for guess in product((True, False), repeat=len(free))
+        ]
+        running = [truth for truth in truths if _true(runs, truth)]
+        covered += bool(running)
+        if any(not _true(present, truth) for truth in running):
+            gaps.append(assignment)
+    if not gaps:
+        return None
+    start = {name: space.defaults[name] for name in gaps[0] if name in space.defaults}
+    examples = tuple(islice((gap for gap in gaps), 4))
+    return Gaps(len(gaps) == covered, start in gaps, examples, bool(free))
+
+
+def _holds(atom: Atom, assignment: Mapping[str, object]) -> bool:
+    value = evaluate(atom.expr, assignment)
+    return bool(value) if atom.equals is None else any(same_label(label, value) for label in atom.equals)
+
+
+def _true(formula: Formula, truth: Mapping[Atom, bool]) -> bool:
+    match formula:
+        case Atom():
+            return truth[formula]
+        case Not(part):
+            return not _true(part, truth)
+        case All(parts):
+            return all(_true(part, truth) for part in parts)
+        case Either(parts):
+            return any(_true(part, truth) for part in parts)
+        case Maybe():
+            return True

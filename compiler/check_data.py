@@ -1,0 +1,182 @@
+"""Datasets, metrics, tests, and the blocks that a later version runs.
+
+Codes:
+    E0252  a test's condition that is not about a pipeline or its trace
+    E0270  a kind of dataset that does not exist
+    E0271  a dataset's arguments, or an expression over a row that cannot be
+    E0272  a `given` that replaces no model
+    E0273  a metric of the wrong form
+    L008   a block that is read but not run by this version
+    W0290  a kind of dataset that is read but not run by this version
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ttscale.compiler import ast, types
+from ttscale.compiler.check_expressions import expression
+from ttscale.compiler.check_frame import Frame, Local, Program, Typed, did_you_mean, listed
+from ttscale.compiler.check_models import check_model_value
+from ttscale.compiler.check_pipeline import nodes
+from ttscale.compiler.check_rows import check_row_expression
+from ttscale.compiler.check_types import describe, is_numeric, plain
+from ttscale.compiler.check_values import condition, value_of
+from ttscale.compiler.data import READER_OPTIONS
+from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.resolve import is_broken, type_of
+from ttscale.compiler.scope import ModuleScope
+from ttscale.compiler.source import Span
+
+KINDS = ("jsonl", "csv")
+LATER_KINDS: Mapping[str, str] = {
+    "parquet": "Parquet files",
+    "gym": "generated tasks",
+    "hf": "data sets from the hub",
+}
+
+
+# --- datasets ------------------------------------------------------------------------------------
+
+
+def check_dataset(declaration: ast.DatasetDecl, scope: ModuleScope, program: Program) -> None:
+    """The kind, the file and the fields of a dataset."""
+    value = declaration.value
+    if not (isinstance(value, ast.Call) and isinstance(value.callee, ast.Name)):
+        hint = 'write `dataset NAME = jsonl("file.jsonl", question: question, answer: answer)`'
+        program.report("E0270", "a dataset is made by `jsonl` or `csv`", value.span, hint=hint)
+        return
+    kind = value.callee.name
+    if kind in LATER_KINDS:
+        message = f"`{kind}` is read but not run by this version"
+        program.report("W0290", message, value.callee.span, label=f"{LATER_KINDS[kind]} come later")
+    elif kind not in KINDS:
+        hint = did_you_mean(kind, [*KINDS, *LATER_KINDS], f"there are {listed(KINDS)}")
+        program.report("E0270", f"there is no kind of dataset `{kind}`", value.callee.span, hint=hint)
+        return
+    _dataset_arguments(value, kind, program)
+
+
+def _dataset_arguments(call: ast.Call, kind: str, program: Program) -> None:
+    files = [arg for arg in call.args if arg.name is None]
+    texts = [arg for arg in files if isinstance(arg.value, ast.LiteralValue) and isinstance(arg.value.value, str)]
+    if len(files) != 1 or len(texts) != 1:
+        place = files[-1].span if files else call.span
+        hint = f'write `{kind}("data.{kind}", question: question, answer: answer)`'
+        program.report("E0271", f"`{kind}` needs the path of one file, as a text", place, hint=hint)
+    if call.when is not None:
+        program.report("E0246", "`when` belongs to a stage, and this is a dataset", call.when.span)
+    seen: dict[str, Span] = {}
+    for arg in call.args:
+        if arg.name is None:
+            continue
+        if arg.name in seen:
+            labels = (Label(seen[arg.name], "first here"),)
+            hint = "keep one of them"
+            program.report("E0213", f"`{arg.name}` is given twice", arg.span, labels=labels, hint=hint)
+        seen[arg.name] = arg.span
+        if arg.name in READER_OPTIONS and isinstance(arg.value, ast.LiteralValue | ast.Quantity):
+            continue
+        check_row_expression(arg.value, program)
+    fields = [name for name in seen if name not in READER_OPTIONS]
+    if not fields and not files:
+        return
+    if not fields:
+        hint = f'write `{kind}("…", question: question, answer: answer)`'
+        program.report("E0271", "this dataset names no columns", call.span, hint=hint)
+
+
+# --- metrics -------------------------------------------------------------------------------------
+
+
+def check_metric(declaration: ast.MetricDecl, scope: ModuleScope, program: Program) -> None:
+    """A metric is a pure expression over a prediction and a row."""
+    frame = Frame(program, scope, expression, "metric")
+    for param in declaration.params:
+        kind, found = type_of(param.type, scope, program.linked)
+        program.diagnostics += found
+        place = Span(param.span.file, param.span.start, param.span.start + len(param.name))
+        if param.name in frame.locals:
+            labels = (Label(frame.locals[param.name].span, "first here"),)
+            hint = "give one of them another name"
+            program.report("E0208", f"`{param.name}` is declared twice", place, labels=labels, hint=hint)
+        frame.locals[param.name] = Local("input", Typed(kind), place)
+    if not 1 <= len(declaration.params) <= 2:
+        hint = f"write `metric {declaration.name}(pred: Number, row: Row) -> Bool = …`"
+        program.report("E0273", "a metric takes a prediction and a row", declaration.name_span, hint=hint)
+    wanted, found = type_of(declaration.result, scope, program.linked)
+    program.diagnostics += found
+    if wanted not in (types.BOOL, types.INT, types.FLOAT, types.NUMBER, types.ANY):
+        hint = "declare it `-> Bool` for right or wrong, or `-> Float` for a share"
+        message = f"a metric gives a Bool or a number, and this one says {wanted}"
+        program.report("E0273", message, declaration.result.span, hint=hint)
+        return
+    typed = value_of(frame.type(declaration.body), declaration.body, frame, "for a metric")
+    if not typed.is_known or wanted == types.ANY:
+        return
+    good = typed.type == wanted or (is_numeric(plain(typed.type)) and is_numeric(wanted))
+    if not good:
+        message = f"`{declaration.name}` gives {describe(typed.type)}, and it says {wanted}"
+        hint = (
+            "write a comparison, as in `pred == row.answer`"
+            if wanted == types.BOOL
+            else f"declare it `-> {typed.type}`"
+        )
+        program.report("E0273", message, declaration.body.span, hint=hint)
+
+
+# --- tests ---------------------------------------------------------------------------------------
+
+
+def check_test(declaration: ast.TestDecl, scope: ModuleScope, program: Program) -> None:
+    """What is given, and what is expected of pipelines and the trace."""
+    frame = Frame(program, scope, expression, "test")
+    models = {name for name, symbol in scope.names.items() if symbol.kind == "model"}
+    seen: dict[str, Span] = {}
+    for given in declaration.givens:
+        if given.name not in models and frame.names_are_complete():
+            symbol = scope.names.get(given.name)
+            if symbol is None or not is_broken(symbol):
+                known = sorted(models)
+                hint = did_you_mean(
+                    given.name, known, f"there is {listed(known)}" if known else "this file has no model"
+                )
+                program.report("E0272", f"there is no model `{given.name}` to replace", given.span, hint=hint)
+        if given.name in seen:
+            labels = (Label(seen[given.name], "first here"),)
+            program.report(
+                "E0272", f"`{given.name}` is given twice", given.span, labels=labels, hint="keep one of them"
+            )
+        seen[given.name] = given.span
+        if isinstance(given.value, ast.Call):
+            check_model_value(given.name, given.value, scope, program)
+        elif not (isinstance(given.value, ast.Name) and given.value.name in models):
+            hint = f'write `given {given.name} = script("…")`'
+            program.report(
+                "E0272", "a model is given as `script(…)` or by another model's name", given.value.span, hint=hint
+            )
+    called = False
+    for expect in declaration.expects:
+        condition(expect.condition, frame, "what a test expects")
+        called = called or any(isinstance(node, ast.Call) for node in nodes(expect.condition))
+        if not called and _reads_trace(expect.condition):
+            hint = "expect something of a pipeline first: `expect main(…) == …`"
+            program.report("E0252", "there is no trace yet: nothing ran before this", expect.span, hint=hint)
+    if not declaration.expects:
+        hint = "add `expect main(…) == …`"
+        program.report("E0252", f'the test "{declaration.name}" expects nothing', declaration.span, hint=hint)
+
+
+def _reads_trace(expr: ast.Expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.name == "trace" for node in nodes(expr))
+
+
+# --- later ---------------------------------------------------------------------------------------
+
+
+def check_later(declaration: ast.SearchDecl | ast.EvalDecl, program: Program) -> None:
+    """`search` and `eval` parse and are told to be for a later version, once each."""
+    keyword = "search" if isinstance(declaration, ast.SearchDecl) else "eval"
+    span = Span(declaration.span.file, declaration.span.start, declaration.span.start + len(keyword))
+    message = f"`{keyword}` is read but not run by this version"
+    program.report("L008", message, span, hint="`ttscale run` and `ttscale test` work on this file as it is")

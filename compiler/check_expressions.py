@@ -1,0 +1,343 @@
+"""Expressions: names, operators, comparisons, lists; calls and blocks are in modules of their own.
+
+Codes:
+    E0202  a name that nothing declares
+    E0207  a name used before it has a value
+    E0210  a stage or function used as a name (and unknown ones, in check_calls)
+    E0228  an operator that does not work on these types
+    E0229  a comparison that can never be true for a reason
+    E0240  a field that does not exist
+    E0246  something that cannot stand here
+    L006   a pool added to itself
+"""
+
+from __future__ import annotations
+
+from ttscale.compiler import ast, types
+from ttscale.compiler.check_blocks import map_loop, match, repeat
+from ttscale.compiler.check_calls import call, pipe
+from ttscale.compiler.check_conditions import both
+from ttscale.compiler.check_frame import ANYTHING, Facet, Frame, Typed, did_you_mean, listed
+from ttscale.compiler.check_names import member, symbol_value
+from ttscale.compiler.check_types import comparable, describe, is_numeric, join, ordered, plain
+from ttscale.compiler.check_values import must_be_static, typed_as, value_of
+from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, SIGNATURES
+
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+TRACE: dict[str, types.Type] = {
+    "calls": types.INT,
+    "tokens": types.INT,
+    "seconds": types.FLOAT,
+    "cost": types.FLOAT,
+}
+"""What `trace` of a test has."""
+TRACE_TYPE = types.Record("trace", tuple(types.Field(name, kind) for name, kind in TRACE.items()))
+
+
+def expression(expr: ast.Expr, frame: Frame) -> Typed:
+    """What is known of an expression in a frame; its mistakes are reported, and it is then of type Any."""
+    match expr:
+        case ast.Name():
+            return _name(expr, frame)
+        case ast.Attribute():
+            return _attribute(expr, frame)
+        case ast.LiteralValue(value=value):
+            return Typed(literal_type(value), static=True)
+        case ast.Quantity(amount=amount, unit=unit):
+            whole = isinstance(amount, int) and unit in ("", "bytes")
+            return Typed(types.INT if whole else types.FLOAT, static=True)
+        case ast.ListExpr():
+            return _list(expr, frame)
+        case ast.MapExpr(entries=entries):
+            values = [(entry.key, value_of(frame.type(entry.value), entry.value, frame, "here")) for entry in entries]
+            fields = tuple(types.Field(key, typed.type) for key, typed in values)
+            return Typed(types.Record("", fields), static=all(typed.static for _, typed in values))
+        case ast.Call():
+            return call(expr, frame)
+        case ast.Pipe():
+            return pipe(expr, frame)
+        case ast.Binary():
+            return _binary(expr, frame)
+        case ast.Compare():
+            return _compare(expr, frame)
+        case ast.Unary():
+            return _unary(expr, frame)
+        case ast.Slice():
+            return _slice(expr, frame)
+        case ast.Match():
+            return match(expr, frame)
+        case ast.Repeat():
+            return repeat(expr, frame)
+        case ast.MapLoop():
+            return map_loop(expr, frame)
+        case ast.Range():
+            hint = 'a range belongs in a domain, `in [0.2 .. 1.2]`, or in `Choice("A".."E")`'
+            frame.report("E0246", "a range cannot stand here", expr.span, hint=hint)
+        case ast.UpTo():
+            frame.report("E0246", "`up to` cannot stand here", expr.span, hint="write the number alone")
+    return ANYTHING
+
+
+def literal_type(value: object) -> types.Type:
+    match value:
+        case bool():
+            return types.BOOL
+        case int():
+            return types.INT
+        case float():
+            return types.FLOAT
+        case str():
+            return types.TEXT
+    return types.NONE
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def _name(expr: ast.Name, frame: Frame) -> Typed:
+    local = frame.local(expr.name)
+    if local is not None:
+        local.used = True
+        return local.value
+    if expr.name == "trace" and frame.purpose == "test":
+        return Typed(TRACE_TYPE)
+    if frame.own is not None and expr.name in FUNCTIONS and FUNCTIONS[expr.name].takes == ("pool",):
+        return Typed(types.INT if FUNCTIONS[expr.name].gives == "Int" else types.FLOAT)
+    symbol = frame.symbol(expr.name)
+    if symbol is not None:
+        return symbol_value(symbol, expr, expr.name, frame)
+    _unknown(expr, frame)
+    return ANYTHING
+
+
+def _unknown(expr: ast.Name, frame: Frame) -> None:
+    name = expr.name
+    later = frame.bound_later(name)
+    if later is not None:
+        message = f"`{name}` is used before it has a value"
+        labels = (Label(later, "it gets its value here"),)
+        frame.report("E0207", message, expr.span, labels=labels, hint="move that line up")
+    elif name in SIGNATURES or name in LATER:
+        signature = SIGNATURES.get(name)
+        hint = f"write `… |> {name}(…)`" if signature is None or signature.source == "pool" else f"write `{name}(…)`"
+        frame.report("E0210", f"`{name}` is a stage, not a value", expr.span, hint=hint)
+    elif name in FUNCTIONS:
+        takes = "pool" if FUNCTIONS[name].takes == ("pool",) else "…"
+        message = f"`{name}` is a function, and here it does not say of what"
+        frame.report("E0210", message, expr.span, hint=f"write `{name}({takes})`")
+    elif frame.names_are_complete():
+        known = [*frame.visible(), *frame.scope.names]
+        hint = did_you_mean(name, known)
+        frame.report("E0202", f"there is nothing called `{name}` here", expr.span, hint=hint)
+
+
+def _attribute(expr: ast.Attribute, frame: Frame) -> Typed:
+    base = expr.value
+    if isinstance(base, ast.Name) and frame.local(base.name) is None:
+        owner = frame.symbol(base.name)
+        if owner is not None and owner.kind == "module":
+            symbol = member(expr, base.name, owner, frame)
+            return ANYTHING if symbol is None else symbol_value(symbol, expr, f"{base.name}.{expr.name}", frame)
+    typed = frame.type(base)
+    if not typed.is_known:
+        return ANYTHING
+    if typed.states is not None:
+        if expr.name in typed.states:
+            return typed.states[expr.name]
+        return _no_member(expr, "this loop's result", list(typed.states), frame)
+    if typed.classified and expr.name == "probabilities":
+        labels = typed.value.labels if isinstance(typed.value, types.Choice) else ("true", "false")
+        return Typed(types.Record("", tuple(types.Field(label, types.FLOAT) for label in labels)))
+    value = plain(value_of(typed, base, frame, "before the dot").type)
+    match value:
+        case types.Record(fields=fields):
+            found = next((field.type for field in fields if field.name == expr.name), None)
+            if found is not None:
+                return Typed(found, static=typed.static)
+            return _no_member(expr, f"`{value.name}`" if value.name else "this record", [f.name for f in fields], frame)
+        case types.Simple("Row") | types.Simple("Any") | types.Json():
+            return ANYTHING
+    return _no_member(expr, describe(typed.type), [], frame)
+
+
+def _no_member(expr: ast.Attribute, owner: str, known: list[str], frame: Frame) -> Typed:
+    otherwise = f"it has {listed(known)}" if known else "write the name alone"
+    frame.report("E0240", f"{owner} has no `{expr.name}`", expr.span, hint=did_you_mean(expr.name, known, otherwise))
+    return ANYTHING
+
+
+# --- lists ---------------------------------------------------------------------------------------
+
+
+def _list(expr: ast.ListExpr, frame: Frame) -> Typed:
+    items = [frame.type(item) for item in expr.items]
+    for item, typed in zip(expr.items, items, strict=True):
+        if typed.is_pool and typed.size.low > 1:
+            hint = "join pools with `+`"
+            frame.report("E0246", "a pool of several answers cannot be an element of a list", item.span, hint=hint)
+            return ANYTHING
+    kind = join(typed.value for typed in items)
+    if kind is None:
+        first = items[0].value
+        wrong = next(i for i, typed in enumerate(items) if join((first, typed.value)) is None)
+        message = f"this list holds {describe(first)} and {describe(items[wrong].value)}"
+        hint = "all elements must have the same type"
+        frame.report("E0215", message, expr.items[wrong].span, hint=hint)
+        return ANYTHING
+    static = all(typed.static for typed in items)
+    return Typed(types.ListOf(kind), static=static, question=all(typed.question for typed in items))
+
+
+def _slice(expr: ast.Slice, frame: Frame) -> Typed:
+    typed = frame.type(expr.value)
+    for part in (expr.low, expr.high, expr.index):
+        if part is not None:
+            bound = value_of(frame.type(part), part, frame, "in brackets")
+            if bound.is_known and bound.type != types.INT:
+                frame.report("E0215", f"a place must be Int, and this is {describe(bound.type)}", part.span)
+            else:
+                must_be_static(part, frame, bound, "a place in a list")
+    if not typed.is_known:
+        return ANYTHING
+    if expr.index is not None:
+        if isinstance(typed.type, types.Answers):
+            return Typed(typed.type.item)
+        if isinstance(typed.type, types.ListOf):
+            return Typed(typed.type.item, static=typed.static)
+    elif isinstance(typed.type, types.ListOf):
+        return typed
+    elif isinstance(typed.type, types.Answers):
+        hint = "to keep some of them write `|> filter(top: …, by: …)` or `|> rank(keep: …)`"
+        frame.report("E0246", "a pool has no slices", expr.span, hint=hint)
+        return ANYTHING
+    frame.report("E0228", f"`[…]` does not work on {describe(typed.type)}", expr.span)
+    return ANYTHING
+
+
+# --- operators -----------------------------------------------------------------------------------
+
+
+def _binary(expr: ast.Binary, frame: Frame) -> Typed:
+    if expr.op in COMPARISONS:
+        return _compare(ast.Compare((expr.left, expr.right), (expr.op,), expr.span), frame)
+    if expr.op in ("and", "or"):
+        static = True
+        for side in (expr.left, expr.right):
+            typed = value_of(frame.type(side), side, frame, f"beside `{expr.op}`")
+            static = static and typed.static
+            if typed.is_known and typed.type != types.BOOL:
+                message = f"`{expr.op}` joins conditions, and this is {describe(typed.type)}"
+                frame.report("E0228", message, side.span, hint="write a comparison")
+        return Typed(types.BOOL, static=static)
+    left, right = frame.type(expr.left), frame.type(expr.right)
+    if not (left.is_known and right.is_known):
+        return ANYTHING
+    if expr.op == "+" and (left.is_pool or right.is_pool):
+        return _concat(expr, left, right, frame)
+    return _arithmetic(expr, left, right, frame)
+
+
+def _concat(expr: ast.Binary, left: Typed, right: Typed, frame: Frame) -> Typed:
+    if not (left.is_pool and right.is_pool):
+        numbers = is_numeric(plain(left.value)) and is_numeric(plain(right.value))
+        if numbers and left.size.high == 1 and right.size.high == 1:
+            return _arithmetic(expr, left, right, frame)
+        other = right if left.is_pool else left
+        message = f"`+` joins two pools, and one of these is {describe(other.type)}"
+        hint = "`when` beside `+` needs parentheses: `(g(q) when c) + f(q)`" if other.type == types.BOOL else ""
+        frame.report("E0228", message, expr.span, hint=hint)
+        return ANYTHING
+    kind = join((left.value, right.value))
+    if kind is None:
+        message = f"`+` joins pools of one type, and these are {left.value} and {right.value}"
+        frame.report("E0228", message, expr.span, hint="use prompts with the same result type")
+        return ANYTHING
+    if isinstance(expr.left, ast.Name) and expr.left == expr.right:
+        message = f"`{expr.left.name}` is added to itself, which counts every answer twice"
+        hint = "for more samples raise `n:`, or use `series: 1` in a second call"
+        frame.report("L006", message, expr.span, hint=hint)
+    facets: dict[str, Facet] = {}
+    for name in FACETS:
+        first, second = left.facet(name), right.facet(name)
+        facets[name] = Facet(both(first.present, second.present), first.lost or second.lost)
+    question = left.question and right.question
+    return Typed(types.Answers(kind), left.size.plus(right.size), facets, question=question)
+
+
+def _arithmetic(expr: ast.Binary, left: Typed, right: Typed, frame: Frame) -> Typed:
+    one = value_of(left, expr.left, frame, f"beside `{expr.op}`")
+    other = value_of(right, expr.right, frame, f"beside `{expr.op}`")
+    static = left.static and right.static
+    first, second = plain(one.type), plain(other.type)
+    if types.ANY in (first, second):
+        return ANYTHING
+    if is_numeric(first) and is_numeric(second):
+        if expr.op == "/":
+            number = types.NUMBER in (first, second)
+            return Typed(types.NUMBER if number else types.FLOAT, static=static)
+        kind = join((first, second))
+        return Typed(kind if kind is not None else types.NUMBER, static=static)
+    if expr.op == "+":
+        if isinstance(first, types.Text) and isinstance(second, types.Text):
+            return Typed(types.TEXT, static=static)
+        kind = join((first, second))
+        if isinstance(kind, types.ListOf):
+            return Typed(kind, static=static)
+    message = f"`{expr.op}` does not work on {describe(one.type)} and {describe(other.type)}"
+    text = isinstance(first, types.Text) or isinstance(second, types.Text)
+    hint = "only `text(…)` makes a value into Text" if text and expr.op == "+" else ""
+    frame.report("E0228", message, expr.span, hint=hint)
+    return ANYTHING
+
+
+def _unary(expr: ast.Unary, frame: Frame) -> Typed:
+    typed = value_of(frame.type(expr.operand), expr.operand, frame, f"after `{expr.op}`")
+    if not typed.is_known:
+        return ANYTHING
+    wanted = typed.type == types.BOOL if expr.op == "not" else is_numeric(plain(typed.type))
+    if not wanted:
+        hint = "write a comparison" if expr.op == "not" else ""
+        frame.report("E0228", f"`{expr.op}` does not work on {describe(typed.type)}", expr.span, hint=hint)
+        return ANYTHING
+    return Typed(typed.type, static=typed.static)
+
+
+def _compare(expr: ast.Compare, frame: Frame) -> Typed:
+    typed = [_side(i, expr, frame) for i in range(len(expr.operands))]
+    values = [value_of(t, o, frame, "in a comparison") for t, o in zip(typed, expr.operands, strict=True)]
+    for i, op in enumerate(expr.ops):
+        one, other = values[i].type, values[i + 1].type
+        good = comparable(one, other) if op in ("==", "!=") else ordered(one, other)
+        if not good:
+            message = f"`{op}` cannot compare {describe(one)} with {describe(other)}"
+            label = "this can never be true for a reason" if op in ("==", "!=") else ""
+            hint = "compare its text: `text(…)`" if isinstance(plain(other), types.Text) else ""
+            frame.report("E0229", message, expr.span, label=label, hint=hint)
+            break
+    return Typed(types.BOOL, static=all(value.static for value in values))
+
+
+def _side(index: int, expr: ast.Compare, frame: Frame) -> Typed:
+    """One side of a comparison; a bare name or a text beside a Choice is a label of it."""
+    side = expr.operands[index]
+    bare = isinstance(side, ast.Name) and frame.local(side.name) is None
+    if bare or (isinstance(side, ast.LiteralValue) and isinstance(side.value, str)):
+        for beside in (index - 1, index + 1):
+            if 0 <= beside < len(expr.operands):
+                other = expr.operands[beside]
+                if not isinstance(other, ast.Name) or frame.local(other.name) is not None:
+                    kind = plain(_quietly(other, frame).value)
+                    if isinstance(kind, types.Choice):
+                        return typed_as(side, frame, kind)
+    return frame.type(side)
+
+
+def _quietly(expr: ast.Expr, frame: Frame) -> Typed:
+    """The type of an expression whose mistakes are reported when it is looked at in its own right."""
+    program = frame.program
+    kept = list(program.diagnostics)
+    try:
+        return frame.type(expr)
+    finally:
+        program.diagnostics[:] = kept

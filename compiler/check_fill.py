@@ -1,0 +1,89 @@
+"""Arguments of prompts and pipelines: matched by position or name, and checked against their types.
+
+Codes:
+    E0211  an argument that does not exist
+    E0213  an argument given twice, or one too many
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ttscale.compiler import ast, types
+from ttscale.compiler.check_frame import Frame, did_you_mean, listed
+from ttscale.compiler.check_params import outside_domain
+from ttscale.compiler.check_values import expect, must_be_static
+from ttscale.compiler.resolve import prompt_type
+from ttscale.compiler.scope import Symbol
+
+
+@dataclass(frozen=True)
+class Callee:
+    """A prompt as a call sees it: its name in this file, its type, and which arguments may be left out."""
+
+    written: str
+    type: types.PromptType
+    optional: frozenset[str] = frozenset()
+
+
+def callee_of(symbol: Symbol, written: str, frame: Frame) -> Callee:
+    """The prompt behind a symbol."""
+    optional: frozenset[str] = frozenset()
+    if isinstance(symbol.declaration, ast.PromptDecl):
+        optional = frozenset(field.name for field in symbol.declaration.params if field.default is not None)
+    return Callee(written, prompt_type(symbol, frame.program.linked), optional)
+
+
+def arguments(expr: ast.Call, callee: Callee, frame: Frame) -> set[str]:
+    """Checks the arguments of a prompt and gives the names of those that are given."""
+    kinds = dict(callee.type.params)
+    return bind_arguments(expr, callee.written, kinds, list(kinds), {}, frame, for_prompt=True)
+
+
+def bind_arguments(
+    expr: ast.Call,
+    written: str,
+    inputs: Mapping[str, types.Type],
+    positions: list[str],
+    params: Mapping[str, tuple[ast.Param, types.Type]],
+    frame: Frame,
+    *,
+    for_prompt: bool,
+) -> set[str]:
+    """Matches arguments to inputs (by position or name) and parameters (by name); the names given."""
+    given: set[str] = set()
+    for arg in expr.args:
+        name = arg.name
+        if name is None:
+            name = next((position for position in positions if position not in given), None)
+            if name is None:
+                count = f"{len(inputs)} argument{'' if len(inputs) == 1 else 's'}"
+                hint = f"it has {listed(list(inputs))}" if inputs else f"write `{written}()`"
+                frame.report("E0213", f"`{written}` takes {count}, and this is one more", arg.span, hint=hint)
+                frame.type(arg.value)
+                continue
+        elif name not in inputs and name not in params:
+            known = [*inputs, *params]
+            hint = did_you_mean(name, known, f"it has {listed(known)}" if known else "it takes none")
+            frame.report("E0211", f"`{written}` has no argument `{name}`", arg.span, hint=hint)
+            look_at(arg.value, frame)
+            continue
+        if name in given:
+            frame.report("E0213", f"`{name}` is given twice", arg.span, hint="keep one of them")
+            continue
+        given.add(name)
+        if name in inputs:
+            expect(arg.value, frame, inputs[name], f"`{name}` of `{written}`", for_prompt=for_prompt)
+        else:
+            param, kind = params[name]
+            typed = expect(arg.value, frame, kind, f"`{name}` of `{written}`")
+            if must_be_static(arg.value, frame, typed, f"the parameter `{name}` of `{written}`"):
+                outside_domain(param, arg.value, frame, f"`{name}` of `{written}`")
+    return given
+
+
+def look_at(expr: ast.Expr, frame: Frame) -> None:
+    """Types an argument that goes nowhere, so that what it uses counts as used."""
+    if not isinstance(expr, ast.UpTo):
+        frame.type(expr)

@@ -1,0 +1,51 @@
+"""Declared names as values, and members of modules.
+
+Codes:
+    E0209  a name of the wrong kind, such as a pipeline where a value is wanted
+    E0240  a member that a module does not have
+"""
+
+from __future__ import annotations
+
+from ttscale.compiler import ast, types
+from ttscale.compiler.check_frame import ANYTHING, Frame, Typed, did_you_mean, listed
+from ttscale.compiler.resolve import is_broken, lookup, prompt_type
+from ttscale.compiler.scope import Symbol
+
+
+def symbol_value(symbol: Symbol, expr: ast.Expr, written: str, frame: Frame) -> Typed:
+    """What a declared name is as a value: a model, a prompt, a dataset's rows; anything else is an error."""
+    if is_broken(symbol):
+        return ANYTHING
+    match symbol.kind:
+        case "model":
+            return Typed(types.ModelType(), static=True)
+        case "prompt":
+            return Typed(prompt_type(symbol, frame.program.linked), static=True)
+        case "dataset":
+            return Typed(types.ListOf(types.ROW), static=True)
+        case "pipeline":
+            hint = f"call it: `{written}(…)`"
+        case "module":
+            hint = f"name something in it: `{written}.…`"
+        case "record":
+            hint = "a record is a type"
+        case _:
+            hint = ""
+    frame.report("E0209", f"`{written}` is a {symbol.kind}, not a value", expr.span, hint=hint)
+    return ANYTHING
+
+
+def member(expr: ast.Attribute, written: str, owner: Symbol, frame: Frame) -> Symbol | None:
+    """The member of a module that `p.solve` names; None with a diagnostic where there is none."""
+    symbol = lookup(expr, frame.scope, frame.program.linked)
+    if symbol is None:
+        module = frame.program.linked.modules[owner.module]
+        if any(isinstance(d, ast.BadDecl) and d.name is None for d in module.tree.declarations):
+            return None
+        known = sorted(name for name in module.names if module.exported(name))
+        hint = did_you_mean(expr.name, known, f"it has {listed(known)}")
+        if hint.startswith("did"):
+            hint = hint.replace("`", f"`{written}.", 1)
+        frame.report("E0240", f"`{written}` has no `{expr.name}`", expr.span, hint=hint)
+    return symbol

