@@ -1,0 +1,292 @@
+"""The scheduler alone, driven against a model of the cache that knows every token."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ttscale.runtime.engines.llama.scheduler import Call, Copy, Group, Limits, Member, Piece, Scheduler
+
+
+class Cache:
+    """Tokens of every sequence, each in a cell with an identity, as a unified cache would hold them."""
+
+    def __init__(self, cells: int) -> None:
+        self.paths: dict[int, list[tuple[int, int]]] = {}
+        self.total = cells
+        self.next = 0
+
+    def apply(self, operations: list[object]) -> None:
+        for operation in operations:
+            if isinstance(operation, Copy):
+                assert not self.paths.get(operation.target)
+                source = self.paths[operation.source]
+                assert len(source) >= operation.length
+                self.paths[operation.target] = source[: operation.length]
+            else:
+                self.paths.pop(operation.seq, None)  # type: ignore[attr-defined]
+
+    def decode(self, call: Call) -> None:
+        for piece in call.pieces:
+            path = self.paths.setdefault(piece.seq, [])
+            assert len(path) == piece.start, "positions have no gap"
+            for token in piece.tokens:
+                self.next += 1
+                path.append((token, self.next))
+        assert self.used() <= self.total
+
+    def used(self) -> int:
+        return len({cell for path in self.paths.values() for _, cell in path})
+
+    def tokens(self, seq: int) -> list[int]:
+        return [token for token, _ in self.paths.get(seq, [])]
+
+
+class Driver:
+    """Runs steps: every sample draws a token that tells its place, until its limit."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.scheduler = Scheduler(limits)
+        self.cache = Cache(limits.cells)
+        self.calls: list[Call] = []
+        self.done: dict[tuple[int, int], list[int]] = {}
+        self.scored: dict[tuple[int, int], set[int]] = {}
+        self.steps = 0
+
+    def step(self) -> None:
+        scheduler = self.scheduler
+        for group, member in scheduler.start():
+            if group.kind == "sample":
+                self.draw(group, member)
+        self.cache.apply(scheduler.take_operations())  # type: ignore[arg-type]
+        calls = scheduler.plan()
+        self.cache.apply(scheduler.take_operations())  # type: ignore[arg-type]
+        for call in calls:
+            self.cache.decode(call)
+            self.calls.append(call)
+            for piece in call.pieces:
+                self.use(piece)
+        self.cache.apply(scheduler.take_operations())  # type: ignore[arg-type]
+        assert self.cache.used() == scheduler.cells.total - scheduler.cells.free
+        self.steps += 1
+
+    def use(self, piece: Piece) -> None:
+        path = piece.group.prompt + (piece.member.tail if piece.member else [])
+        have = self.cache.tokens(piece.seq)
+        assert have == path[: len(have)], "the cache holds this very path"
+        if not piece.outputs:
+            return
+        if piece.member is None:
+            piece.group.ready = True
+            if piece.group.kind == "score":
+                for member in piece.group.members:
+                    self.scored.setdefault((piece.group.key, member.index), set()).add(0)
+                    if len(member.tail) == 1:
+                        self.end(piece.group, member)
+        elif piece.group.kind == "sample":
+            self.draw(piece.group, piece.member)
+        else:
+            seen = self.scored[(piece.group.key, piece.member.index)]
+            first = piece.start + piece.outputs.start - len(piece.group.prompt) + 1
+            seen.update(range(first, first + len(piece.outputs)))
+            if len(seen) == len(piece.member.tail):
+                self.end(piece.group, piece.member)
+
+    def draw(self, group: Group, member: Member) -> None:
+        self.scheduler.accept(member, 1000 + group.key * 7 + member.index * 3 + len(member.tail))
+        if len(member.tail) >= member.limit:
+            self.end(group, member)
+
+    def end(self, group: Group, member: Member) -> None:
+        self.done[(group.key, member.index)] = list(member.tail)
+        self.scheduler.finish(group, member)
+
+    def run(self, until: Callable[[], bool] | None = None, most: int = 5000) -> None:
+        for _ in range(most):
+            if self.scheduler.idle or (until is not None and until()):
+                return
+            self.step()
+        raise AssertionError("the scheduler does not get on")
+
+
+def samples(key: int, prompt: list[int], count: int, limit: int, priority: tuple[int, ...] = ()) -> Group:
+    return Group(key, prompt, [Member(index, limit) for index in range(count)], priority=priority)
+
+
+def computed(driver: Driver) -> int:
+    return sum(
+        len(piece.tokens) for call in driver.calls for piece in call.pieces if len(piece.tokens) > 1 or not piece.member
+    )
+
+
+def test_samples_of_one_prompt_share_one_prefill() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64))
+    driver.scheduler.submit(samples(1, list(range(500)), 16, 20))
+    driver.run()
+    assert len(driver.done) == 16
+    assert computed(driver) == 500
+    assert driver.cache.used() == 500 + 16 * 19  # the last drawn token is never computed
+
+
+def test_prefill_comes_in_pieces_beside_decoding() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64, piece=128))
+    driver.scheduler.submit(samples(1, list(range(10)), 2, 50))
+    driver.step()
+    driver.step()
+    driver.scheduler.submit(samples(2, list(range(2000, 2500)), 1, 5))
+    driver.calls.clear()
+    driver.step()
+    decode, prefill = driver.calls
+    assert [len(piece.tokens) for piece in decode.pieces] == [1, 1]
+    assert prefill.rows == 128
+    driver.run()
+    assert all(call.rows <= 128 for call in driver.calls)
+
+
+def test_judgements_wait_for_the_prefix_they_share() -> None:
+    driver = Driver(Limits(cells=16384, sequences=64))
+    shared = list(range(500))
+    for key in range(16):
+        driver.scheduler.submit(samples(key, shared + [1000 * (key + 1) + n for n in range(100)], 1, 1))
+    driver.run()
+    assert computed(driver) == 500 + 16 * 100
+
+
+def test_a_finished_prompt_serves_the_next_request() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64))
+    driver.scheduler.submit(samples(1, list(range(300)), 1, 2))
+    driver.run()
+    driver.scheduler.submit(samples(2, [*range(290), 7, 8, 9], 1, 2))
+    driver.run()
+    driver.scheduler.submit(samples(3, list(range(300)), 1, 2))
+    driver.run()
+    assert computed(driver) == 300 + 3 + 1  # the last token is computed again: its logits are wanted
+
+
+def test_a_finished_answer_can_be_continued() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64))
+    driver.scheduler.submit(samples(1, list(range(100)), 1, 40))
+    driver.run()
+    tail = driver.done[(1, 0)]
+    driver.scheduler.submit(samples(2, [*range(100), *tail], 1, 2))
+    driver.run()
+    assert computed(driver) == 100 + 1
+
+
+def test_decoding_calls_are_at_most_48_rows_and_even() -> None:
+    driver = Driver(Limits(cells=8192, sequences=160))
+    driver.scheduler.submit(samples(1, list(range(20)), 64, 10))
+    driver.run()
+    widths = {call.rows for call in driver.calls if all(len(piece.tokens) == 1 for piece in call.pieces)}
+    assert widths == {32}
+
+
+def test_too_few_cells_preempt_the_youngest_and_lose_nothing() -> None:
+    driver = Driver(Limits(cells=256, sequences=32, reserve=0.1))
+    driver.scheduler.submit(samples(1, list(range(50)), 8, 60))
+    driver.run()
+    assert driver.scheduler.preempted > 0
+    for index in range(8):
+        assert driver.done[(1, index)] == [1000 + 7 + index * 3 + place for place in range(60)]
+
+
+def test_a_higher_priority_is_served_first() -> None:
+    driver = Driver(Limits(cells=512, sequences=8, active=1))
+    driver.scheduler.submit(samples(1, [1, 2, 3], 1, 5, priority=(2,)))
+    driver.scheduler.submit(samples(2, [4, 5, 6], 1, 5, priority=(1,)))
+    driver.run()
+    assert list(driver.done) == [(2, 0), (1, 0)]
+
+
+def test_cancelling_frees_cells_at_once() -> None:
+    driver = Driver(Limits(cells=512, sequences=32))
+    group = samples(1, list(range(50)), 4, 50)
+    driver.scheduler.submit(group)
+    for _ in range(5):
+        driver.step()
+    driver.scheduler.cancel(group)
+    assert driver.scheduler.idle
+    assert driver.scheduler.cells.total - driver.scheduler.cells.free == 50  # the prompt stays as a cached prefix
+    driver.scheduler.submit(samples(2, list(range(900, 950)), 1, 3))
+    driver.run()
+
+
+def test_scores_return_every_place_in_small_blocks() -> None:
+    driver = Driver(Limits(cells=4096, sequences=32, outputs=32))
+    tails = [[5], list(range(600, 700)), list(range(800, 810))]
+    members = [Member(index, len(tail), tail) for index, tail in enumerate(tails)]
+    driver.scheduler.submit(Group(1, list(range(40)), members, kind="score"))
+    driver.run()
+    assert {key: len(seen) for key, seen in driver.scored.items()} == {(1, 0): 1, (1, 1): 100, (1, 2): 10}
+    assert all(sum(len(piece.outputs) for piece in call.pieces) <= 32 for call in driver.calls)
+
+
+def test_whole_copies_only_where_ranges_cannot_be_copied() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64, ranges=False))
+    driver.scheduler.submit(samples(1, list(range(100)), 4, 10))
+    driver.scheduler.submit(samples(2, [*range(90), 500, 501], 2, 10))
+    driver.run()
+    assert computed(driver) == 100 + 92
+
+
+def test_a_reset_keeps_what_was_drawn() -> None:
+    driver = Driver(Limits(cells=1024, sequences=32))
+    driver.scheduler.submit(samples(1, list(range(30)), 3, 20))
+    for _ in range(6):
+        driver.step()
+    driver.scheduler.reset()
+    driver.scheduler.take_operations()
+    driver.cache.paths.clear()
+    driver.run()
+    assert all(len(tail) == 20 for tail in driver.done.values()) and len(driver.done) == 3
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 100_000))
+def test_any_load_ends_with_every_token_right(ranges: bool, seed: int) -> None:
+    dice = random.Random(seed)
+    cells = dice.choice([128, 200, 600])
+    limits = Limits(
+        cells=cells,
+        sequences=dice.choice([6, 12, 40]),
+        rows=dice.choice([3, 48]),
+        active=dice.choice([2, 4, 16]),
+        piece=dice.choice([8, 64]),
+        outputs=16,
+        reserve=dice.choice([0.1, 0.5, 1.0]),
+        ranges=ranges,
+    )
+    driver = Driver(limits)
+    roots = [[dice.randrange(50) for _ in range(40)] for _ in range(3)]
+    expected = 0
+    cancelled: list[int] = []
+    for key in range(dice.randrange(1, 14)):
+        prompt = dice.choice(roots)[: dice.randrange(1, 40)] + [dice.randrange(50) for _ in range(dice.randrange(20))]
+        if dice.random() < 0.3:
+            tails = [[dice.randrange(50) for _ in range(dice.randrange(1, 12))] for _ in range(dice.randrange(1, 5))]
+            group = Group(key, prompt, [Member(i, len(tail), tail) for i, tail in enumerate(tails)], kind="score")
+        else:
+            group = samples(key, prompt, dice.randrange(1, 8), dice.randrange(1, 40), (dice.randrange(2),))
+        driver.scheduler.submit(group)
+        expected += len(group.members)
+        for _ in range(dice.randrange(6)):
+            driver.step()
+        if dice.random() < 0.1:
+            expected -= sum(not member.over for member in group.members)
+            driver.scheduler.cancel(group)
+            cancelled.append(key)
+    driver.run()
+    assert len(driver.done) == expected
+    for (key, index), tail in driver.done.items():
+        if (key, index) in driver.scored:
+            assert driver.scored[(key, index)] == set(range(len(tail)))
+        else:
+            assert tail == [1000 + key * 7 + index * 3 + place for place in range(len(tail))]
+    # nothing leaks: when the cached prefixes go, everything is free
+    driver.scheduler.reset()
+    assert driver.scheduler.cells.free == cells

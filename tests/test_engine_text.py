@@ -1,0 +1,82 @@
+"""Stops, thoughts and UTF-8 across token boundaries."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ttscale.runtime.engines.llama.text import Answer
+
+
+def feed(text: bytes, sizes: list[int], stops: tuple[str, ...] = (), thinking: bool = False) -> tuple[Answer, bool]:
+    answer, at = Answer(stops, thinking=thinking), 0
+    for size in sizes:
+        if at >= len(text):
+            break
+        if answer.push(text[at : at + size]):
+            return answer, True
+        at += size
+    return answer, False
+
+
+@given(st.text(min_size=1), st.lists(st.integers(1, 5), min_size=400, max_size=400))
+def test_any_cut_of_the_bytes_gives_the_text(text: str, sizes: list[int]) -> None:
+    if "think>" in text:
+        return
+    answer, _ = feed(text.encode("utf-8", "ignore"), sizes)
+    whole = text.encode("utf-8", "ignore").decode()
+    assert whole.startswith(answer.parts().text)
+    if sum(sizes) >= len(whole.encode()):
+        assert answer.parts().text == whole
+
+
+def test_half_a_character_is_left_out() -> None:
+    answer = Answer(())
+    answer.push("naïve €".encode()[:-1])
+    assert answer.parts().text == "naïve "
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_a_stop_is_found_across_tokens(size: int) -> None:
+    answer, stopped = feed(b"one two\n\nQuestion: three", [size] * 100, ("\n\nQuestion:", "zzz"))
+    assert stopped
+    assert answer.parts().text == "one two"
+
+
+def test_the_earliest_of_two_stops_counts() -> None:
+    answer, stopped = feed(b"abcdef", [6], ("ef", "cd"))
+    assert stopped and answer.parts().text == "ab"
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_thoughts_are_kept_apart_and_stops_wait_for_their_end(size: int) -> None:
+    text = b"\n<think>\nfirst STOP\nthen</think>\n\nThe answer. STOP more"
+    answer, stopped = feed(text, [size] * 100, ("STOP",))
+    parts = answer.parts()
+    if size == 100:
+        assert not stopped or parts.text == "The answer. "
+    else:
+        assert stopped
+    assert parts.thoughts == "first STOP\nthen"
+    assert parts.text.startswith("The answer. ")
+    assert parts.thought_tokens == -(-(text.index(b"</think>") + len(b"</think>")) // size)
+
+
+def test_a_block_that_the_template_opened() -> None:
+    answer, _ = feed(b"hm, hm</think>4", [1] * 100, thinking=True)
+    assert (answer.parts().text, answer.parts().thoughts) == ("4", "hm, hm")
+
+
+def test_a_block_that_never_closes_leaves_no_answer() -> None:
+    answer, _ = feed(b"<think>on and on", [4] * 10)
+    assert (answer.parts().text, answer.parts().thoughts, answer.parts().thought_tokens) == ("", "on and on", 4)
+
+
+def test_a_closing_tag_without_an_opening_one() -> None:
+    answer, _ = feed(b"so it is 4</think>\n4", [1] * 100)
+    assert (answer.parts().text, answer.parts().thoughts) == ("4", "so it is 4")
+
+
+def test_a_nested_tag_does_not_open_twice() -> None:
+    answer, _ = feed(b"<think>a <think>b</think>c", [2] * 100)
+    assert (answer.parts().text, answer.parts().thoughts) == ("c", "a <think>b")
