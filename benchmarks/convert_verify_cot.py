@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-
 UNREADABLE = "No answer!"
 """What the source writes where no answer could be read."""
 
