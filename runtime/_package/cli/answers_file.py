@@ -18,6 +18,7 @@ from typing import IO, Any
 from ttscale.cli.faults import Failure
 
 REPORT_COLUMNS = ("answer", "text", "decided", "cut", "calls", "tokens", "seconds", "usd", "gold", "correct", "sampled")
+RESERVED_COLUMNS = frozenset({"id", *REPORT_COLUMNS, "cost", "error", "run"})
 
 
 class AnswersFile:

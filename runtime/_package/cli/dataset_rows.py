@@ -20,7 +20,7 @@ BEFORE = "tts 1\neval main on "
 
 def read(checked: Checked, text: str) -> list[dict[str, Any]]:
     """The rows' fields by name. Raises Failure or CompileError where the text names no rows."""
-    from ttscale.runtime.datasets import read_rows
+    from ttscale.runtime.datasets import load_rows
 
     expression = parsed(text)
     scope = checked.linked.main
@@ -30,7 +30,12 @@ def read(checked: Checked, text: str) -> list[dict[str, Any]]:
         near = suggest(name, known) if name else None
         hint = f"did you mean `{near}`?" if near else f"the program declares {', '.join(known) or 'no dataset'}"
         raise Failure(f"--on {text}: there is no dataset `{name or text}`", hint)
-    return [dict(row) for row in read_rows(rows_ir(expression, scope, checked.linked))]
+    records = []
+    for row in load_rows(rows_ir(expression, scope, checked.linked)):
+        # Without an `id` of its own a row is named by its number in the file, which an edit of the file would shift.
+        has_id = "id" in row.values or "id" in row.columns
+        records.append({**row.values, "id": row.id} if has_id else dict(row.values))
+    return records
 
 
 def parsed(text: str) -> ast.Expr:

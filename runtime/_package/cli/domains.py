@@ -30,6 +30,7 @@ def bind_all(checked: Checked) -> list[Diagnostic]:
 def problems(checked: Checked, pipeline: str) -> Iterator[tuple[Diagnostic, dict[str, object]]]:
     """Every diagnostic of every assignment that the pipeline's own `require`s allow."""
     from ttscale.compiler.bind import bind, choose_pipeline, space_of
+    from ttscale.library.standard import stage_prompts
 
     symbol, _ = choose_pipeline(checked.linked, pipeline)
     if symbol is None:
@@ -38,7 +39,7 @@ def problems(checked: Checked, pipeline: str) -> Iterator[tuple[Diagnostic, dict
     domains = {name: domain.values() for name, domain in space.domains.items() if domain is not None}
     for values in islice(product(*domains.values()), MOST):
         assignment = dict(zip(domains, values, strict=True))
-        _, said = bind(checked, pipeline, assignment)
+        _, said = bind(checked, pipeline, assignment, std=stage_prompts())
         if any(d.code == BROKEN_RULE for d in said):
             continue
         yield from ((diagnostic, assignment) for diagnostic in said)

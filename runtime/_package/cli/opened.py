@@ -6,14 +6,14 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ttscale.cli.options import parameters, replacements
 from ttscale.cli.sources import check_file
 from ttscale.compiler.canonical import canonical_hash
-from ttscale.compiler.models import model_from_locator
+from ttscale.compiler.models import GGUF_PREFIXES, model_from_locator
 from ttscale.compiler.types import Type
 from ttscale.runtime.executor import execute
 from ttscale.runtime.models import EngineHouse
@@ -136,12 +136,22 @@ class Opened:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def from_here(name: str, locator: str) -> Model:
+    """The model that `--model` names; a path is relative to where the user stands, not to the program's file."""
+    model = model_from_locator(name, locator)
+    if model.kind != "gguf" or model.locator.startswith(GGUF_PREFIXES):
+        return model
+    return replace(model, locator=str(Path(model.locator).expanduser().absolute()))
+
+
 def open_program(choices: Choices) -> Opened:
     """Check, replace, bind and plan. Raises CompileError, or Failure where `--locked` finds a difference."""
     checked = check_file(choices.file).require_ok()
     file = Path(choices.file)
     folder = Path.cwd() if choices.file == "-" else file.resolve().parent
-    given = {name: model_from_locator(name, locator) for name, locator in replacements(choices.models).items()}
+    declared = [symbol.name for symbol in checked.linked.main.names.values() if symbol.kind == "model"]
+    only = declared[0] if len(declared) == 1 else ""
+    given = {name or only: from_here(name or only, text) for name, text in replacements(choices.models).items()}
     program = Program(checked, given, folder)
     plan = program.plan(choices.pipeline, params=parameters(choices.params))
     if choices.locked:

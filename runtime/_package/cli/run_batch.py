@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
-from ttscale.cli.answers_file import AnswersFile
+from ttscale.cli.answers_file import RESERVED_COLUMNS, AnswersFile
 from ttscale.cli.console import err, is_terminal, out, out_json, plural
 from ttscale.cli.faults import INTERRUPTED, NO_ANSWER, USER, EndedRun, exact
 from ttscale.cli.interrupt import Interrupt
@@ -18,7 +18,7 @@ from ttscale.cli.live import Progress
 from ttscale.cli.opened import Opened, open_program
 from ttscale.cli.options import assignments
 from ttscale.cli.rows import Row, from_dataset, from_file
-from ttscale.cli.score import Tally, mark
+from ttscale.cli.score import Tally, check_golds, mark
 from ttscale.runtime.result import BudgetExhausted, RunError
 from ttscale.runtime.trace import Event, Listener
 
@@ -32,7 +32,11 @@ HOPELESS = "R0701"
 
 @dataclass
 class Batch:
-    """A batch on its way. `failed` holds messages by row id; `kept` counts rows that were in the output before."""
+    """A batch on its way.
+
+    `failed` holds messages by row id; `kept` counts rows that were in the output before; with `streams` rows go to
+    standard output as they finish.
+    """
 
     opened: Opened
     rows: list[Row]
@@ -45,6 +49,7 @@ class Batch:
     failed: dict[str, str] = field(default_factory=dict)
     out_of_budget: int = 0
     kept: int = 0
+    streams: bool = False
 
     def listener(self, row: Row) -> Listener | None:
         """Writes the events of one row to the trace, named by the row."""
@@ -59,8 +64,8 @@ class Batch:
 
     def finish(self, row: Row, result: Result) -> None:
         """Keep a row's answer."""
-        record: dict[str, Any] = {"id": row.id, **row.inputs, **summary_of(result)}
-        if self.has_gold:
+        record = {**shown_inputs(row), **summary_of(result)}
+        if self.has_gold and row.gold is not None:
             marks = mark(result, self.opened.returns, row.gold)
             self.tally.add(marks)
             record |= {"gold": row.gold, "correct": marks.correct, "sampled": f"{marks.right}/{marks.of}"}
@@ -73,7 +78,7 @@ class Batch:
         self.failed[row.id] = said
         self.out_of_budget += isinstance(failure, BudgetExhausted)
         spent = failure.trace.total
-        self.keep({"id": row.id, **row.inputs, "answer": None, "error": said})
+        self.keep({**shown_inputs(row), "answer": None, "error": said})
         self.progress.advance(spent.calls, spent.tokens, spent.usd)
 
     def keep(self, record: dict[str, Any]) -> None:
@@ -81,6 +86,14 @@ class Batch:
         self.records.append(record)
         if self.output is not None:
             self.output.add(record)
+        if self.streams:
+            out(json.dumps(record, ensure_ascii=False, default=str))
+            sys.stdout.flush()
+
+
+def shown_inputs(row: Row) -> dict[str, Any]:
+    """The row's name and inputs; an input that has the name of a report's column is left out."""
+    return {"id": row.id, **{k: v for k, v in row.inputs.items() if k not in RESERVED_COLUMNS}}
 
 
 def summary_of(result: Result) -> dict[str, Any]:
@@ -100,6 +113,7 @@ async def answer_rows(wishes: Wishes) -> int:
         rows = from_dataset(opened.checked, wishes.on or "", opened.inputs, fixed)
         has_gold = any(row.gold is not None for row in rows)
     rows = rows[: wishes.limit]
+    check_golds(opened.returns, (row.gold for row in rows))
     with Interrupt("stopping: finished rows are kept; Ctrl-C again ends at once") as interrupt:
         with contextlib.ExitStack() as stack:
             batch = prepare(wishes, opened, rows, has_gold, stack)
@@ -122,7 +136,8 @@ def prepare(wishes: Wishes, opened: Opened, rows: list[Row], has_gold: bool, sta
     output = None
     kept: dict[str, dict[str, Any]] = {}
     if wishes.output is not None:
-        output = AnswersFile(wishes.output, opened.inputs, opened.fingerprint(), overwrite=wishes.overwrite)
+        columns = [name for name in opened.inputs if name not in RESERVED_COLUMNS]
+        output = AnswersFile(wishes.output, columns, opened.fingerprint(), overwrite=wishes.overwrite)
         stack.callback(output.close)
         kept = output.done
     left = [row for row in rows if row.id not in kept]
@@ -133,6 +148,7 @@ def prepare(wishes: Wishes, opened: Opened, rows: list[Row], has_gold: bool, sta
     shown = not wishes.quiet and is_terminal(sys.stderr)
     progress = stack.enter_context(Progress(len(rows), already, shown=shown))
     batch = Batch(opened, left, output, has_gold, progress, trace, kept=already)
+    batch.streams = wishes.input is not None and output is None and not wishes.as_json
     for row in rows:
         if has_gold and row.id in kept:
             batch.tally.add_row(kept[row.id])
@@ -179,10 +195,6 @@ def report(batch: Batch, wishes: Wishes, *, interrupted: bool) -> None:
     if wishes.as_json:
         out_json(as_data(batch, wishes, interrupted))
         return
-    if wishes.output is None and wishes.input is not None:
-        for record in batch.records:
-            out(json.dumps(record, ensure_ascii=False, default=str))
-        sys.stdout.flush()
     for name, said in list(batch.failed.items())[:5]:
         err(f"row {name}: {exact(said)}")
     if len(batch.failed) > 5:

@@ -79,8 +79,10 @@ def inputs_of(opened: Opened, wishes: Wishes) -> dict[str, object]:
         given[input_for_question(names, given)] = sys.stdin.read() if wishes.question == "-" else wishes.question
     missing = [name for name in names if name not in given]
     if missing:
-        example = f'ttscale run {wishes.file} "…"'
-        example += "".join(f' --set {name}="…"' for name in missing[1:])
+        example = f"ttscale run {wishes.file}"
+        if wishes.question is not None or len(names) == 1 or "question" in missing:
+            example += ' "…"'
+        example += "".join(f' --set {name}="…"' for name in missing if len(names) > 1 and name != "question")
         raise Failure(f"the pipeline needs its input{'s' * (len(missing) > 1)} {', '.join(missing)}", example, USAGE)
     return given
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from ttscale.runtime.metrics import gold_key, is_correct, wilson
 if TYPE_CHECKING:
     from ttscale.compiler.types import Type
     from ttscale.runtime.result import Result
+
 
 @dataclass(frozen=True, slots=True)
 class Marks:
@@ -25,9 +27,18 @@ def mark(result: Result, returns: Type, gold: object) -> Marks:
     from ttscale.runtime.answers import coerce, equal
 
     pool = result.pool
-    wanted = gold_key(pool.type, gold)
-    right = sum(equal(pool.type, candidate.key, wanted) for candidate in pool)
-    return Marks(is_correct(returns, coerce(returns, result.answer)[1], gold), right, len(pool))
+    correct = is_correct(returns, coerce(returns, result.answer)[1], gold)
+    wanted = coerce(pool.type, gold)[1]
+    if wanted is None:  # the candidates are of another type than the answer
+        return Marks(correct, 0, 0)
+    return Marks(correct, sum(equal(pool.type, candidate.key, wanted) for candidate in pool), len(pool))
+
+
+def check_golds(returns: Type, golds: Iterable[object]) -> None:
+    """Raises MetricError for the first gold answer that cannot be read as `returns`, before anything is spent."""
+    for gold in golds:
+        if gold is not None:
+            gold_key(returns, gold)
 
 
 @dataclass
