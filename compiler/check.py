@@ -21,12 +21,13 @@ from ttscale.compiler import ast
 from ttscale.compiler.check_data import check_dataset, check_later, check_metric, check_test
 from ttscale.compiler.check_frame import Program
 from ttscale.compiler.check_models import check_model
-from ttscale.compiler.check_pipeline import check_pipeline, check_recursion, nodes
+from ttscale.compiler.check_pipeline import check_pipeline, check_recursion
 from ttscale.compiler.check_prompts import check_prompt
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.resolve import type_of
 from ttscale.compiler.scope import Linked, ModuleScope
 from ttscale.compiler.source import Span
+from ttscale.compiler.walk import nodes
 
 STD = "std/"
 
@@ -36,9 +37,11 @@ def check(linked: Linked) -> list[Diagnostic]:
     program = Program(linked)
     for name, scope in linked.modules.items():
         if name == linked.entry or not name.startswith(STD):
+            mark = len(program.diagnostics)
             for declaration in scope.tree.declarations:
                 _declaration(declaration, scope, program)
-            _unused_imports(scope, program)
+            if not program.has_errors_since(mark):
+                _unused_imports(scope, program)
     check_recursion(program)
     return program.diagnostics
 

@@ -88,7 +88,7 @@ def _prompt(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
 def _no_prompt(call: StageCall, typed: Typed, item: ast.Expr) -> None:
     name = call.signature.name
     if isinstance(typed.type, types.PromptType):
-        written = item.name if isinstance(item, ast.Name) else f"{getattr(item, 'name', 'prompt')}"
+        written = call.frame.text(item.span)
         shown = ", ".join(param for param, _ in typed.type.params)
         message = f"`{name}` needs the prompt filled with its arguments"
         call.frame.report("E0215", message, item.span, hint=f"write `{written}({shown})`")

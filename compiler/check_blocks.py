@@ -127,17 +127,19 @@ def _labels(expr: ast.Match, kind: types.Type, static: bool, frame: Frame) -> No
             if key in seen:
                 labels = (Label(seen[key], "it is taken here"),)
                 message = f"`{_shown(label)}` has an arm already"
-                frame.report("E0233", message, arm.span, labels=labels, hint="leave one of them out")
+                frame.report("E0233", message, _place(arm, label, frame), labels=labels, hint="leave one of them out")
                 continue
-            seen[key] = arm.span
+            seen[key] = _place(arm, label, frame)
             if kind != types.ANY and not _possible(label, kind):
                 known = list(kind.labels) if isinstance(kind, types.Choice) else ["true", "false"]
                 otherwise = f"it is {listed(known)}" if kind != types.INT else "write a whole number"
                 hint = did_you_mean(_shown(label), known if kind != types.INT else [], otherwise)
-                frame.report("E0232", f"`{_shown(label)}` is not a label of {kind}", arm.span, hint=hint)
+                frame.report(
+                    "E0232", f"`{_shown(label)}` is not a label of {kind}", _place(arm, label, frame), hint=hint
+                )
             elif cases is not None and static and key not in cases:
                 message = f"`{_shown(label)}` can never be: it is outside the parameter's domain"
-                frame.report("E0233", message, arm.span, hint="leave the arm out, or widen the domain")
+                frame.report("E0233", message, _place(arm, label, frame), hint="leave the arm out, or widen the domain")
     if rest is None and kind != types.ANY:
         missing = None if cases is None else [_shown(label) for flag, label in cases if (flag, label) not in seen]
         if missing is None:
@@ -145,6 +147,13 @@ def _labels(expr: ast.Match, kind: types.Type, static: bool, frame: Frame) -> No
         elif missing:
             hint = f"add `{' | '.join(missing)} => …`, or `_ => …` for all others"
             frame.report("E0231", f"this `match` leaves out {listed(missing)}", expr.span, hint=hint)
+
+
+def _place(arm: ast.Arm, label: object, frame: Frame) -> Span:
+    """Where a label stands in front of its arm."""
+    front = Span(arm.span.file, arm.span.start, arm.value.span.start)
+    found = frame.program.word(front, _shown(label))
+    return arm.span if found == front else found
 
 
 def _cases(expr: ast.Match, kind: types.Type, frame: Frame) -> list[tuple[bool, object]] | None:
@@ -332,7 +341,7 @@ def map_loop(expr: ast.MapLoop, frame: Frame) -> Typed:
     if limit is not None:
         count = count.capped(limit)
     inner = frame.inner()
-    bind_name(expr.name, Local("item", element, _loop_name(expr)), inner)
+    bind_name(expr.name, Local("item", element, frame.program.word(expr.span, expr.name)), inner)
     body(expr.bindings, inner)
     made = inner.type(expr.yield_)
     report_unused(inner)
@@ -341,11 +350,6 @@ def map_loop(expr: ast.MapLoop, frame: Frame) -> Typed:
     if not made.is_pool:
         return Typed(types.ListOf(made.type))
     return replace(made, size=count.times(made.size), classified=False)
-
-
-def _loop_name(expr: ast.MapLoop) -> Span:
-    start = expr.span.start + len("map ")
-    return Span(expr.span.file, start, start + len(expr.name))
 
 
 def _elements(expr: ast.MapLoop, items: Typed, frame: Frame) -> tuple[Typed, Size]:

@@ -111,6 +111,24 @@ def names_in(expr: ast.Expr) -> Iterator[str]:
                 yield from names_in(arm.value)
 
 
+def is_over(expr: ast.Expr, names: Iterable[str]) -> bool:
+    """Whether an expression is made of these names and of literals alone, so that their values settle it."""
+    match expr:
+        case ast.LiteralValue() | ast.Quantity():
+            return True
+        case ast.Name(name=name):
+            return name in names
+        case ast.Unary(operand=inner) | ast.UpTo(limit=inner):
+            return is_over(inner, names)
+        case ast.Binary(left=left, right=right):
+            return is_over(left, names) and is_over(right, names)
+        case ast.Compare(operands=items) | ast.ListExpr(items=items):
+            return all(is_over(item, names) for item in items)
+        case ast.Match(subject=subject, arms=arms):
+            return is_over(subject, names) and all(is_over(arm.value, names) for arm in arms)
+    return False
+
+
 def substitute(expr: ast.Expr, known: Mapping[str, ast.Expr]) -> ast.Expr:
     """The expression with bindings of parameters (`half = n / 2`) written out."""
     if not known:
@@ -309,7 +327,7 @@ def find_gaps(runs: Formula, present: Formula, space: Space) -> Gaps | None:
     if present == TRUE or has_maybe(runs) or has_maybe(present):
         return None
     conditions = list(dict.fromkeys([*atoms(runs), *atoms(present)]))
-    static = [atom for atom in conditions if set(names_in(atom.expr)) <= set(space.values)]
+    static = [atom for atom in conditions if is_over(atom.expr, space.values)]
     free = [atom for atom in conditions if atom not in static]
     assignments = space.assignments(name for atom in static for name in names_in(atom.expr))
     if assignments is None or len(free) > 8:

@@ -18,7 +18,6 @@ from ttscale.compiler import ast, types
 from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import Frame, Local, Program, Typed, did_you_mean, listed
 from ttscale.compiler.check_models import check_model_value
-from ttscale.compiler.check_pipeline import nodes
 from ttscale.compiler.check_rows import check_row_expression
 from ttscale.compiler.check_types import describe, is_numeric, plain
 from ttscale.compiler.check_values import condition, value_of
@@ -27,6 +26,7 @@ from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.resolve import is_broken, type_of
 from ttscale.compiler.scope import ModuleScope
 from ttscale.compiler.source import Span
+from ttscale.compiler.walk import nodes
 
 KINDS = ("jsonl", "csv")
 LATER_KINDS: Mapping[str, str] = {
@@ -141,7 +141,12 @@ def check_test(declaration: ast.TestDecl, scope: ModuleScope, program: Program) 
                 hint = did_you_mean(
                     given.name, known, f"there is {listed(known)}" if known else "this file has no model"
                 )
-                program.report("E0272", f"there is no model `{given.name}` to replace", given.span, hint=hint)
+                program.report(
+                    "E0272",
+                    f"there is no model `{given.name}` to replace",
+                    program.word(given.span, given.name),
+                    hint=hint,
+                )
         if given.name in seen:
             labels = (Label(seen[given.name], "first here"),)
             program.report(

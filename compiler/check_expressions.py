@@ -158,7 +158,7 @@ def _attribute(expr: ast.Attribute, frame: Frame) -> Typed:
             return _no_member(expr, f"`{value.name}`" if value.name else "this record", [f.name for f in fields], frame)
         case types.Simple("Row") | types.Simple("Any") | types.Json():
             return ANYTHING
-    return _no_member(expr, describe(typed.type), [], frame)
+    return _no_member(expr, describe(typed.type), ["probabilities"] if typed.classified else [], frame)
 
 
 def _no_member(expr: ast.Attribute, owner: str, known: list[str], frame: Frame) -> Typed:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ttscale.compiler import ast, types
-from ttscale.compiler.check_frame import Frame, did_you_mean, listed
+from ttscale.compiler.check_frame import Frame, listed
 from ttscale.compiler.check_params import outside_domain
 from ttscale.compiler.check_values import expect, must_be_static
+from ttscale.compiler.diagnostics import suggest
 from ttscale.compiler.resolve import prompt_type
 from ttscale.compiler.scope import Symbol
 
@@ -65,7 +66,9 @@ def bind_arguments(
                 continue
         elif name not in inputs and name not in params:
             known = [*inputs, *params]
-            hint = did_you_mean(name, known, f"it has {listed(known)}" if known else "it takes none")
+            near = suggest(name, known)
+            given.add(near or "")
+            hint = f"did you mean `{near}`?" if near else f"it has {listed(known)}" if known else "it takes none"
             frame.report("E0211", f"`{written}` has no argument `{name}`", arg.span, hint=hint)
             look_at(arg.value, frame)
             continue

@@ -6,7 +6,8 @@ expression: its type, and for a pool its size bounds and where each facet is pre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -152,6 +153,24 @@ class Program:
         if found not in self.diagnostics:
             self.diagnostics.append(found)
 
+    def text(self, span: Span) -> str:
+        """What the file says at a span."""
+        source = self.linked.sources.get(span.file)
+        return "" if source is None else source.text[span.start : span.end]
+
+    def word(self, span: Span, word: str) -> Span:
+        """Where a word first stands inside a span; the span itself where it does not."""
+        found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", self.text(span))
+        return span if found is None else Span(span.file, span.start + found.start(), span.start + found.end())
+
+    def has_errors_since(self, mark: int) -> bool:
+        """Whether an error was added after there were `mark` diagnostics."""
+        return any(diagnostic.severity == "error" for diagnostic in self.diagnostics[mark:])
+
+    def forget_lints_since(self, mark: int, codes: tuple[str, ...]) -> None:
+        """Takes lints back that were added after there were `mark` diagnostics."""
+        self.diagnostics[mark:] = [d for d in self.diagnostics[mark:] if d.code not in codes]
+
 
 @dataclass
 class Frame:
@@ -237,6 +256,10 @@ class Frame:
         """Adds a diagnostic."""
         self.program.report(code, message, span, hint=hint, label=label, labels=labels)
 
+    def text(self, span: Span) -> str:
+        """What the file says at a span."""
+        return self.program.text(span)
+
     def symbol(self, name: str) -> Symbol | None:
         """A name of the file, or None."""
         return self.scope.names.get(name)
@@ -268,7 +291,7 @@ def _bare(expr: ast.Expr) -> list[str]:
     return []
 
 
-def did_you_mean(name: str, known: list[str], otherwise: str = "") -> str:
+def did_you_mean(name: str, known: Sequence[str], otherwise: str = "") -> str:
     """A hint with the nearest known name, or `otherwise`."""
     near = suggest(name, known)
     return f"did you mean `{near}`?" if near is not None else otherwise

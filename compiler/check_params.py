@@ -8,9 +8,9 @@ Codes:
     E0506  a `require` about something that only a run can tell
     E0507  rules that no assignment meets
     E0508  a rule that the defaults break
-    E0601  a budget for something that is not measured
-    E0602  a budget in the wrong unit
-    E0603  a budget that allows nothing, or is not known before the run
+    E0611  a budget for something that is not measured
+    E0612  a budget in the wrong unit
+    E0613  a budget that allows nothing, or is not known before the run
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ttscale.compiler.check_values import condition, expect, must_be_static, num
 from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.domains import Domain, domain_of, show
 from ttscale.compiler.resolve import literal, param_type
+from ttscale.compiler.walk import nodes
 
 MEASURES: Mapping[str, tuple[str, str]] = {
     "calls": ("", "calls <= 64"),
@@ -139,12 +140,15 @@ def _range(domain: ast.RangeDomain, kind: types.Type, frame: Frame) -> types.Typ
         return types.ANY
     if domain.log and domain.step is not None:
         frame.report("E0503", "a range is either `log` or has a `step`", domain.span, hint="leave one of them out")
-    elif domain.log and low <= 0:
+        return types.ANY
+    if domain.log and low <= 0:
         hint = f"begin above 0: `in [{'1' if kind == types.INT else '0.01'} .. {show(high)}] log`"
         frame.report("E0503", "a `log` range cannot begin at 0 or below", domain.low.span, hint=hint)
-    elif domain.step is not None and ends[2] <= 0:
+        return types.ANY
+    if domain.step is not None and ends[2] <= 0:
         frame.report("E0503", "a step must be more than 0", domain.step.span, hint="write `step 1`")
-    elif domain.step is not None and ends[2] > high - low:
+        return types.ANY
+    if domain.step is not None and ends[2] > high - low:
         message = f"a step of {show(ends[2])} is larger than the whole range"
         frame.report("E0503", message, domain.step.span, hint=f"the range is {show(high - low)} wide")
     return kind
@@ -161,6 +165,11 @@ def _set(param: ast.Param, items: tuple[ast.Expr, ...], kind: types.Type, each: 
             message = f"`{show(value)}` stands twice in this domain"
             frame.report("E0502", message, item.span, labels=labels, hint="keep one of them")
         seen.setdefault(value, item)
+        if isinstance(item, ast.Name) and each in (*NUMERIC, types.BOOL) and not outside.is_known(item.name):
+            message = f"a value of `{param.name}` must be {each}, and `{item.name}` is a name"
+            hint = f"declare it `{param.name}: Choice in {{…}}` to choose between names"
+            frame.report("E0215", message, item.span, hint=hint)
+            continue
         typed = expect(item, outside, each, f"a value of `{param.name}`")
         if isinstance(typed.type, types.PromptType):
             prompts.append(typed.type)
@@ -216,19 +225,23 @@ def _fits_label(kind: types.Type, value: str) -> bool:
 # --- require and budget --------------------------------------------------------------------------
 
 
-def check_requires(requires: tuple[ast.Require, ...], frame: Frame) -> None:
-    """Checks rules between parameters, alone and together; puts them into the frame's space."""
+def check_requires(requires: tuple[ast.Require, ...], frame: Frame, bound: frozenset[str]) -> None:
+    """Checks rules between parameters, alone and together; puts them into the frame's space.
+
+    `bound` are the names that get their values further down.
+    """
     kept: list[tuple[ast.Require, ast.Expr]] = []
     for require in requires:
         before = len(frame.program.diagnostics)
+        if any(isinstance(node, ast.Name) and node.name in bound for node in nodes(require.condition)):
+            _only_a_run(require, frame)
+            continue
         condition(require.condition, frame, "what `require` asks")
         if len(frame.program.diagnostics) > before:
             continue
         typed = frame.type(require.condition)
         if not typed.static:
-            hint = "use `when` or `until` for what a run finds; `require` is about parameters"
-            message = "`require` is about parameters, and only a run can tell this"
-            frame.report("E0506", message, require.condition.span, hint=hint)
+            _only_a_run(require, frame)
             continue
         kept.append((require, frame.close(require.condition)))
     space = frame.space
@@ -242,6 +255,12 @@ def check_requires(requires: tuple[ast.Require, ...], frame: Frame) -> None:
         frame.program.diagnostics[:] = [d for d in frame.program.diagnostics if not _same_rule(d, kept)]
         frame.report("E0507", message, kept[0][0].span, labels=labels, hint="widen a domain, or drop a rule")
         frame.space = space
+
+
+def _only_a_run(require: ast.Require, frame: Frame) -> None:
+    hint = "use `when` or `until` for what a run finds"
+    message = "`require` is about parameters, and only a run can tell this"
+    frame.report("E0506", message, require.condition.span, hint=hint)
 
 
 def _same_rule(diagnostic: object, kept: list[tuple[ast.Require, ast.Expr]]) -> bool:
@@ -273,7 +292,7 @@ def check_budget(budget: ast.Budget | None, frame: Frame) -> None:
         if limit.measure not in MEASURES:
             known = list(MEASURES)
             hint = did_you_mean(limit.measure, known, f"there are {listed(known)}")
-            frame.report("E0601", f"a budget cannot limit `{limit.measure}`", limit.span, hint=hint)
+            frame.report("E0611", f"a budget cannot limit `{limit.measure}`", limit.span, hint=hint)
             continue
         _amount(limit, frame)
 
@@ -291,7 +310,7 @@ def _amount(limit: ast.Limit, frame: Frame) -> None:
         wanted = {"": "a plain number", "seconds": "a length of time", "usd": "an amount of money"}[unit]
         suffix = {"seconds": "s", "usd": "usd", "": ""}[unit]
         hint = f"write `{limit.measure} <= {raw}{suffix}`" if not has and suffix else f"write `{example}`"
-        frame.report("E0602", f"{what} must be {wanted}, and this is `{raw}`", amount.span, hint=hint)
+        frame.report("E0612", f"{what} must be {wanted}, and this is `{raw}`", amount.span, hint=hint)
         return
     wanted_type = types.INT if limit.measure in ("calls", "tokens") else types.FLOAT
     typed = expect(amount, frame, wanted_type, what)
@@ -301,4 +320,4 @@ def _amount(limit: ast.Limit, frame: Frame) -> None:
         return
     numbers, _ = numbers_of(amount, frame)
     if numbers and (numbers[0] < 0 or (numbers[0] == 0 and limit.measure != "cost")):
-        frame.report("E0603", f"{what} allows nothing", amount.span, hint=f"write `{example}`, or leave it out")
+        frame.report("E0613", f"{what} allows nothing", amount.span, hint=f"write `{example}`, or leave it out")

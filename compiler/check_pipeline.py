@@ -13,7 +13,6 @@ Codes:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 
 from ttscale.compiler import ast, types
 from ttscale.compiler.check_blocks import bind_name, body, report_unused
@@ -28,10 +27,15 @@ from ttscale.compiler.resolve import lookup, type_of
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
 from ttscale.compiler.signatures import FACETS
 from ttscale.compiler.source import Span
+from ttscale.compiler.walk import nodes
+
+UNUSED = ("L002", "L003", "L007")
+"""Lints that say little while there are errors: what is unused may be what the error is about."""
 
 
 def check_pipeline(declaration: ast.PipelineDecl, scope: ModuleScope, program: Program) -> None:
     """Everything that is wrong with one pipeline, for all assignments of its parameters."""
+    mark = len(program.diagnostics)
     frame = Frame(program, scope, expression, "pipeline")
     inputs: dict[str, Local] = {}
     for field in declaration.inputs:
@@ -46,12 +50,14 @@ def check_pipeline(declaration: ast.PipelineDecl, scope: ModuleScope, program: P
             other = frame.locals.pop(name)
             bind_name(name, other, _holding(inputs, frame))
         frame.locals[name] = local
-    check_requires(declaration.requires, frame)
+    check_requires(declaration.requires, frame, frozenset(binding.name for binding in declaration.bindings))
     check_budget(declaration.budget, frame)
     body(declaration.bindings, frame)
     _returned(declaration, frame)
     report_unused(frame)
     _unused_inputs(frame)
+    if program.has_errors_since(mark):
+        program.forget_lints_since(mark, UNUSED)
 
 
 def _holding(names: dict[str, Local], frame: Frame) -> Frame:
@@ -172,13 +178,3 @@ def _calls(declaration: ast.PipelineDecl, scope: ModuleScope, linked: Linked) ->
             symbol: Symbol | None = lookup(node.callee, scope, linked)
             if symbol is not None and symbol.kind == "pipeline":
                 yield (symbol.module, symbol.name), node.callee.span
-
-
-def nodes(tree: object) -> Iterator[object]:
-    """Every node of a tree, parents first."""
-    yield tree
-    for field in fields(tree):  # type: ignore[arg-type]
-        value = getattr(tree, field.name)
-        for part in value if isinstance(value, tuple) else (value,):
-            if is_dataclass(part) and not isinstance(part, Span):
-                yield from nodes(part)

@@ -52,6 +52,7 @@ MISSING_FILTERS = frozenset(
 
 def check_prompt(declaration: ast.PromptDecl, scope: ModuleScope, program: Program) -> None:
     """Everything that is wrong with one prompt."""
+    mark = len(program.diagnostics)
     frame = Frame(program, scope, expression, "data")
     kinds = _parameters(declaration, frame)
     result, found = type_of(declaration.result, scope, program.linked)
@@ -62,17 +63,15 @@ def check_prompt(declaration: ast.PromptDecl, scope: ModuleScope, program: Progr
     _messages(declaration, kinds, frame)
     _settings(declaration, frame)
     used: set[str] = {part.chat for part in declaration.parts if part.chat is not None}
-    broken = False
     for part in declaration.parts:
         if part.template is not None:
             names = _template(part.template, declaration, kinds, frame)
-            broken = broken or names is None
             used |= names or set()
-    if broken:
+    if program.has_errors_since(mark):
         return
     for param in declaration.params:
         if param.name not in used and not param.name.startswith("_"):
-            place = Span(param.span.file, param.span.start, param.span.start + len(param.name))
+            place = program.word(param.span, param.name)
             hint = f"write `{{{{ {param.name} }}}}` where it belongs, or leave the argument out"
             frame.report("L004", f"the text does not use `{param.name}`", place, hint=hint)
     if isinstance(result, FORMS) and FORM not in used:

@@ -29,13 +29,12 @@ from ttscale.compiler.check_frame import (
     Frame,
     Size,
     Typed,
-    did_you_mean,
     listed,
     merged,
 )
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, size_of
-from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.diagnostics import Label, suggest
 from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, Signature
 
 ELSEWHERE: Mapping[str, str] = {
@@ -77,6 +76,7 @@ class StageCall:
     question: bool = True
     asks: bool = False
     asked_in_rule: bool = False
+    meant: set[str] = field(default_factory=set)
 
 
 def stage(expr: ast.Call, signature: Signature, piped: Typed | None, source: ast.Expr | None, frame: Frame) -> Typed:
@@ -95,6 +95,10 @@ def stage(expr: ast.Call, signature: Signature, piped: Typed | None, source: ast
     empty = Typed(result.type, Size(0, 0), {name: Facet(TRUE) for name in FACETS})
     otherwise = before if signature.source == "pool" else empty
     size, facets, question = merged(result, otherwise, runs)
+    for name in signature.gives:
+        if facets[name].present != TRUE and facets[name].lost is None and expr.when is not None:
+            label = Label(expr.when.span, f"{GIVEN[name].noun} only under this condition")
+            facets[name] = Facet(facets[name].present, label)
     return replace(result, size=size, facets=facets, question=question)
 
 
@@ -113,12 +117,13 @@ def _source(expr: ast.Call, signature: Signature, piped: Typed | None, source: a
         if first is not None and isinstance(first.value, ast.Name):
             hint = f"write `{first.value.name} |> {name}({'…' if len(expr.args) > 1 else ''})`"
         else:
-            hint = f"write `… |> {name}({'…' if expr.args else ''})`"
+            others = len(expr.args) - (first is not None)
+            hint = f"write `… |> {name}({'…' if others else ''})`"
         frame.report("E0219", f"`{name}` needs a pool piped in", expr.callee.span, hint=hint)
         return ANYTHING
     if piped.is_known and not piped.is_pool:
         message = f"`{name}` works on a pool, and this is {describe(piped.type)}"
-        hint = ""
+        hint = "a pool comes from a stage such as `generate(…)`"
         if isinstance(piped.type, types.MessageType):
             hint = f"write `generate(…) |> {name}(…)`"
         elif piped.states is not None:
@@ -174,10 +179,12 @@ def _no_such_argument(call: StageCall, arg: ast.Arg) -> None:
     name = arg.name or ""
     known = [parameter.name for parameter in call.signature.parameters]
     other = ELSEWHERE.get(name)
-    if other in known:
+    if other is not None and other in known:
         hint = f"here it is called `{other}:`"
     else:
-        hint = did_you_mean(name, known, f"it takes {listed(known, 20)}")
+        other = suggest(name, known)
+        hint = f"did you mean `{other}`?" if other is not None else f"it takes {listed(known, 20)}"
+    call.meant.add(other or "")
     call.frame.report("E0211", f"`{call.signature.name}` has no argument `{name}`", arg.span, hint=hint)
     later_argument(arg.value, call.frame)
 
@@ -187,7 +194,7 @@ def _what_is_missing(call: StageCall) -> None:
     name = signature.name
     span = call.expr.span
     for parameter in signature.parameters:
-        if parameter.required and parameter.name not in given:
+        if parameter.required and parameter.name not in given and parameter.name not in call.meant:
             if parameter.kind == "strategy":
                 rules = [rule.name for rule in RULES.values() if name in rule.where]
                 hint = f"write `{name}({parameter.name}: {rules[0]})`; there are {listed(rules)}"
@@ -198,7 +205,7 @@ def _what_is_missing(call: StageCall) -> None:
         hint = "write `filter(top: 4, by: score)`, `filter(min_share: 0.2)` or `filter(unique: true)`"
         frame.report("E0212", "`filter` does not say what to keep", span, hint=hint)
     asks = call.asks if name == "score" else signature.calls != "none"
-    if asks and "from" not in given and not call.asked_in_rule:
+    if asks and "from" not in given and "from" not in call.meant and not call.asked_in_rule:
         models = frame.models()
         if len(models) != 1 and frame.names_are_complete():
             message = f"`{name}` does not say which model to ask"

@@ -153,6 +153,8 @@ def _argument(value: ast.Expr, parameter: Parameter, rule: RuleSignature, source
                 frame.report("E0215", f"{what} must be Text", value.span, hint=hint)
                 return
             must_be_static(value, frame, expect(value, frame, types.TEXT, what), what)
+        case "content":
+            expect(value, frame, types.TEXT, what)
         case "int" | "float":
             kind = types.INT if parameter.kind == "int" else types.FLOAT
             typed = expect(value, frame, kind, what)

@@ -68,7 +68,7 @@ def typed_as(expr: ast.Expr, frame: Frame, wanted: types.Type) -> Typed:
 def expect(expr: ast.Expr, frame: Frame, wanted: types.Type, what: str, *, for_prompt: bool = False) -> Typed:
     """Checks that an expression can stand where `wanted` is wanted; `what` names the place ("`n`", "the result").
 
-    For a prompt's argument a pool is also its texts in order, where `[Text]` (or one Text) is wanted.
+    In a prompt's argument a pool is also its texts in order, where `[Text]` is wanted, or its candidates as objects.
     """
     return fit(typed_as(expr, frame, wanted), expr, frame, wanted, what, for_prompt=for_prompt)
 
@@ -82,7 +82,7 @@ def fit(
     given = typed.type
     if isinstance(given, types.Answers):
         want = plain(wanted)
-        if isinstance(want, types.Answers) and fits(given, want):
+        if isinstance(want, types.Answers) and (for_prompt or fits(given, want)):
             return typed
         if isinstance(want, types.ListOf):
             if (for_prompt and isinstance(want.item, types.Text)) or fits(given.item, want.item):
@@ -90,9 +90,6 @@ def fit(
             if typed.size.high != 1 and not isinstance(given.item, types.ListOf):
                 _wrong(expr, frame, given, wanted, what)
                 return typed
-        if for_prompt and isinstance(want, types.Text):
-            value_of(typed, expr, frame, f"for {what}")
-            return typed
         if not isinstance(want, types.Answers):
             typed = value_of(typed, expr, frame, f"for {what}")
             given = typed.type
