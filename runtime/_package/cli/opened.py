@@ -45,6 +45,18 @@ class Choices(Protocol):
     def locked(self) -> bool: ...
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A choice made by a command that does not run anything."""
+
+    file: str
+    pipeline: str | None = None
+    params: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    seed: int = 0
+    locked: bool = False
+
+
 class CountedHouse(EngineHouse):
     """Engines that are remembered once opened, so that their counters can be read."""
 
@@ -144,14 +156,19 @@ def from_here(name: str, locator: str) -> Model:
     return replace(model, locator=str(Path(model.locator).expanduser().absolute()))
 
 
+def replaced(checked: Checked, texts: Sequence[str]) -> dict[str, Model]:
+    """What `--model` puts in the place of declared models; the name "" is left where it cannot be the only one's."""
+    declared = [symbol.name for symbol in checked.linked.main.names.values() if symbol.kind == "model"]
+    only = declared[0] if len(declared) == 1 else ""
+    return {name or only: from_here(name or only, text) for name, text in replacements(texts).items()}
+
+
 def open_program(choices: Choices) -> Opened:
     """Check, replace, bind and plan. Raises CompileError, or Failure where `--locked` finds a difference."""
     checked = check_file(choices.file).require_ok()
     file = Path(choices.file)
     folder = Path.cwd() if choices.file == "-" else file.resolve().parent
-    declared = [symbol.name for symbol in checked.linked.main.names.values() if symbol.kind == "model"]
-    only = declared[0] if len(declared) == 1 else ""
-    given = {name or only: from_here(name or only, text) for name, text in replacements(choices.models).items()}
+    given = replaced(checked, choices.models)
     program = Program(checked, given, folder)
     plan = program.plan(choices.pipeline, params=parameters(choices.params))
     if choices.locked:
