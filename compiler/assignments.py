@@ -26,6 +26,7 @@ from ttscale.compiler.expansion import Oversize, Stop, Value
 from ttscale.compiler.feasible import broken_limits, context_overflow, over_budget
 from ttscale.compiler.models import option, prices
 from ttscale.compiler.oversize import certain, is_literal, sometimes
+from ttscale.compiler.passes import optimise
 from ttscale.compiler.plan import Plan
 from ttscale.compiler.scope import Linked, Symbol
 from ttscale.compiler.types import FLOAT, INT, ListOf, ModelType
@@ -223,7 +224,7 @@ class Tally:
         limits = {m for m in ("calls", "tokens", "cost") if getattr(graph.budget, m) is not None} - self.kept_budget
         if not limits:
             return
-        plan = make_plan(graph)
+        plan = make_plan(optimise(graph))
         broken = set(broken_limits(plan))
         self.kept_budget |= limits - broken
         for measure in broken:

@@ -5,8 +5,8 @@
 Values are Python values or texts as typed on a command line (`--param n=8`, `--param judge=a`,
 `--param models=a,b`). What is not given has its default.
 
-The stages' standard prompts (`judge_answer`, `rank_answers`, …) are those of the module `std/stages` where the
-program links it; a loader that keeps them elsewhere passes them as `std`, by name.
+The graph has been through all `passes`. The stages' standard prompts (`judge_answer`, `rank_answers`, …) are those of
+the module `std/stages` where the program links it; a loader that keeps them elsewhere passes them as `std`, by name.
 
 Codes:
     E0550  a pipeline that does not exist, or no pipeline at all
@@ -43,6 +43,7 @@ from ttscale.compiler.expansion import (
 from ttscale.compiler.feasible import infeasible
 from ttscale.compiler.literals import BadLiteral, read_number
 from ttscale.compiler.oversize import certain
+from ttscale.compiler.passes import optimise
 from ttscale.compiler.resolve_types import literal, param_type
 from ttscale.compiler.scope import Linked, Symbol
 from ttscale.compiler.source import Span
@@ -69,16 +70,29 @@ def bind(
     replacements, found = _replacements(linked, models or {})
     if found:
         return None, found
-    space = space_of(linked, symbol, replacements)
-    values, names, found = bound_values(space, params or {})
+    return bind_symbol(linked, symbol, params or {}, replacements, std=std)
+
+
+def bind_symbol(
+    linked: Linked,
+    symbol: Symbol,
+    params: Mapping[str, object],
+    models: Mapping[str, ir.Model],
+    *,
+    std: Mapping[str, ir.Prompt] | None = None,
+) -> tuple[ir.Graph | None, list[Diagnostic]]:
+    """As `bind`, for the declaration `symbol`; `models` are by declared name."""
+    space = space_of(linked, symbol, models)
+    values, names, found = bound_values(space, params)
     if not found:
         found += broken_rules(space, values)
     if found:
         return None, found
-    graph, found, oversized = expand(linked, symbol, values, names, models=replacements, std=std)
+    graph, found, oversized = expand(linked, symbol, values, names, models=models, std=std)
     found = [*found, *(certain(note, "with these parameters") for note in oversized)]
     if graph is not None:
-        found += infeasible(graph, symbol, linked)
+        graph = optimise(graph)
+        found += infeasible(graph, symbol)
     if any(d.severity == "error" for d in found):
         return None, found
     return graph, found

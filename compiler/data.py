@@ -21,6 +21,7 @@ READER_OPTIONS = ("delimiter", "encoding", "where", "shuffle", "limit", "split",
 """Named arguments of a reader that are options, not fields, when they are written as literals."""
 
 Naming = Callable[[str], ir.Operand | None]
+Calling = Callable[[ast.Call], ir.Operand | None]
 
 
 def dataset_ir(symbol: Symbol, linked: Linked) -> ir.Dataset:
@@ -104,36 +105,46 @@ def metric_ir(symbol: Symbol, linked: Linked) -> ir.Metric:
     return ir.Metric(symbol.name, params, type_of(declaration.result, scope, linked)[0], body, declaration.span)
 
 
-def operand_of(expr: ast.Expr, naming: Naming) -> ir.Operand:
-    """A pure expression as an operand; `naming` says what a bare name is, None making it the text of a label."""
+def operand_of(expr: ast.Expr, naming: Naming, calling: Calling | None = None) -> ir.Operand:
+    """A pure expression as an operand.
+
+    `naming` says what a bare name is, None making it the text of a label; `calling` what a call is, None making it a
+    function of the language.
+    """
+
+    def inner(part: ast.Expr) -> ir.Operand:
+        return operand_of(part, naming, calling)
+
     match expr:
         case ast.Name(name=name):
             found = naming(name)
             return found if found is not None else ir.Const(name)
         case ast.Attribute(value=value, name=name):
-            return ir.Apply("attr", (operand_of(value, naming), ir.Const(name)), expr.span)
+            return ir.Apply("attr", (inner(value), ir.Const(name)), expr.span)
         case ast.LiteralValue(value=known):
             return ir.Const(known)
         case ast.Quantity(amount=amount):
             return ir.Const(amount)
         case ast.ListExpr(items=items):
-            return apply("list", tuple(operand_of(item, naming) for item in items), expr.span)
+            return apply("list", tuple(inner(item) for item in items), expr.span)
         case ast.MapExpr(entries=entries):
-            values = tuple(operand_of(entry.value, naming) for entry in entries)
+            values = tuple(inner(entry.value) for entry in entries)
             return ir.Apply("record", (ir.Const(tuple(entry.key for entry in entries)), *values), expr.span)
         case ast.Call(callee=callee, args=args):
-            return apply(callee.name, tuple(operand_of(arg.value, naming) for arg in args), expr.span)
+            called = calling(expr) if calling is not None else None
+            if called is not None:
+                return called
+            return apply(callee.name, tuple(inner(arg.value) for arg in args), expr.span)
         case ast.Pipe(left=left, right=right):
-            inner = (operand_of(left, naming), *(operand_of(arg.value, naming) for arg in right.args))
-            return apply(right.callee.name, inner, expr.span)
+            return apply(right.callee.name, (inner(left), *(inner(arg.value) for arg in right.args)), expr.span)
         case ast.Binary(op=op, left=left, right=right):
-            return apply(op, (operand_of(left, naming), operand_of(right, naming)), expr.span)
+            return apply(op, (inner(left), inner(right)), expr.span)
         case ast.Compare(operands=operands, ops=ops):
-            sides = [operand_of(operand, naming) for operand in operands]
+            sides = [inner(operand) for operand in operands]
             parts = tuple(apply(op, (sides[i], sides[i + 1]), expr.span) for i, op in enumerate(ops))
             return parts[0] if len(parts) == 1 else apply("and", parts, expr.span)
-        case ast.Unary(op=op, operand=inner_expr):
-            return apply("not" if op == "not" else "neg", (operand_of(inner_expr, naming),), expr.span)
+        case ast.Unary(op=op, operand=operand):
+            return apply("not" if op == "not" else "neg", (inner(operand),), expr.span)
         case ast.Slice(value=value, index=index) if index is not None and _whole(index) is not None:
-            return ir.Item(operand_of(value, naming), _whole(index) or 0)
-    raise InternalError("an expression that data and metrics cannot have")
+            return ir.Item(inner(value), _whole(index) or 0)
+    raise InternalError("an expression that data, metrics and tests cannot have")

@@ -15,17 +15,16 @@ from ttscale.compiler.asking import Reader, asked, inputs_of
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.models import option
-from ttscale.compiler.passes import optimise
 from ttscale.compiler.plan import Cost, Plan
-from ttscale.compiler.scope import Linked, Symbol
+from ttscale.compiler.scope import Symbol
 from ttscale.compiler.source import Span
 
 MEASURES = ("calls", "tokens", "cost")
 
 
-def infeasible(graph: ir.Graph, symbol: Symbol, linked: Linked) -> list[Diagnostic]:
+def infeasible(graph: ir.Graph, symbol: Symbol) -> list[Diagnostic]:
     """What is wrong with a graph for every run of it; `symbol` is its pipeline."""
-    plan = make_plan(optimise(graph))
+    plan = make_plan(graph)
     found = [over_budget(measure, plan, symbol) for measure in broken_limits(plan)]
     return [*found, *context_overflow(plan.graph)]
 

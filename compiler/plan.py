@@ -1,4 +1,4 @@
-"""The plan's data: what a bound pipeline may cost, stage by stage, before anything runs."""
+"""The plan's data: what a bound pipeline may cost, stage by stage, before anything runs; as JSON and as text."""
 
 from __future__ import annotations
 
@@ -59,3 +59,108 @@ class Plan:
     maximum: Cost
     assumptions: tuple[str, ...] = ()
     expected: Cost = Cost()
+
+
+def cost_to_json(cost: Cost) -> dict[str, object]:
+    """A cost as plain data; `tokens` is prompt and new together."""
+    return {
+        "calls": cost.calls,
+        "tokens": cost.tokens,
+        "prompt_tokens": cost.prompt_tokens,
+        "new_tokens": cost.new_tokens,
+        "sequential_tokens": cost.sequential_tokens,
+        "usd": round(cost.usd, 9),
+    }
+
+
+def plan_to_json(plan: Plan) -> dict[str, object]:
+    """A plan as plain data for `json.dumps`; stages in plan order."""
+    graph = plan.graph
+    stages = [
+        {
+            "path": stage.path,
+            "op": stage.op,
+            "models": list(stage.models),
+            "size": [stage.size_low, stage.size_high],
+            "minimum": cost_to_json(stage.minimum),
+            "maximum": cost_to_json(stage.maximum),
+            "expected": cost_to_json(stage.expected),
+            "call_tokens": stage.call_tokens,
+            "prefix": stage.prefix or None,
+            "shared": stage.shared,
+        }
+        for stage in plan.stages.values()
+    ]
+    budget = graph.budget
+    limits = {"calls": budget.calls, "tokens": budget.tokens, "seconds": budget.seconds, "cost": budget.cost}
+    return {
+        "pipeline": graph.pipeline,
+        "params": {name: list(value) if isinstance(value, tuple) else value for name, value in graph.params.items()},
+        "inputs": {name: str(kind) for name, kind in graph.inputs},
+        "returns": str(graph.returns),
+        "models": {name: {"kind": model.kind, "locator": model.locator} for name, model in graph.models.items()},
+        "budget": {name: limit for name, limit in limits.items() if limit is not None},
+        "minimum": cost_to_json(plan.minimum),
+        "maximum": cost_to_json(plan.maximum),
+        "expected": cost_to_json(plan.expected),
+        "stages": stages,
+        "assumptions": list(plan.assumptions),
+    }
+
+
+def plan_to_text(plan: Plan) -> str:
+    """A plan as a table for people: one line a stage, then the sum, the budget and what was assumed."""
+    rows = [("stage", "asks", "calls", "tokens", "gives", "shares its prompt with")]
+    for stage in plan.stages.values():
+        rows.append(
+            (
+                stage.path,
+                " + ".join(stage.models) or "-",
+                _span(stage.minimum.calls, stage.maximum.calls),
+                f"<= {stage.maximum.tokens:,}" if stage.maximum.tokens else "-",
+                _span(stage.size_low, stage.size_high),
+                _shares(stage),
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += ["", *_totals(plan)]
+    if plan.assumptions:
+        lines += ["", *(f"- {sentence}" for sentence in plan.assumptions)]
+    return "\n".join(lines) + "\n"
+
+
+def _span(low: int, high: int) -> str:
+    if high == 0:
+        return "-"
+    return str(high) if low == high else f"{low} to {high}"
+
+
+def _shares(stage: StagePlan) -> str:
+    parts = [f"{stage.shared} samples a prefill"] if stage.shared > 1 else []
+    if stage.prefix and stage.prefix != stage.path:
+        parts.append(stage.prefix)
+    return ", ".join(parts)
+
+
+def _totals(plan: Plan) -> list[str]:
+    """One line a measure: least, likely, most, and the budget's limit where it has one."""
+    low, most, likely, budget = plan.minimum, plan.maximum, plan.expected, plan.graph.budget
+    lines = [_total("calls", low.calls, likely.calls, most.calls, budget.calls)]
+    lines.append(_total("tokens", low.tokens, likely.tokens, most.tokens, budget.tokens))
+    lines.append(f"longest chain  at most {most.sequential_tokens:,} new tokens")
+    if budget.seconds is not None:
+        lines.append(f"seconds        limit {budget.seconds:g}")
+    if most.usd or budget.cost is not None:
+        limit = f", limit {budget.cost:g}" if budget.cost is not None else ""
+        lines.append(f"cost           {low.usd:.6f} to {most.usd:.6f} usd, likely {likely.usd:.6f}{limit}")
+    return lines
+
+
+def _total(name: str, low: int, likely: int, most: int, limit: int | None) -> str:
+    line = f"{name:<14} {low:,}" if low == most else f"{name:<14} {low:,} to {most:,}, likely {likely:,}"
+    if limit is not None:
+        line += f", limit {limit:,}" + (
+            " (may be reached: the run then answers with what it has)" if most > limit else ""
+        )
+    return line
