@@ -25,6 +25,7 @@ Kind = Literal[
     "name",
     "pool",
     "thinking",
+    "content",  # a Text of the run: an input, or what a stage gave
 ]
 
 
@@ -323,6 +324,15 @@ RULES: dict[str, RuleSignature] = {
             doc="step scores put together; none at all counts as -1",
         ),
         RuleSignature("length", "numbers", ("score", "vote", "select", "filter"), doc="new tokens of the candidate"),
+        RuleSignature(
+            "grounded",
+            "numbers",
+            ("score",),
+            (Parameter("source", "content", doc="the text that answers come from; default the question"),),
+            positional=("source",),
+            aliases=("k_precision",),
+            doc="share of the answer's words that stand in a source text",
+        ),
         RuleSignature("yes_no", "numbers", ("score",), judge=True, aliases=("p_true",), doc="P(yes) of a judge"),
         RuleSignature(
             "best_of_majority",

@@ -1,6 +1,6 @@
 """Write the questions of the notes demonstration: find one field in a hurried shop note.
 
-Each line of the output is a JSON object with `id`, `question` and `answer`. A note holds five facts (a customer, a
+Each line of the output is a JSON object with `id`, `note`, `question` and `answer`. A note holds five facts (a customer, a
 city, a day, a color, an order number) and the question asks for one of them, so the gold answer is known by
 construction. The two splits share no template: prompts are chosen on `dev` and figures are reported on `test`.
 
@@ -120,7 +120,8 @@ def questions(split: str, count: int, seed: int) -> Iterator[dict[str, str]]:
         note = templates[(index // len(fields)) % len(templates)].format(**facts)
         yield {
             "id": f"{split}-{index + 1:03d}",
-            "question": f"Note: {note}\nQuestion: {QUESTIONS[field].format(**facts)}",
+            "note": note,
+            "question": QUESTIONS[field].format(**facts),
             "answer": facts[field],
         }
 
@@ -130,7 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write the questions of the notes demonstration as JSON Lines.")
     parser.add_argument("--split", choices=sorted(TEMPLATES), default="test")
     parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=21)
     options = parser.parse_args()
     for row in questions(options.split, options.count, options.seed):
         print(json.dumps(row))

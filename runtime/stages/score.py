@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ttscale.compiler.diagnostics import InternalError
+from ttscale.compiler.diagnostics import Diagnostic, InternalError
+from ttscale.compiler.ir import Strategy
+from ttscale.runtime.answers import show
 from ttscale.runtime.pool import Candidate, Pool
-from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answer, usable
+from ttscale.runtime.result import RunError
+from ttscale.runtime.stages.context import MissingValue, StageContext, is_operand, offered_answer, usable
 from ttscale.runtime.stages.judging import affirmative, labels_of, opinions
 from ttscale.runtime.strategies import numbers
+from ttscale.runtime.strategies.grounding import grounded
+from ttscale.runtime.strategies.sources import argument
 
 
 async def score(context: StageContext, pool: Pool) -> Pool:
@@ -19,9 +24,24 @@ async def score(context: StageContext, pool: Pool) -> Pool:
     name = str(context.constant("as") or rule.name)
     if rule.name in ("yes_no", "p_true"):
         given = await _judged(context, pool)
+    elif rule.name == "grounded":
+        source = _source(context, rule)
+        given = {id(c): grounded(show(context.item_type, c.answer), source) for c in pool if c.is_readable}
     else:
         given = dict(zip((id(c) for c in pool), numbers(rule, pool), strict=True))
     return Pool(tuple(_with_score(c, name, given.get(id(c))) for c in pool), pool.type)
+
+
+def _source(context: StageContext, rule: Strategy) -> str:
+    """The text that `grounded` looks in: its argument, or the question."""
+    given = argument(rule, "source")
+    operand = given if is_operand(given) else context.stage.question
+    if operand is None:
+        message = "`grounded` has no text to look in, since the pipeline has no question"
+        hint = "name the text: `score(by: grounded(note))`"
+        raise RunError(Diagnostic("R0710", message, context.stage.span, hint=hint))
+    value = context.value(operand)
+    return value if isinstance(value, str) else str(value)
 
 
 async def _judged(context: StageContext, pool: Pool) -> dict[int, float | None]:
