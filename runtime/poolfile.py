@@ -15,7 +15,7 @@ import gzip
 import json
 import math
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,9 +183,3 @@ def _steps(value: object, where: str) -> tuple[float, ...]:
     if not isinstance(value, list) or any(isinstance(x, bool) or not isinstance(x, int | float) for x in value):
         raise PoolFileError(f"{where}: `step_scores` is not a list of numbers")
     return tuple(float(x) for x in value)
-
-
-def pool_lines(questions: Iterator[Mapping[str, object]]) -> Iterator[str]:
-    """Questions as the lines of a pool file."""
-    for question in questions:
-        yield json.dumps(question, ensure_ascii=False) + "\n"
