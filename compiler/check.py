@@ -24,7 +24,7 @@ from ttscale.compiler.check_models import check_model
 from ttscale.compiler.check_pipeline import check_pipeline, check_recursion
 from ttscale.compiler.check_prompts import check_prompt
 from ttscale.compiler.diagnostics import Diagnostic, Label
-from ttscale.compiler.resolve import type_of
+from ttscale.compiler.resolve import is_broken, type_of
 from ttscale.compiler.scope import Linked, ModuleScope
 from ttscale.compiler.source import Span
 from ttscale.compiler.walk import nodes
@@ -97,10 +97,13 @@ def _unused_imports(scope: ModuleScope, program: Program) -> None:
         for item in declaration.names:
             name = item.alias or item.name
             symbol = scope.names.get(name)
-            if name not in mentioned and (symbol is None or symbol.kind != "model"):
+            if symbol is None or is_broken(symbol) or symbol.kind == "model":
+                continue
+            if name not in mentioned:
                 program.report("L005", f"`{name}` is imported and never used", item.span, hint="leave it out")
         alias = declaration.alias or ("" if declaration.names else declaration.path.rpartition("/")[2])
-        if alias and alias not in mentioned:
+        broken = alias in scope.names and is_broken(scope.names[alias])
+        if alias and alias not in mentioned and not broken:
             program.report("L005", f"`{alias}` is imported and never used", declaration.span, hint="leave it out")
 
 

@@ -262,6 +262,7 @@ def _strategy(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
                 rule = found.rules[0].name
                 message = f"`{rule}` asks no model, so `{option}:` has no use here"
                 call.frame.report("E0211", message, extra.span, hint="leave it out")
+                call.useless.add(option)
 
 
 CHECKS: Mapping[str, Check] = {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ttscale.compiler import ast, types
 from ttscale.compiler.check_frame import Frame, listed
 from ttscale.compiler.check_params import outside_domain
+from ttscale.compiler.check_types import fits
 from ttscale.compiler.check_values import expect, must_be_static
 from ttscale.compiler.diagnostics import suggest
 from ttscale.compiler.resolve import prompt_type
@@ -81,7 +82,9 @@ def bind_arguments(
         else:
             param, kind = params[name]
             typed = expect(arg.value, frame, kind, f"`{name}` of `{written}`")
-            if must_be_static(arg.value, frame, typed, f"the parameter `{name}` of `{written}`"):
+            if fits(typed.value, kind) and must_be_static(
+                arg.value, frame, typed, f"the parameter `{name}` of `{written}`"
+            ):
                 outside_domain(param, arg.value, frame, f"`{name}` of `{written}`")
     return given
 

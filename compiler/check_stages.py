@@ -63,7 +63,8 @@ ELSEWHERE: Mapping[str, str] = {
 class StageCall:
     """A stage call while its arguments are read: what they are, by name.
 
-    `counts` holds how many prompts, models and temperatures there are; `result` the type that the prompt reads.
+    `counts` holds how many prompts, models and temperatures there are; `result` the type that the prompt reads;
+    `meant` the arguments that misspelt ones probably are, `useless` those that are reported as such.
     """
 
     expr: ast.Call
@@ -77,6 +78,7 @@ class StageCall:
     asks: bool = False
     asked_in_rule: bool = False
     meant: set[str] = field(default_factory=set)
+    useless: set[str] = field(default_factory=set)
 
 
 def stage(expr: ast.Call, signature: Signature, piped: Typed | None, source: ast.Expr | None, frame: Frame) -> Typed:
@@ -164,8 +166,9 @@ def _arguments(call: StageCall) -> None:
         else:
             call.given[name] = arg.value
             order.append((parameter, arg))
-    for parameter, arg in order:
-        argument(call, parameter, arg.value)
+    for parameter, arg in sorted(order, key=lambda pair: pair[0].kind != "strategy"):
+        if parameter.name not in call.useless:
+            argument(call, parameter, arg.value)
 
 
 def _one_more(call: StageCall, arg: ast.Arg) -> None:
