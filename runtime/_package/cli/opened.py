@@ -163,6 +163,18 @@ def replaced(checked: Checked, texts: Sequence[str]) -> dict[str, Model]:
     return {name or only: from_here(name or only, text) for name, text in replacements(texts).items()}
 
 
+def require_feasible(checked: Checked, pipeline: str | None, plan: Plan) -> None:
+    """Raises CompileError where no run with these parameters and models can keep to its budget or fit its context."""
+    from ttscale.compiler.bind import choose_pipeline
+    from ttscale.compiler.diagnostics import CompileError
+    from ttscale.compiler.feasible import infeasible
+
+    symbol, _ = choose_pipeline(checked.linked, pipeline)
+    found = infeasible(plan.graph, symbol) if symbol is not None else []
+    if any(diagnostic.severity == "error" for diagnostic in found):
+        raise CompileError(found, checked.sources)
+
+
 def open_program(choices: Choices) -> Opened:
     """Check, replace, bind and plan. Raises CompileError, or Failure where `--locked` finds a difference."""
     checked = check_file(choices.file).require_ok()
@@ -171,6 +183,7 @@ def open_program(choices: Choices) -> Opened:
     given = replaced(checked, choices.models)
     program = Program(checked, given, folder)
     plan = program.plan(choices.pipeline, params=parameters(choices.params))
+    require_feasible(checked, choices.pipeline, plan)
     if choices.locked:
         from ttscale.cli.lock_file import check_lock
 
