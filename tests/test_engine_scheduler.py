@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from ttscale.runtime.engines.llama.scheduler import Call, Copy, Group, Limits, Member, Piece, Scheduler
 
 

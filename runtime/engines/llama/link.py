@@ -23,6 +23,10 @@ CLOSE_SECONDS = 5.0
 # The parent's import path is handed over, so that the child imports the same code.
 BOOT = "import sys; sys.path[:] = sys.argv[1:]; from ttscale.runtime.engines.llama.worker import main; main()"
 
+# llama.cpp's threads meet hundreds of times a step. GNU OpenMP lets them spin there for milliseconds, which on a
+# machine with other work to do made a step six times slower than sleeping after some microseconds.
+GENTLE = {"GOMP_SPINCOUNT": "1000"}
+
 OnMessages = Callable[["Link", list[Outbound]], None]
 OnEnd = Callable[["Link", str], None]
 
@@ -53,8 +57,8 @@ class ProcessLink:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # Vector operations of one row are too small for a second thread pool beside llama.cpp's.
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1"},
+            # Vector operations of one row are too small for a second pool of threads, hence OPENBLAS_NUM_THREADS.
+            env={**GENTLE, **os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1"},
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         assert self._process.stdin is not None

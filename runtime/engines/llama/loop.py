@@ -96,7 +96,7 @@ class Loop:
 
     def _flush(self) -> None:
         if self._out:
-            out, self._out = [*self._out, self.stats()], []
+            out, self._out = [self.stats(), *self._out], []
             self._send(out)
 
     def _receive(self, inbox: queue.SimpleQueue[Inbound]) -> bool:
