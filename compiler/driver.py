@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ttscale.compiler import ast
 from ttscale.compiler.check import check
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
-from ttscale.compiler.resolve import Loader, resolve
+from ttscale.compiler.resolve import Loader, Reader, read_module, resolve
 from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import SourceFile
 
@@ -46,9 +46,9 @@ class Checked:
         return self
 
 
-def compile_source(source: SourceFile, load: Loader) -> Checked:
+def compile_source(source: SourceFile, load: Loader, read: Reader = read_module) -> Checked:
     """Resolve and check one file and what it imports; nothing is raised for a user's mistake."""
-    linked, resolving = resolve(source, load)
+    linked, resolving = resolve(source, load, read)
     diagnostics = in_order([*resolving, *check(linked)], source.name)
     return Checked(linked, _pipelines(linked), diagnostics)
 

@@ -66,8 +66,12 @@ class Parsed:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def parse(source: SourceFile) -> Parsed:
-    """Parse one file. Total: whatever the text, the answer is a tree or diagnostics, never an exception."""
+def parse(source: SourceFile, known: dict[str, Tree[Token]] | None = None) -> Parsed:
+    """Parse one file. Total: whatever the text, the answer is a tree or diagnostics, never an exception.
+
+    An editor gives `known`, the trees of declarations by their text. The answer then is in parts, and only
+    declarations whose text is new are parsed; their trees are added to `known`.
+    """
     text = source.text
     refused = _refuse(source)
     if refused is not None:
@@ -78,6 +82,11 @@ def parse(source: SourceFile) -> Parsed:
     if too_deep is not None:
         return Parsed(None, (), comments, (too_deep,))
     parser = load_parser()
+    if known is not None:
+        parts, diagnostics = _parse_parts(parser, source, known)
+        # A part with brackets left open may have been cut off at a line that only looks like a header.
+        if all(part.tree is not None or _is_balanced(text[part.start : part.end]) for part in parts):
+            return Parsed(None, parts, comments, tuple(diagnostics))
     try:
         tree = parser.parse(text)
     except UnexpectedInput:
@@ -136,13 +145,27 @@ def _deep_diagnostic(span: Span) -> Diagnostic:
     )
 
 
-def _parse_parts(parser: Lark, source: SourceFile) -> tuple[tuple[Part, ...], list[Diagnostic]]:
-    """Parse the declarations of a broken file one by one."""
+def _is_balanced(text: str) -> bool:
+    """Whether every bracket and quote that is opened is closed."""
+    kinds = [piece.kind for piece in scan(text)]
+    return kinds.count("open") == kinds.count("close") and not {"open_fence", "open_string"} & set(kinds)
+
+
+def _parse_parts(
+    parser: Lark, source: SourceFile, known: dict[str, Tree[Token]] | None = None
+) -> tuple[tuple[Part, ...], list[Diagnostic]]:
+    """Parse the declarations of a broken file one by one, or with `known` of any file."""
     parts: list[Part] = []
     diagnostics: list[Diagnostic] = []
     for header in split_declarations(source.text):
         start, keyword, name = header.start, header.keyword, header.name
+        text = source.text[start : header.end]
+        if known is not None and text in known:
+            parts.append(Part(keyword, name, start, header.end, known[text]))
+            continue
         tree, problem, mistake = _parse_part(parser, source, start, header.end)
+        if known is not None and tree is not None:
+            known[text] = tree
         if mistake is not None and mistake.complete_before:
             # What stands before the mistake is whole; only the rest is broken.
             whole, _, _ = _parse_part(parser, source, start, mistake.start)
@@ -151,7 +174,7 @@ def _parse_parts(parser: Lark, source: SourceFile) -> tuple[tuple[Part, ...], li
         if problem is not None and len(diagnostics) < MAX_DIAGNOSTICS:
             diagnostics.append(problem)
         parts.append(Part(keyword, name, start, header.end, tree))
-    if not diagnostics:
+    if not diagnostics and known is None:
         # Every part is fine alone, so the mistake is in how they follow each other.
         _, problem, _ = _parse_part(parser, source, 0, len(source.text))
         diagnostics.extend([problem] if problem is not None else [])

@@ -22,6 +22,7 @@ Codes:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ttscale.compiler import ast
@@ -89,9 +90,20 @@ class Loader(Protocol):
         ...
 
 
-def resolve(entry: SourceFile, load: Loader) -> tuple[Linked, list[Diagnostic]]:
+Reader = Callable[[SourceFile], tuple[ast.Module, list[Diagnostic]]]
+"""Makes the tree of one file, with the mistakes in it; an editor keeps trees from one edit to the next."""
+
+
+def read_module(source: SourceFile) -> tuple[ast.Module, list[Diagnostic]]:
+    """Parse and lower one file."""
+    parsed = parse(source)
+    tree, lowering = lower(parsed, source)
+    return tree, [*parsed.diagnostics, *lowering]
+
+
+def resolve(entry: SourceFile, load: Loader, read: Reader = read_module) -> tuple[Linked, list[Diagnostic]]:
     """Parse and link a file and everything it imports; what is wrong so far is in the list."""
-    linker = _Linker(load)
+    linker = _Linker(load, read)
     linker.visit(entry)
     return Linked(entry.name, linker.modules, linker.sources), linker.diagnostics
 
@@ -99,8 +111,9 @@ def resolve(entry: SourceFile, load: Loader) -> tuple[Linked, list[Diagnostic]]:
 class _Linker:
     """Walks imports depth first; a module is in `modules` once its scope is complete."""
 
-    def __init__(self, load: Loader) -> None:
+    def __init__(self, load: Loader, read: Reader) -> None:
         self.load = load
+        self.read = read
         self.modules: dict[str, ModuleScope] = {}
         self.sources: dict[str, SourceFile] = {}
         self.diagnostics: list[Diagnostic] = []
@@ -109,9 +122,8 @@ class _Linker:
     def visit(self, source: SourceFile) -> None:
         self.sources[source.name] = source
         self.path.append(source.name)
-        parsed = parse(source)
-        tree, lowering = lower(parsed, source)
-        self.diagnostics += [*parsed.diagnostics, *lowering]
+        tree, found = self.read(source)
+        self.diagnostics += found
         self.diagnostics += _edition(tree, source)
         names = _Names(source.name)
         for declaration in tree.declarations:
