@@ -20,7 +20,7 @@ from ttscale.compiler.bind import Space, bound_values, broken_rules, choose_pipe
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.domains import show
-from ttscale.compiler.expand import expand
+from ttscale.compiler.expand import expand, stand_ins, std_prompts
 from ttscale.compiler.expand_settings import ENGINE_DEFAULTS
 from ttscale.compiler.expansion import Oversize, Stop, Value
 from ttscale.compiler.feasible import broken_limits, context_overflow, over_budget
@@ -50,7 +50,11 @@ Assignment = dict[str, object]
 def check_assignments(
     linked: Linked, pipeline: str | Symbol | None = None, *, std: Mapping[str, ir.Prompt] | None = None
 ) -> list[Diagnostic]:
-    """What is wrong with a pipeline at some or all of the values of its parameters."""
+    """What is wrong with a pipeline at some or all of the values of its parameters.
+
+    The program has no errors so far. Without `std` the stages' standard prompts count as empty, which loses nothing
+    but a little of the least cost. A pipeline with a stage that this version does not run is left alone.
+    """
     if isinstance(pipeline, Symbol):
         symbol: Symbol | None = pipeline
     else:
@@ -69,9 +73,11 @@ def check_assignments(
             if domain is None or not domain.values():
                 return []
             defaults[name] = domain.values()[0]
-    tally = Tally(space, defaults, std)
+    tally = Tally(space, defaults, std if std is not None else stand_ins() | std_prompts(linked))
     for assignment in assignments(space, defaults):
         tally.add(assignment)
+        if any(diagnostic.code == "E0259" for diagnostic in tally.found):
+            return []
     return tally.diagnostics()
 
 

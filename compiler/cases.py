@@ -65,7 +65,7 @@ class CaseReader:
             known = [name for name, s in self.linked.main.names.items() if s.kind == "model"]
             near = suggest(given.name, known)
             hint = f"did you mean `{near}`?" if near else f"it declares {', '.join(known) or 'none'}"
-            self.diagnostics.append(Diagnostic("E0557", f"there is no model `{given.name}`", given.span, hint=hint))
+            self.diagnostics.append(Diagnostic("E0272", f"there is no model `{given.name}`", given.span, hint=hint))
             return
         model, wrong = read_model(symbol.name, given.value)
         self.diagnostics += wrong
@@ -114,7 +114,7 @@ class CaseReader:
         if waiting:
             hint = f"write `{declaration.name}({', '.join(known)}: …)`"
             message = f"`{declaration.name}` is called without its input `{waiting[0]}`"
-            self.diagnostics.append(Diagnostic("E0266", message, call.span, hint=hint))
+            self.diagnostics.append(Diagnostic("E0212", message, call.span, hint=hint))
             return None
         graph, wrong = bind_symbol(self.linked, symbol, params, self.models, std=self.std)
         where = (Label(call.span, "in this call"),)

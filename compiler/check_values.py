@@ -233,7 +233,7 @@ def choice_of_names(expr: ast.Expr, frame: Frame, allowed: tuple[str, ...], what
                 frame.report("E0217", message, expr.span, hint="take that label out of its domain")
                 return
         name = expr.name
-    elif isinstance(expr, ast.LiteralValue) and isinstance(expr.value, str | bool):
+    elif isinstance(expr, ast.LiteralValue) and (expr.value is None or isinstance(expr.value, str | bool)):
         name = str(expr.value) if isinstance(expr.value, str) else expr.raw
         if name in allowed:
             return

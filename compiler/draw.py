@@ -5,6 +5,7 @@ Colours are set by style sheet for light pages, and again for dark ones (`prefer
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -33,7 +34,8 @@ STYLE = """
     @media (prefers-color-scheme: dark) {
       .page { fill: #0d1117 } text { fill: #e6edf3 } .line, .label, .head { fill: #9198a1 }
       .label { stroke: #0d1117 } .box { stroke: #6e7681 } .model { fill: #10304d } .rule { fill: #21262d }
-      .choice { fill: #3b2f0b } .input, .result { fill: #12361f } .group { stroke: #484f58 } .edge { stroke: #8b949e } .tip { fill: #8b949e }
+      .choice { fill: #3b2f0b } .input, .result { fill: #12361f }
+      .group { stroke: #484f58 } .edge { stroke: #8b949e } .tip { fill: #8b949e }
     }
 """
 
@@ -100,7 +102,7 @@ def _placed(layout: Layout, nodes: Mapping[str, Node]) -> dict[str, Box]:
             boxes[slot.id] = Box(x, top, width, height if slot.node else tallest)
             x += width + GAP_X
         top += tallest + GAP_Y
-    links = [pair for route in layout.routes.values() for pair in zip(route, route[1:], strict=False)]
+    links = [pair for route in layout.routes.values() for pair in itertools.pairwise(route)]
     above: dict[str, list[str]] = {}
     below: dict[str, list[str]] = {}
     for start, end in links:
@@ -193,7 +195,7 @@ def _edge(edge: Edge, layout: Layout, boxes: Mapping[str, Box]) -> list[str]:
         points += [(boxes[slot].middle, boxes[slot].y), (boxes[slot].middle, boxes[slot].y + boxes[slot].height)]
     points.append((last.middle, last.y - 1))
     path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    for index, ((x0, y0), (x1, y1)) in enumerate(zip(points, points[1:], strict=False)):
+    for index, ((x0, y0), (x1, y1)) in enumerate(itertools.pairwise(points)):
         if index % 2 == 1:
             path += f" L{x1:.1f} {y1:.1f}"
         else:

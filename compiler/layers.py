@@ -5,6 +5,7 @@ Edges that span several layers run through points of their own in each layer bet
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,7 @@ def layered(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
             route.append(slot.id)
         route.append(end)
         routes[start, end] = tuple(route)
-        links += list(zip(route, route[1:], strict=False))
+        links += list(itertools.pairwise(route))
     return Layout(tuple(tuple(layer) for layer in _ordered(layers, links)), routes)
 
 
@@ -96,7 +97,7 @@ def _by_middle(layer: list[Slot], place: Mapping[str, int], neighbours: Mapping[
 def _crossings(layers: Sequence[Sequence[Slot]], below: Mapping[str, list[str]]) -> int:
     """How many links cross between neighbouring layers; wide graphs are not counted (0)."""
     total = 0
-    for upper, lower in zip(layers, layers[1:], strict=False):
+    for upper, lower in itertools.pairwise(layers):
         place = {slot.id: index for index, slot in enumerate(lower)}
         ends = [
             place[end]
