@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SHOWN = 12
 BAR = 24
+TAIL = 60
 
 
 class LiveRun:
@@ -74,10 +75,11 @@ def one_line(candidate: Candidate) -> Text:
     from rich.text import Text
 
     answer = shown(candidate.answer, 24) if candidate.is_readable else "unreadable"
-    tail = " ".join(candidate.text.split())[-40:]
+    text = " ".join(candidate.text.split())
+    tail = text if len(text) <= TAIL else "…" + text[-TAIL:]
     style = "bold" if candidate.is_readable else "yellow"
     where = f"  {candidate.model or '?'}[{candidate.index}] "
-    return Text.assemble((where, "cyan"), (f"{answer} ", style), (f"…{tail}", "dim"), no_wrap=True, overflow="ellipsis")
+    return Text.assemble((where, "cyan"), (f"{answer} ", style), (tail, "dim"), no_wrap=True, overflow="ellipsis")
 
 
 def shown(answer: object, limit: int) -> str:

@@ -1,0 +1,48 @@
+"""`ttscale explain`: what a code means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from ttscale.cli.app import command as make_command
+from ttscale.cli.app import json_option
+from ttscale.cli.console import out, out_json, table
+from ttscale.cli.faults import Failure
+
+
+@make_command("ttscale explain E0221", "ttscale explain            (lists all codes)")
+@click.argument("code", required=False)
+@json_option
+def command(code: str | None, as_json: bool) -> None:
+    """Explain the CODE of a message; without one, list all codes."""
+    from ttscale.cli.codes import AREAS, SEVERITIES, known_codes
+
+    known = known_codes()
+    if code is None:
+        if as_json:
+            out_json({name: list(meanings) for name, meanings in known.items()})
+            return
+        for line in table([(name, "; ".join(meanings)) for name, meanings in known.items()]):
+            out(line)
+        return
+    name = code.strip().strip("[]").upper()
+    if name not in known:
+        from ttscale.compiler.diagnostics import suggest
+
+        near = suggest(name, known)
+        hint = f"did you mean {near}?" if near else "`ttscale explain` lists all codes"
+        raise Failure(f"there is no code {name}", hint)
+    area = AREAS.get(name[1:3], "style") if name[0] != "L" else "style"
+    found: dict[str, Any] = {
+        "code": name,
+        "severity": SEVERITIES[name[0]],
+        "area": area,
+        "meanings": list(known[name]),
+    }
+    if as_json:
+        out_json(found)
+        return
+    out(f"{name}: {found['severity']}, {area}")
+    for meaning in known[name]:
+        out(f"  {meaning}")
