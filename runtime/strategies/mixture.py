@@ -5,8 +5,9 @@ minimise the negative log-likelihood of w W(k1, s1) + (1 - w) W(k2, s2) with L-B
 [0.2, 0.8], the others at least 0.01; the component with the larger mean s Γ(1 + 1/k) is the likely one. A candidate
 is dropped when its posterior of the likely component is below that of the other *and* p_i is below the mean of all p.
 
-Unlike the authors' code nothing is dropped from fewer than 8 candidates or when the fit fails: there the
-mixture says nothing. The paper writes path probabilities; its code and this one take length-normalised ones.
+Unlike the authors' code nothing is dropped from fewer than 8 candidates, from equally likely ones, or when the fit
+fails: there the mixture says nothing. The loss is computed in logarithms, so that it stays finite for steep
+components. The paper writes path probabilities; its code and this one take length-normalised ones.
 """
 
 from __future__ import annotations
@@ -68,20 +69,20 @@ def fit_mixture(values: Sequence[float]) -> Mixture:
         raise StrategyError(
             "`likelihood_mixture` fits a mixture and needs SciPy, which is not installed", hint="pip install scipy"
         ) from error
-    data = numpy.asarray(values, dtype=float)
+    logs = numpy.log(numpy.asarray(values, dtype=float))
 
-    def pdf(shape: float, scale: float) -> numpy.typing.NDArray[numpy.float64]:
-        scaled = data / scale
+    def log_density(weight: float, shape: float, scale: float) -> numpy.typing.NDArray[numpy.float64]:
+        # In logarithms, since steep components over- and underflow in between: the plain product would be NaN.
+        scaled = logs - math.log(scale)
         values: numpy.typing.NDArray[numpy.float64] = (
-            (shape / scale) * scaled ** (shape - 1) * numpy.exp(-(scaled**shape))
+            math.log(weight * shape / scale) + (shape - 1) * scaled - numpy.exp(shape * scaled)
         )
         return values
 
     def loss(parameters: Sequence[float]) -> float:
-        w, k1, s1, k2, s2 = parameters
+        w, k1, s1, k2, s2 = (float(x) for x in parameters)
         with numpy.errstate(all="ignore"):
-            total = w * pdf(k1, s1) + (1 - w) * pdf(k2, s2)
-            return float(-numpy.sum(numpy.log(total)))
+            return float(-numpy.sum(numpy.logaddexp(log_density(w, k1, s1), log_density(1 - w, k2, s2))))
 
     with numpy.errstate(all="ignore"):
         found = minimize(loss, _START, bounds=_BOUNDS, method="L-BFGS-B")
@@ -115,6 +116,8 @@ def likelihood_mixture(likelihoods: Sequence[float | None], least: int = LEAST) 
         )
     if len(known) < least:
         return Pruning(everyone, f"nothing was pruned: {len(known)} likelihoods are too few to fit (at least {least})")
+    if max(p for _, p in known) - min(p for _, p in known) < 1e-12:
+        return Pruning(everyone, "nothing was pruned: all candidates are equally likely")
     mixture = fit_mixture([p for _, p in known])
     if not mixture.success:
         return Pruning(everyone, "nothing was pruned: the mixture did not fit")
