@@ -19,7 +19,7 @@ AREAS = {
     "06": "budgets and costs",
     "07": "runs",
 }
-_LINE = re.compile(r"^ {4}([EWLR]\d{3,4}) {2}(\S.*)$")
+_LINE = re.compile(r"^ {4}([EWLR]\d{3,4}) {2,3}(\S.*)$")
 
 
 @cache
