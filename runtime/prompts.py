@@ -240,7 +240,9 @@ def _rendered(part: ir.PromptPart, names: Mapping[str, object]) -> str:
         raise PromptError(_worded(error.message or "a name is missing"), _failed_at(part, error), hint=hint) from error
     except Exception as error:  # a template is a small program: whatever it raises is the prompt's mistake
         raise PromptError(f"the prompt cannot be filled: {error}", _failed_at(part, error)) from error
-    return "".join(pieces)
+    text = "".join(pieces)
+    # A last line that was only a tag, or an empty `output_format`, leaves a newline that nobody wrote.
+    return text if part.text.endswith("\n") else text.rstrip("\n")
 
 
 def _presented(type_: t.Type, value: object) -> object:
