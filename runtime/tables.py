@@ -50,6 +50,7 @@ def read_table(path: str | Path) -> list[dict[str, object]]:
 
 
 def kind_of(path: Path) -> str:
+    """jsonl, json or csv, as the file's suffix says. Raises DataError."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     kind = _SUFFIXES.get(suffixes[-1] if suffixes else "")
     if kind is None:
