@@ -247,7 +247,7 @@ class _Run:
         total = replace(self.recorder.trace.total, sequential_tokens=max(self.sequential.values(), default=0))
         self.recorder.trace.total = total
         if answer is None or (answer == [] and not pool.candidates):
-            self._require_an_answer(limits, pool)
+            self._require_an_answer(limits)
         text = "" if answer is None else _shown(returns, answer)
         return Result(
             answer,
@@ -268,7 +268,7 @@ class _Run:
         """Where a Text is wanted and all was cut short, the longest of what is there is better than nothing."""
         return max((c.text for c in pool if c.finish == "cut" and c.text.strip()), key=len, default=None)
 
-    def _require_an_answer(self, limits: Sequence[str], pool: Pool) -> None:
+    def _require_an_answer(self, limits: Sequence[str]) -> None:
         """Raise where there is no answer at all; samples that were made but cannot be read are an answer of none."""
         trace = self.recorder.trace
         if "stopped" in limits:
@@ -278,7 +278,7 @@ class _Run:
             message = f"the budget ended before any answer: its limit on {limits[0]} was met"
             hint = f"raise `{limits[0]}` in `budget`, or ask for fewer or shorter samples"
             raise BudgetExhausted(Diagnostic("R0704", message, None, label=spent, hint=hint), trace)
-        if self.notes.failures and not any(c.text.strip() for c in pool):
+        if self.notes.failures and not self.notes.made:
             stage, reply = self.notes.failures[0]
             if reply.error is not None:
                 raise RunError(_engine_diagnostic(reply.error, stage), trace)
