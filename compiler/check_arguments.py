@@ -24,6 +24,7 @@ from ttscale.compiler.check_values import (
     expect,
     must_be_static,
     value_of,
+    was_unreadable,
     within,
 )
 from ttscale.compiler.signatures import RULES, Parameter
@@ -195,6 +196,8 @@ def seconds(value: ast.Expr, frame: Frame, what: str) -> None:
     if isinstance(value, ast.Quantity) and value.unit == "seconds":
         if value.amount <= 0:
             frame.report("E0216", f"{what} must be more than no time", value.span, hint="write `60s`")
+        return
+    if was_unreadable(value):
         return
     if isinstance(value, ast.LiteralValue) and isinstance(value.value, int | float) and value.raw[:1].isdigit():
         hint = f"write `{value.raw}s` for seconds"

@@ -20,7 +20,7 @@ from ttscale.compiler.check_conditions import both
 from ttscale.compiler.check_frame import ANYTHING, Facet, Frame, Typed, did_you_mean, listed
 from ttscale.compiler.check_names import member, symbol_value
 from ttscale.compiler.check_types import comparable, describe, is_numeric, join, ordered, plain
-from ttscale.compiler.check_values import must_be_static, typed_as, value_of
+from ttscale.compiler.check_values import must_be_static, typed_as, value_of, was_unreadable
 from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, SIGNATURES
 
@@ -42,6 +42,8 @@ def expression(expr: ast.Expr, frame: Frame) -> Typed:
             return _name(expr, frame)
         case ast.Attribute():
             return _attribute(expr, frame)
+        case ast.LiteralValue() if was_unreadable(expr):
+            return ANYTHING
         case ast.LiteralValue(value=value):
             return Typed(literal_type(value), static=True)
         case ast.Quantity(amount=amount, unit=unit):

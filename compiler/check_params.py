@@ -21,7 +21,7 @@ from ttscale.compiler import ast, types
 from ttscale.compiler.check_conditions import NotKnown, Space, evaluate, names_in
 from ttscale.compiler.check_frame import Frame, Local, Typed, did_you_mean, listed
 from ttscale.compiler.check_types import NUMERIC, describe, fits, plain
-from ttscale.compiler.check_values import condition, expect, must_be_static, numbers_of
+from ttscale.compiler.check_values import condition, expect, must_be_static, numbers_of, was_unreadable
 from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.domains import Domain, domain_of, show
 from ttscale.compiler.resolve import literal, param_type
@@ -301,6 +301,8 @@ def _amount(limit: ast.Limit, frame: Frame) -> None:
     unit, example = MEASURES[limit.measure]
     amount = limit.amount
     what = f"the limit on {limit.measure}"
+    if was_unreadable(amount):
+        return
     has = amount.unit if isinstance(amount, ast.Quantity) else ""
     literal_number = isinstance(amount, ast.Quantity) or (
         isinstance(amount, ast.LiteralValue) and isinstance(amount.value, int | float) and amount.raw[:1].isdigit()

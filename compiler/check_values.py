@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ttscale.compiler import ast, types
-from ttscale.compiler.check_conditions import Atom, Formula, NotKnown, evaluate, names_in
+from ttscale.compiler.check_conditions import Atom, Formula, names_in
 from ttscale.compiler.check_frame import UNKNOWN, Frame, Size, Typed, did_you_mean, listed
 from ttscale.compiler.check_types import describe, fits, plain
 
@@ -208,12 +208,14 @@ def _near(low: float | None, high: float | None) -> str:
     return f"the least is {low:g}" if high is None else f"allowed is {_bounds(low, high)}"
 
 
-def constant(expr: ast.Expr) -> object:
-    """The value of an expression without names, or None."""
-    try:
-        return evaluate(expr, {})
-    except NotKnown:
-        return None
+def was_unreadable(expr: ast.Expr) -> bool:
+    """Whether a number could not be read; lowering said so and put 0 in its place."""
+    return (
+        isinstance(expr, ast.LiteralValue)
+        and expr.value == 0
+        and not isinstance(expr.value, bool)
+        and (expr.raw.strip("0_.eE+-") != "")
+    )
 
 
 def choice_of_names(expr: ast.Expr, frame: Frame, allowed: tuple[str, ...], what: str) -> None:

@@ -65,7 +65,7 @@ class DeclarationLowering(ExpressionLowering):
         if unit is None and isinstance(value, int) and value in EDITIONS:
             return value
         self.report(
-            "E0002",
+            "E0005",
             f"there is no edition {token} of the language",
             self.span(token),
             label=f"this ttscale knows edition {EDITIONS[-1]}",

@@ -124,7 +124,8 @@ class _Linker:
         self.path.append(source.name)
         tree, found = self.read(source)
         self.diagnostics += found
-        self.diagnostics += _edition(tree, source)
+        if all(diagnostic.severity != "error" for diagnostic in found):
+            self.diagnostics += _edition(tree, source)
         names = _Names(source.name)
         for declaration in tree.declarations:
             if isinstance(declaration, ast.Use):

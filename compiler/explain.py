@@ -1,0 +1,33 @@
+"""What each code of a diagnostic means, with a failing and a fixed example that the tests compile.
+
+explain("E0210")    # Explanation("E0210", "A stage or function that does not exist", …)
+explain("e210")     # the same page: case, zeros and the bracket's letters are not needed exactly
+"""
+
+from __future__ import annotations
+
+import re
+
+from ttscale.compiler.explanation import Explanation
+from ttscale.compiler.explanations_calls import CALLS
+from ttscale.compiler.explanations_declarations import DECLARATIONS
+from ttscale.compiler.explanations_names import NAMES
+from ttscale.compiler.explanations_run import OUTSIDE
+from ttscale.compiler.explanations_syntax import SYNTAX
+
+__all__ = ["EXPLANATIONS", "Explanation", "explain"]
+
+EXPLANATIONS: dict[str, Explanation] = {**SYNTAX, **NAMES, **CALLS, **DECLARATIONS, **OUTSIDE}
+
+
+def explain(code: str) -> Explanation | None:
+    """The page about a code, or None where there is no such code.
+
+    A warning that is the milder form of an error (`W0221`) has its own page; a code without its letter is an error's.
+    """
+    found = re.fullmatch(r"\s*([A-Za-z]?)0*([0-9]+)\s*", code)
+    if found is None:
+        return None
+    letter, digits = found.group(1).upper() or "E", found.group(2)
+    width = 3 if letter == "L" else 4
+    return EXPLANATIONS.get(f"{letter}{digits.zfill(width)}")

@@ -1,0 +1,58 @@
+"""`explain`: every code has a page, and every example says what its page says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from checking import compiled
+from ttscale.compiler.assignments import check_assignments
+from ttscale.compiler.explain import EXPLANATIONS, explain
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = sorted(code for code, page in EXPLANATIONS.items() if page.failing)
+
+
+def said(text: str) -> set[str]:
+    """The codes of everything said about a text, with all its pipelines bound."""
+    checked = compiled(text)
+    found = {diagnostic.code for diagnostic in checked.diagnostics}
+    if checked.ok:
+        for name in checked.pipelines:
+            found |= {diagnostic.code for diagnostic in check_assignments(checked.linked, name)}
+    return found
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_an_example_fails_with_its_code_and_its_fix_with_none(code: str) -> None:
+    page = EXPLANATIONS[code]
+    assert page.failing != page.fixed
+    assert said(page.failing) == {code}
+    assert said(page.fixed) == set()
+
+
+def test_every_code_has_a_page() -> None:
+    written: set[str] = set()
+    for folder in ("compiler", "library"):
+        for path in (ROOT / folder).glob("*.py"):
+            if not path.name.startswith("explanation"):
+                written |= set(re.findall(r'"((?:[EW]0\d{3})|(?:L0\d{2}))"', path.read_text(encoding="utf-8")))
+    assert written - set(EXPLANATIONS) == set(), "codes without a page"
+    assert set(EXPLANATIONS) - written == set(), "pages about codes that nothing says"
+
+
+def test_pages_are_written_in_one_style() -> None:
+    for code, page in EXPLANATIONS.items():
+        assert page.code == code
+        assert page.title[:1].isupper() or page.title.startswith("`"), code
+        assert not page.title.endswith(".") and page.text.endswith("."), code
+
+
+def test_a_code_is_found_however_it_is_written() -> None:
+    assert explain("E0210") is not None
+    for other in ("e0210", "210", "E210", " E0210 "):
+        assert explain(other) is explain("E0210")
+    assert explain("L1") is explain("L001")
+    assert explain("E9999") is None
+    assert explain("nonsense") is None
