@@ -38,6 +38,7 @@ def rows(seed: int, scale: float) -> np.ndarray:
 @given(
     seed=st.integers(0, 10_000),
     scale=st.sampled_from([0.01, 1.0, 3.0, 8.0]),
+    lift=st.sampled_from([0.0, -30.0, 45.0, 200.0, -500.0]),
     sampling=st.builds(
         Sampling,
         temperature=st.sampled_from([0.3, 0.8, 1.0, 1.7]),
@@ -46,8 +47,8 @@ def rows(seed: int, scale: float) -> np.ndarray:
         min_p=st.sampled_from([0.0, 0.02, 0.3]),
     ),
 )
-def test_the_distribution_is_that_of_the_plain_way(seed: int, scale: float, sampling: Sampling) -> None:
-    row = rows(seed, scale)
+def test_the_distribution_is_that_of_the_plain_way(seed: int, scale: float, lift: float, sampling: Sampling) -> None:
+    row = rows(seed, scale) + np.float32(lift)
     expected = reference(row, sampling)
     distribution = Sampler(VOCABULARY).distribution(row, sampling)
     grid = (np.arange(4000) + 0.5) / 4000

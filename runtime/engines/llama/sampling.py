@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,10 @@ Indices = npt.NDArray[np.int64]
 
 PENALTY_WINDOW = 64  # tokens that repeat_penalty looks back on
 BLOCK = 256
-GUESS = 2048  # the first threshold assumes that this many tokens share the tail
+FOLD = 64
+GUESSES = (32, 2048)  # the first thresholds assume that this many tokens share the tail
+SAFE = 60.0  # logits up to here can be exponentiated in 32 bits without subtracting the largest
+LOG2_E = np.float32(math.log2(math.e))
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 
@@ -78,62 +82,96 @@ class Distribution:
         return min(0.0, float(self._row[token]) - self._base)
 
 
+@dataclass(frozen=True, slots=True)
+class _Soft:
+    """One row after the exponential: weights proportional to probabilities, in a reused buffer.
+
+    `peak` is the largest weight, `total` their sum, `shift` what was subtracted from the logits before, and
+    `columns` the largest logit of each column when the row is folded into FOLD lines.
+    """
+
+    weights: Floats
+    columns: Floats
+    peak: float
+    total: float
+    shift: float
+
+    @property
+    def base(self) -> float:
+        """What to subtract from a logit for its log-probability."""
+        return self.shift + math.log(self.total)
+
+
 class Sampler:
     """Reused buffers for one vocabulary size; not for two threads at once."""
 
     def __init__(self, vocabulary: int) -> None:
+        self._size = vocabulary
+        self._width = vocabulary // FOLD
         self._weights = np.empty(vocabulary, np.float32)
         self._other = np.empty(vocabulary, np.float32)
+        self._columns = np.empty(self._width, np.float32)
         self._ones = np.ones(vocabulary, np.float32)
         self._starts: Indices = np.arange(0, vocabulary, BLOCK)
-        self._size = vocabulary
 
     def distribution(self, row: Floats, sampling: Sampling, recent: Sequence[int] = ()) -> Distribution:
         """What to draw from, valid until the next call. `recent` are tokens that repeat_penalty applies to."""
-        weights, total, base = self._soften(row, self._weights)
+        soft = self._soften(row)
+        base = soft.base
+        used = row
         if sampling.repeat_penalty != 1.0 and recent:
-            penalised = row.copy()
+            used = row.copy()
             window = np.unique(np.asarray(recent[-PENALTY_WINDOW:], np.int64))
-            chosen = penalised[window]
-            penalised[window] = np.where(chosen > 0, chosen / sampling.repeat_penalty, chosen * sampling.repeat_penalty)
-            weights, total, _ = self._soften(penalised, self._weights)
+            chosen = used[window]
+            used[window] = np.where(chosen > 0, chosen / sampling.repeat_penalty, chosen * sampling.repeat_penalty)
+            soft = self._soften(used)
         if sampling.temperature <= 0:
-            best: Indices = np.array([int(weights.argmax())])
+            best: Indices = np.array([int(used.argmax())])
             return Distribution(row, base, best, np.ones(1))
         if not sampling.top_k and sampling.top_p >= 1 and sampling.min_p <= 0:
-            return self._whole(row, base, weights, sampling.temperature)
-        tokens, kept = self._truncate(weights, total, sampling)
+            return self._whole(row, base, soft, sampling.temperature)
+        tokens, kept = self._truncate(soft, sampling)
         if sampling.temperature != 1:
-            kept = kept ** (1.0 / sampling.temperature)
+            kept = (kept / kept[0]) ** (1.0 / sampling.temperature)
         return Distribution(row, base, tokens, np.cumsum(kept))
 
     def log_probabilities(self, row: Floats, tokens: Sequence[int]) -> list[float]:
         """Log-probabilities of some tokens at temperature 1."""
-        _, _, base = self._soften(row, self._weights)
+        base = self._soften(row).base
         return [min(0.0, float(row[token]) - base) for token in tokens]
 
-    def _soften(self, row: Floats, out: Floats) -> tuple[Floats, float, float]:
-        """exp(row - max), its sum, and max + log(sum)."""
-        top = row.max()
-        np.subtract(row, top, out=out)
-        np.exp(out, out=out)
-        total = float(np.dot(out, self._ones))
-        return out, total, float(top) + math.log(total)
+    def _soften(self, row: Floats) -> _Soft:
+        """Exponentiate a row; powers of two take half the time of powers of e."""
+        width, out = self._width, self._weights
+        folded = width * FOLD
+        row[:folded].reshape(FOLD, width).max(0, out=self._columns, initial=-math.inf)
+        top = max(float(self._columns.max(initial=-math.inf)), float(row[folded:].max(initial=-math.inf)))
+        shift = 0.0
+        if abs(top) > SAFE:
+            shift = top
+            np.subtract(row, np.float32(top), out=out)
+            np.multiply(out, LOG2_E, out=out)
+        else:
+            np.multiply(row, LOG2_E, out=out)
+        np.exp2(out, out=out)
+        return _Soft(out, self._columns, math.exp(top - shift), float(np.dot(out, self._ones)), shift)
 
-    def _whole(self, row: Floats, base: float, weights: Floats, temperature: float) -> Distribution:
+    def _whole(self, row: Floats, base: float, soft: _Soft, temperature: float) -> Distribution:
+        weights = soft.weights
         if temperature != 1:
-            np.power(weights, 1.0 / temperature, out=self._other)
-            weights = self._other
+            np.divide(weights, np.float32(soft.peak), out=self._other)
+            weights = np.power(self._other, np.float32(1.0 / temperature), out=self._other)
         sums = np.add.reduceat(weights, self._starts)
         return Distribution(row, base, None, np.cumsum(sums, dtype=np.float64), weights, self._starts)
 
-    def _truncate(self, weights: Floats, total: float, sampling: Sampling) -> tuple[Indices, npt.NDArray[np.float64]]:
+    def _truncate(self, soft: _Soft, sampling: Sampling) -> tuple[Indices, npt.NDArray[np.float64]]:
         """Tokens that survive top_k, top_p and min_p, most likely first, with their weights."""
-        found = self._candidates(weights, total, sampling)
-        few = weights[found]
+        found = self._candidates(soft, sampling)
+        few = soft.weights[found]
         order = np.argsort(-few, kind="stable")
         tokens = found[order]
         kept = few[order].astype(np.float64)
+        total = soft.total
         if sampling.top_k:
             tokens, kept = tokens[: sampling.top_k], kept[: sampling.top_k]
             total = float(kept.sum())
@@ -141,28 +179,45 @@ class Sampler:
             count = int(np.searchsorted(np.cumsum(kept), sampling.top_p * total, side="left")) + 1
             tokens, kept = tokens[:count], kept[:count]
         if sampling.min_p > 0:
-            count = max(1, int((kept >= sampling.min_p).sum()))
+            count = max(1, int((kept >= sampling.min_p * kept[0]).sum()))
             tokens, kept = tokens[:count], kept[:count]
         return tokens, kept
 
-    def _candidates(self, weights: Floats, total: float, sampling: Sampling) -> Indices:
-        """Every token that can survive, and not many more; the largest weight is 1."""
+    def _candidates(self, soft: _Soft, sampling: Sampling) -> Indices:
+        """Every token that can survive, and not many more."""
         if sampling.top_k:
-            return self._at_least(weights, sampling.top_k)
+            return self._at_least(soft, sampling.top_k)
         if sampling.top_p >= 1:
-            return np.flatnonzero(weights >= sampling.min_p)
-        spare = (1.0 - sampling.top_p) * total
-        found = np.flatnonzero(weights >= spare / GUESS)
-        if len(found) and float(weights[found].sum(dtype=np.float64)) >= sampling.top_p * total * (1 + 1e-6):
-            return found
-        return np.flatnonzero(weights >= min(1.0, 0.99 * spare / self._size))
+            return self._above(soft, min(1.0, sampling.min_p * 0.999) * soft.peak)
+        spare = (1.0 - sampling.top_p) * soft.total
+        for share in GUESSES:
+            found = self._above(soft, spare / share)
+            if len(found) and float(soft.weights[found].sum(dtype=np.float64)) >= sampling.top_p * soft.total * (1 + 1e-6):
+                return found
+        return self._above(soft, min(0.999 * soft.peak, 0.99 * spare / self._size))
 
-    def _at_least(self, weights: Floats, count: int) -> Indices:
+    def _above(self, soft: _Soft, cut: float) -> Indices:
+        """Tokens with at least this weight, in order; looks only at columns that have one."""
+        weights, width = soft.weights, self._width
+        if cut <= 0:
+            return np.arange(self._size)
+        columns = np.flatnonzero(soft.columns >= np.float32(math.log(cut) + soft.shift - 1e-3))
+        if len(columns) * 4 > width:
+            return np.flatnonzero(weights >= cut)
+        folded = width * FOLD
+        lines, places = np.nonzero(weights[:folded].reshape(FOLD, width)[:, columns] >= cut)
+        found = lines * width + columns[places]
+        if folded < self._size:
+            found = np.concatenate([found, folded + np.flatnonzero(weights[folded:] >= cut)])
+        return found
+
+    def _at_least(self, soft: _Soft, count: int) -> Indices:
+        """At least this many of the most likely tokens."""
         if count >= self._size:
             return np.arange(self._size)
-        for floor in (1e-3, 1e-6):
-            found = np.flatnonzero(weights >= floor)
+        for floor in (1e-2, 1e-4, 1e-7):
+            found = self._above(soft, floor * soft.peak)
             if len(found) >= count:
                 return found
-        least = np.partition(weights, self._size - count)[self._size - count]
-        return np.flatnonzero(weights >= least)
+        least = np.partition(soft.weights, self._size - count)[self._size - count]
+        return np.flatnonzero(soft.weights >= least)
