@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from functools import cache
 
 from ttscale.compiler.source import Span
 
@@ -19,9 +18,12 @@ def nodes(tree: object) -> Iterator[object]:
                 yield from nodes(part)
 
 
-@cache
+_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
 def _parts(kind: type) -> tuple[str, ...]:
     """The fields of a class of nodes in which nodes may be; empty for what is no node, such as a Span or a text."""
-    if not is_dataclass(kind) or kind is Span:
-        return ()
-    return tuple(field.name for field in fields(kind))
+    if kind not in _FIELDS:
+        is_node = is_dataclass(kind) and kind is not Span
+        _FIELDS[kind] = tuple(field.name for field in fields(kind)) if is_node else ()
+    return _FIELDS[kind]
