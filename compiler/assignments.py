@@ -212,7 +212,9 @@ class Tally:
             return
         self.tried.append(assignment)
         symbol = self.space.symbol
-        graph, found, oversized = expand(self.space.linked, symbol, values, assignment, std=self.std)
+        graph, found, oversized = expand(
+            self.space.linked, symbol, values, assignment, std=self.std, named=self.space.expansion
+        )
         for diagnostic in found:
             self.found.setdefault(diagnostic, []).append(assignment)
         noted: set[tuple[object, ...]] = set()

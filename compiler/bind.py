@@ -88,7 +88,7 @@ def bind_symbol(
         found += broken_rules(space, values)
     if found:
         return None, found
-    graph, found, oversized = expand(linked, symbol, values, names, models=models, std=std)
+    graph, found, oversized = expand(linked, symbol, values, names, models=models, std=std, named=space.expansion)
     found = [*found, *(certain(note, "with these parameters") for note in oversized)]
     if graph is not None:
         graph = optimise(graph)

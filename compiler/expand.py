@@ -46,6 +46,7 @@ from ttscale.compiler.expansion import (
     many_where_one,
     one,
 )
+from ttscale.compiler.passes.prune import models_of
 from ttscale.compiler.resolve_types import prompt_ir, type_of
 from ttscale.compiler.scope import Linked, Symbol
 from ttscale.compiler.signatures import SIGNATURES
@@ -63,16 +64,21 @@ def expand(
     *,
     models: Mapping[str, ir.Model] | None = None,
     std: Mapping[str, ir.Prompt] | None = None,
+    named: Expansion | None = None,
 ) -> tuple[ir.Graph | None, list[Diagnostic], list[Oversize]]:
     """The graph of the pipeline `symbol` with its parameters at `values` (named in the graph by `params`).
 
-    `models` replace declared ones by name; `std` are the prompts that stages use by default, by name (else those of the
-    module std/stages, where it is linked). None with diagnostics where the program cannot be expanded; stages
-    that keep more than they get are listed apart, since they may be a warning.
+    `models` replace declared ones by name; `named` is the expansion in which `values` were made, whose models they
+    use; `std` are the prompts that stages use by default, by name (else those of the module std/stages, where it is
+    linked). None with diagnostics where the program cannot be expanded; stages that keep more than they get are
+    listed apart, since they may be a warning.
     """
     declaration = symbol.declaration
     assert isinstance(declaration, ast.PipelineDecl)
     expansion = begin(linked, models or {}, std)
+    if named is not None:
+        expansion.models.update(named.models)
+        expansion.model_owners.update(named.model_owners)
     home = linked.scope_of(symbol)
     inputs: list[tuple[str, Type]] = []
     names: dict[str, Value] = dict(values)
@@ -93,6 +99,7 @@ def expand(
         budget = budget_of(expansion, declaration, frame)
     except Stop:
         return None, expansion.diagnostics, expansion.oversized
+    asked = {model.name for stage in expansion.stages for model in models_of(stage)}
     graph = ir.Graph(
         pipeline=symbol.name,
         inputs=tuple(inputs),
@@ -101,7 +108,7 @@ def expand(
         stages=tuple(expansion.stages),
         result=operand,
         returns=returns,
-        models=dict(expansion.models),
+        models={name: model for name, model in expansion.models.items() if name in asked},
     )
     return graph, expansion.diagnostics, expansion.oversized
 

@@ -135,7 +135,7 @@ def condition_text(operand: ir.Operand) -> str:
         case ir.Const(value=value):
             return _shown(value)
         case ir.Ref(path=path):
-            return path.rpartition("/")[2]
+            return path.partition("/")[2] or path
         case ir.Input(name=name) | ir.Column(name=name):
             return name
         case ir.Own():
