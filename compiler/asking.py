@@ -300,7 +300,7 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
     if stage.op in ("score", "verify"):
         return [_with_retries(_judged(model, prompt, kind, args, size), args)]
     if stage.op == "rank":
-        return [_with_retries(_rank(args, model, prompt, new, size), args)]
+        return [_with_retries(_rank(args, model, prompt, new, size, max(len(labels_of(kind)), 1)), args)]
     if stage.op == "fuse":
         n = args.get("n")
         count = n.value if isinstance(n, ir.Const) and isinstance(n.value, int) else 1
@@ -333,10 +333,12 @@ def labels_of(kind: Type) -> tuple[str, ...]:
     return ("false", "false") if kind == BOOL else ()
 
 
-def _rank(args: Mapping[str, ir.Argument], model: ir.Model, prompt: Amount, new: Amount, size: ir.Bounds) -> Asked:
+def _rank(
+    args: Mapping[str, ir.Argument], model: ir.Model, prompt: Amount, new: Amount, size: ir.Bounds, labels: int
+) -> Asked:
     if args.get("method") == ir.Const("pairwise"):
         pairs = size.high * (size.high - 1)
-        return Asked(model, prompt, new, max(0, size.low - 1), pairs, pairs)
+        return Asked(model, prompt, new, max(0, size.low - 1), pairs * labels, pairs, labels)
     return Asked(model, prompt, new, 1 if size.low > 1 else 0, 1 if size.high else 0, 1 if size.high else 0)
 
 

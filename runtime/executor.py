@@ -14,6 +14,7 @@ Codes:
     R0707  an expression cannot be evaluated
     R0708  an input is missing, unknown or of the wrong type
     R0709  stopped before any answer
+    R0710  a prompt does not fit how its stage asks (raised in `stages/rank`)
 """
 
 from __future__ import annotations

@@ -6,7 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.ir import Filled
+from ttscale.runtime.engines.base import Message
 from ttscale.runtime.pool import Candidate, Pool
+from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answers, usable
 from ttscale.runtime.stages.judging import labels_of, opinions
 
@@ -32,6 +36,9 @@ async def rank(context: StageContext, pool: Pool) -> Pool:
         return Pool((*candidates, *rest)[:keep], pool.type)
     try:
         by_pairs = context.constant("method") == "pairwise"
+        if not by_pairs and _is_duel(context.using()):
+            message = f"prompt `{context.using().prompt.name}` compares two answers, and `rank` asks about all at once"
+            raise RunError(Diagnostic("R0710", message, context.stage.span, hint="write `method: pairwise`"))
         order = await (_pairwise(context, candidates) if by_pairs else _listwise(context, candidates, keep))
     except MissingValue as error:
         context.note(error.diagnostic.message)
@@ -41,6 +48,12 @@ async def rank(context: StageContext, pool: Pool) -> Pool:
         return Pool((*candidates, *rest)[:keep], pool.type)
     ranked = tuple(replace(candidates[place], rank=number) for number, place in enumerate(order, 1))
     return Pool((*ranked, *rest)[:keep], pool.type)
+
+
+def _is_duel(filled: Filled) -> bool:
+    """Whether a prompt is about two candidates, and not about a list."""
+    names = {name for name, _ in filled.prompt.params}
+    return bool(names & {"first", "second"}) or bool(labels_of(filled.prompt.result))
 
 
 async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], keep: int) -> tuple[int, ...] | None:
@@ -70,21 +83,41 @@ async def _pairwise(context: StageContext, candidates: tuple[Candidate, ...]) ->
         )
         for i, j in pairs
     ]
-    found = await opinions(context, filled, context.model(), prompts)
-    if not any(opinion.state == "done" for opinion in found):
+    shares = await _shares(context, prompts)
+    if all(share is None for share in shares):
         return None
-    firsts = bool(labels_of(filled.prompt.result))
     wins = [0.0] * len(candidates)
-    for (i, j), opinion in zip(pairs, found, strict=True):
-        if opinion.state != "done":
-            share = 0.5
-        elif firsts:
-            share = opinion.probabilities[0]
-        else:
-            share = 1.0 if opinion.number == 1 else 0.0
-        wins[i] += share
-        wins[j] += 1 - share
+    for (i, j), share in zip(pairs, shares, strict=True):
+        wins[i] += 0.5 if share is None else share
+        wins[j] += 0.5 if share is None else 1 - share
     return tuple(sorted(range(len(candidates)), key=lambda place: -wins[place]))
+
+
+async def _shares(context: StageContext, prompts: Sequence[tuple[Message, ...]]) -> list[float | None]:
+    """For each pair how probable it is that the first wins, None where that is not known.
+
+    A Choice is scored or read, its first label being the first answer; of a list, the first number is read.
+    """
+    filled = context.using()
+    if labels_of(filled.prompt.result):
+        found = await opinions(context, filled, context.model(), prompts)
+        return [opinion.probabilities[0] if opinion.state == "done" else None for opinion in found]
+    heat = context.number("temperature")
+    asks = [context.ask(messages, temperature=0.0 if heat is None else heat) for messages in prompts]
+    shares: list[float | None] = []
+    unreadable: list[str] = []
+    asked = 0
+    for reply in await context.caller.sample(asks):
+        if reply.state == "failed":
+            context.failed(reply)
+        text = reply.completion.text if reply.state == "done" and reply.completion is not None else None
+        order = None if text is None else parse_ranking(text, 2, 1)
+        asked += text is not None
+        if text is not None and order is None:
+            unreadable.append(text)
+        shares.append(None if order is None else float(order[0] == 0))
+    context.judged(asked, unreadable)
+    return shares
 
 
 def parse_ranking(text: str, count: int, wanted: int) -> tuple[int, ...] | None:
