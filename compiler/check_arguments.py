@@ -14,7 +14,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ttscale.compiler import ast, types
-from ttscale.compiler.check_frame import ANYTHING, ONE, UNKNOWN, Frame, Local, Size, Typed, did_you_mean, listed
+from ttscale.compiler.check_frame import (
+    ANYTHING,
+    ONE,
+    UNKNOWN,
+    Frame,
+    Local,
+    Size,
+    Typed,
+    did_you_mean,
+    exactly,
+    listed,
+)
 from ttscale.compiler.check_strategies import is_rule, rule_call, strategy
 from ttscale.compiler.check_types import describe, is_numeric, join
 from ttscale.compiler.check_using import using_prompt
@@ -72,7 +83,7 @@ def _prompt(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
         else:
             _no_prompt(call, typed, item)
     if isinstance(value, ast.ListExpr):
-        call.counts[parameter.name] = Size(len(items), len(items))
+        call.counts[parameter.name] = exactly(len(items))
     known = [kind for kind in kinds if kind != types.ANY]
     result = join(known) if known else None
     if known and result is None:
@@ -111,7 +122,7 @@ def _model(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
     if isinstance(value, ast.ListExpr):
         for item in value.items:
             one_model(item, call.frame, f"`{parameter.name}:`", many=False)
-        call.counts[parameter.name] = Size(len(value.items), len(value.items))
+        call.counts[parameter.name] = exactly(len(value.items))
         if not value.items:
             call.frame.report("E0215", f"`{parameter.name}:` needs at least one model", value.span)
         return
@@ -132,7 +143,7 @@ def one_model(value: ast.Expr, frame: Frame, what: str, *, many: bool) -> Size:
     if not typed.is_known or typed.type == types.ModelType():
         return ONE
     if many and typed.type == types.ListOf(types.ModelType()):
-        return Size(1, None)
+        return Size(1, None, 1)
     hint = f"write `from: {models[0]}`" if models else ""
     if isinstance(value, ast.LiteralValue) and value.value in models:
         hint = f"write it without quotes: `{value.value}`"
@@ -153,7 +164,7 @@ def _int(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
 
 def _float(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
     if isinstance(value, ast.ListExpr):
-        call.counts[parameter.name] = Size(len(value.items), len(value.items))
+        call.counts[parameter.name] = exactly(len(value.items))
         for item in value.items:
             _number(item, call.frame, parameter, types.FLOAT)
     else:

@@ -30,6 +30,7 @@ from ttscale.compiler.check_frame import (
     Size,
     Typed,
     did_you_mean,
+    exactly,
     listed,
 )
 from ttscale.compiler.check_types import describe, fits, join, plain
@@ -204,7 +205,7 @@ def _joined(arms: list[tuple[ast.Arm, Typed, Formula]], static: bool, frame: Fra
         return Typed(kind, static=static and all(typed.static for _, typed, _ in known))
     size = known[0][1].size
     for _, typed, _ in known[1:]:
-        size = size.union(typed.size)
+        size = size.union(typed.size, settled=static)
     facets = {}
     for name in FACETS:
         present = [typed.facet(name).present for _, typed, _ in known]
@@ -264,7 +265,7 @@ def _rounds(expr: ast.Repeat, frame: Frame) -> Size:
         return UNKNOWN
     within(count, frame, 0, MAX_ROUNDS, "how often to repeat")
     size = size_of(count, frame)
-    return Size(0, size.high) if isinstance(expr.count, ast.UpTo) else size
+    return size.some(0) if isinstance(expr.count, ast.UpTo) else size
 
 
 def _round(expr: ast.Repeat, states: dict[str, Typed], frame: Frame, *, last: bool) -> dict[str, Typed]:
@@ -364,7 +365,7 @@ def _elements(expr: ast.MapLoop, items: Typed, frame: Frame) -> tuple[Typed, Siz
         kind = kind.item
     if isinstance(kind, types.ListOf):
         if isinstance(expr.items, ast.ListExpr):
-            return Typed(kind.item, static=items.static), Size(len(expr.items.items), len(expr.items.items))
+            return Typed(kind.item, static=items.static), exactly(len(expr.items.items))
         if expr.limit is None and not items.static:
             message = "how many items there are is only known at run time"
             hint = f"say how many at most: `map {expr.name} in …, max: 6 {{`"

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ttscale.compiler import ast, types
+from ttscale.compiler.check_arguments import number
 from ttscale.compiler.check_conditions import MAYBE
 from ttscale.compiler.check_fill import Callee, arguments, bind_arguments, callee_of, look_at
 from ttscale.compiler.check_frame import (
@@ -23,14 +24,16 @@ from ttscale.compiler.check_frame import (
     UNKNOWN,
     Facet,
     Frame,
-    Size,
     Typed,
     did_you_mean,
+    exactly,
     listed,
     merged,
 )
 from ttscale.compiler.check_names import member
+from ttscale.compiler.check_rows import check_row_expression
 from ttscale.compiler.check_stages import later_stage, stage
+from ttscale.compiler.check_strategies import from_python
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, fit, value_of
 from ttscale.compiler.diagnostics import Label
@@ -38,6 +41,8 @@ from ttscale.compiler.resolve import is_broken, param_type, type_of
 from ttscale.compiler.scope import Symbol
 from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, RULES, SIGNATURES, FunctionSignature
 
+ROWS = types.ListOf(types.ROW)
+ROW_STEPS = ("shuffle", "where")
 GIVES: Mapping[str, types.Type] = {"Text": types.TEXT, "Float": types.FLOAT, "Int": types.INT, "Bool": types.BOOL}
 
 
@@ -58,7 +63,11 @@ def _called(expr: ast.Call, piped: Typed | None, source: ast.Expr | None, frame:
         base = callee.value
         owner = frame.symbol(base.name) if isinstance(base, ast.Name) and frame.local(base.name) is None else None
         if owner is None or owner.kind != "module":
-            frame.type(base)
+            typed = frame.type(base)
+            if typed.type == ROWS and callee.name in ROW_STEPS:
+                return _rows(expr, callee.name, frame)
+            if not typed.is_known:
+                return _unknown_call(expr, frame)
             frame.report("E0210", f"`{written}` cannot be called", callee.span, hint="call a stage, prompt or pipeline")
             return _unknown_call(expr, frame)
         symbol = member(callee, _written(base), owner, frame)
@@ -77,6 +86,8 @@ def _called(expr: ast.Call, piped: Typed | None, source: ast.Expr | None, frame:
     found = frame.symbol(callee.name)
     if found is not None:
         return _symbol_call(expr, found, written, piped, source, frame)
+    if piped is not None and piped.type == ROWS and callee.name in ROW_STEPS:
+        return _rows(expr, callee.name, frame)
     if callee.name in SIGNATURES:
         return stage(expr, SIGNATURES[callee.name], piped, source, frame)
     if callee.name in LATER:
@@ -136,8 +147,7 @@ def _symbol_call(
         case "pipeline":
             return _pipeline(expr, symbol, written, piped, source, frame)
         case "python":
-            message = f"`{written}` comes from a Python file, which is read but not run by this version"
-            frame.report("W0290", message, expr.callee.span)
+            from_python(written, expr.callee, frame)
             return _unknown_call(expr, frame)
         case "model":
             hint = f"ask it with `from: {written}`"
@@ -148,6 +158,21 @@ def _symbol_call(
     message = f"`{written}` is a {symbol.kind}, which cannot be called"
     frame.report("E0209", message, expr.callee.span, hint=hint)
     return _unknown_call(expr, frame)
+
+
+def _rows(expr: ast.Call, name: str, frame: Frame) -> Typed:
+    """`data |> shuffle(seed: 1)` and `data |> where(level == "hard")`, whose bare names are columns."""
+    argument = expr.args[0] if len(expr.args) == 1 else None
+    if name == "where":
+        if argument is None or argument.name is not None:
+            frame.report("E0212", "`where` needs one condition", expr.span, hint='write `where(level == "hard")`')
+        else:
+            check_row_expression(argument.value, frame.program)
+    elif expr.args and (argument is None or argument.name not in (None, "seed")):
+        frame.report("E0211", "`shuffle` takes `seed:` alone", expr.span, hint="write `shuffle(seed: 1)`")
+    elif argument is not None:
+        number(argument.value, frame, "`seed:`", types.INT, 0, None)
+    return Typed(ROWS, static=True)
 
 
 # --- prompts -------------------------------------------------------------------------------------
@@ -211,8 +236,8 @@ def _pipeline(
     if runs is None:
         return result
     pool = kind if isinstance(kind, types.Answers) else types.Answers(kind)
-    before = piped if piped is not None and piped.is_pool else Typed(pool, Size(0, 0), facets)
-    size, after, question = merged(result, before, runs)
+    before = piped if piped is not None and piped.is_pool else Typed(pool, exactly(0), facets)
+    size, after, question = merged(result, before, runs, frame)
     return Typed(pool, size, after, question=question)
 
 

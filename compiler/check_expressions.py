@@ -175,7 +175,7 @@ def _no_member(expr: ast.Attribute, owner: str, known: list[str], frame: Frame) 
 def _list(expr: ast.ListExpr, frame: Frame) -> Typed:
     items = [frame.type(item) for item in expr.items]
     for item, typed in zip(expr.items, items, strict=True):
-        if typed.is_pool and typed.size.low > 1:
+        if typed.is_pool and typed.size.sure > 1:
             hint = "join pools with `+`"
             frame.report("E0246", "a pool of several answers cannot be an element of a list", item.span, hint=hint)
             return ANYTHING

@@ -12,7 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ttscale.compiler import ast, types
-from ttscale.compiler.check_conditions import FALSE, MAYBE, TRUE, Formula, Space, both, either, negate, substitute
+from ttscale.compiler.check_conditions import (
+    FALSE,
+    MAYBE,
+    TRUE,
+    Formula,
+    Space,
+    atoms,
+    both,
+    either,
+    is_over,
+    negate,
+    substitute,
+)
 from ttscale.compiler.diagnostics import Diagnostic, Label, suggest
 from ttscale.compiler.resolve import is_broken
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
@@ -22,32 +34,49 @@ from ttscale.compiler.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Least and greatest number of candidates over all assignments; `high` is None where not known."""
+    """Bounds on the number of candidates: the least and greatest in any run with any values of the parameters.
+
+    `high` is None where not known. `sure` is the least upper bound that some assignment has: where it is above one,
+    the pool is one of several for every assignment.
+    """
 
     low: int
     high: int | None
+    sure: int
 
     def plus(self, other: Size) -> Size:
         """Both pools together."""
-        return Size(self.low + other.low, None if self.high is None or other.high is None else self.high + other.high)
+        high = None if self.high is None or other.high is None else self.high + other.high
+        return Size(self.low + other.low, high, self.sure + other.sure)
 
     def times(self, other: Size) -> Size:
         """One pool for each candidate of the other."""
-        return Size(self.low * other.low, None if self.high is None or other.high is None else self.high * other.high)
+        high = None if self.high is None or other.high is None else self.high * other.high
+        return Size(self.low * other.low, high, self.sure * other.sure)
 
-    def union(self, other: Size) -> Size:
-        """The one or the other."""
+    def union(self, other: Size, *, settled: bool = True) -> Size:
+        """The one or the other; `settled` where parameters decide which, not the run."""
         high = None if self.high is None or other.high is None else max(self.high, other.high)
-        return Size(min(self.low, other.low), high)
+        sure = min(self.sure, other.sure) if settled else max(self.sure, other.sure)
+        return Size(min(self.low, other.low), high, sure)
 
     def capped(self, limit: Size) -> Size:
         """At most so many of it stay."""
         highs = [high for high in (self.high, limit.high) if high is not None]
-        return Size(min(self.low, limit.low), min(highs) if highs else None)
+        return Size(min(self.low, limit.low), min(highs) if highs else None, min(self.sure, limit.sure))
+
+    def some(self, least: int = 1) -> Size:
+        """Some of it stay: at least so many, if there are."""
+        return replace(self, low=min(self.low, least))
 
 
-ONE = Size(1, 1)
-UNKNOWN = Size(0, None)
+def exactly(count: int) -> Size:
+    """Always so many."""
+    return Size(count, count, count)
+
+
+ONE = exactly(1)
+UNKNOWN = Size(0, None, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +130,9 @@ class Typed:
 ANYTHING = Typed(types.ANY, UNKNOWN, {name: Facet(MAYBE) for name in FACETS}, static=True)
 
 
-def merged(first: Typed, second: Typed, condition: Formula) -> tuple[Size, dict[str, Facet], bool]:
+def merged(first: Typed, second: Typed, condition: Formula, frame: Frame) -> tuple[Size, dict[str, Facet], bool]:
     """Size, facets and question of `first` where the condition holds and of `second` where not."""
+    settled = all(is_over(atom.expr, frame.space.values) for atom in atoms(condition))
     facets = {}
     for name in FACETS:
         one, other = first.facet(name), second.facet(name)
@@ -110,7 +140,7 @@ def merged(first: Typed, second: Typed, condition: Formula) -> tuple[Size, dict[
         if one.present == other.present:
             present = one.present
         facets[name] = Facet(present, one.lost or other.lost)
-    return first.size.union(second.size), facets, first.question or second.question
+    return first.size.union(second.size, settled=settled), facets, first.question or second.question
 
 
 @dataclass

@@ -29,6 +29,7 @@ from ttscale.compiler.check_frame import (
     Frame,
     Size,
     Typed,
+    exactly,
     listed,
     merged,
 )
@@ -94,9 +95,9 @@ def stage(expr: ast.Call, signature: Signature, piped: Typed | None, source: ast
     result = _result(stage_call)
     if runs is None or not result.is_known:
         return result
-    empty = Typed(result.type, Size(0, 0), {name: Facet(TRUE) for name in FACETS})
+    empty = Typed(result.type, exactly(0), {name: Facet(TRUE) for name in FACETS})
     otherwise = before if signature.source == "pool" else empty
-    size, facets, question = merged(result, otherwise, runs)
+    size, facets, question = merged(result, otherwise, runs, frame)
     for name in signature.gives:
         if facets[name].present != TRUE and facets[name].lost is None and expr.when is not None:
             label = Label(expr.when.span, f"{GIVEN[name].noun} only under this condition")
@@ -285,15 +286,15 @@ def _size(call: StageCall) -> Size:
             return ONE
         case "fuse":
             made = size_of(given["n"], frame) if "n" in given else ONE
-            return made if source.low > 0 else Size(0, made.high)
+            return made if source.low > 0 else replace(made, low=0)
         case "vote" | "select":
-            return Size(min(source.low, 1), 1)
+            return source.capped(ONE)
         case "rank" | "filter":
             limit = given.get("keep" if name == "rank" else "top")
             size = source if limit is None else source.capped(size_of(limit, frame))
-            return Size(min(size.low, 1), size.high) if name == "filter" and set(given) != {"top", "by"} else size
+            return size.some(0 if {"min_share", "min_score"} & set(given) else 1) if name == "filter" else size
         case "verify":
-            return Size(min(source.low, 0 if "otherwise" in given else 1), source.high)
+            return source.some(0 if "otherwise" in given else 1)
     return source
 
 
@@ -303,9 +304,9 @@ def _samples(call: StageCall) -> Size:
         return ONE
     if isinstance(n, ast.UpTo):
         limit = size_of(n.limit, call.frame)
-        return Size(min(1, limit.low), limit.high)
+        return limit if "until" not in call.given else limit.some()
     size = size_of(n, call.frame)
-    return size if size != UNKNOWN else Size(1, None)
+    return size if size != UNKNOWN else Size(1, None, 1)
 
 
 # --- stages of later versions --------------------------------------------------------------------

@@ -43,6 +43,10 @@ def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: F
         if name is not None:
             return _placed(RULES[name], value, stage, argument, source, frame)
         local = frame.local(value.name)
+        symbol = frame.symbol(value.name)
+        if local is None and symbol is not None and symbol.kind in ("python", "module"):
+            from_python(value.name, value, frame)
+            return Rules()
         if local is not None:
             local.used = True
             return _parameter(value, local.value, stage, argument, source, frame)
@@ -50,6 +54,10 @@ def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: F
         return Rules()
     if isinstance(value, ast.Call) and isinstance(value.callee, ast.Name):
         name = is_rule(value.callee.name)
+        symbol = frame.symbol(value.callee.name)
+        if name is None and symbol is not None and symbol.kind == "python":
+            from_python(value.callee.name, value.callee, frame)
+            return Rules()
         if name is None:
             _unknown(value.callee.name, value.callee, stage, what, frame)
             return Rules()
@@ -66,6 +74,14 @@ def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: F
         message = f"{what} takes a rule, and this is {describe(typed.type)}"
         frame.report("E0222", message, value.span, hint=f"there are {_rules(stage)}")
     return Rules()
+
+
+def from_python(name: str, value: ast.Expr, frame: Frame) -> None:
+    """Something that a Python file declares; a failed import of any kind says nothing more."""
+    symbol = frame.symbol(name)
+    if symbol is not None and symbol.kind == "python":
+        message = f"`{name}` comes from a Python file, which is read but not run by this version"
+        frame.report("W0290", message, value.span, hint="choose a rule of the language to run this file")
 
 
 def _rules(stage: str) -> str:

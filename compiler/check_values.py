@@ -21,14 +21,15 @@ from ttscale.compiler.check_types import describe, fits, plain
 
 
 def value_of(typed: Typed, expr: ast.Expr, frame: Frame, where: str) -> Typed:
-    """The value that a pool of at most one stands for; an error for a pool that surely has more.
+    """The value that a pool of at most one stands for; an error for one that may have more whatever the parameters are.
 
     Other values are themselves. `where` completes "one value is wanted …".
     """
     if not isinstance(typed.type, types.Answers):
         return typed
-    if typed.size.low > 1:
-        count = str(typed.size.low) if typed.size.low == typed.size.high else f"at least {typed.size.low}"
+    size = typed.size
+    if size.sure > 1:
+        count = str(size.low) if size.low == size.high else f"up to {size.high}" if size.high else "several"
         frame.report(
             "E0220",
             f"this is a pool of {count} answers, and one value is wanted {where}",
@@ -175,7 +176,8 @@ def size_of(expr: ast.Expr, frame: Frame) -> Size:
     numbers, complete = numbers_of(expr, frame)
     if not numbers or not complete:
         return UNKNOWN
-    return Size(max(0, int(min(numbers))), max(0, int(max(numbers))))
+    low, high = max(0, int(min(numbers))), max(0, int(max(numbers)))
+    return Size(low, high, low)
 
 
 def within(expr: ast.Expr, frame: Frame, low: float | None, high: float | None, what: str) -> None:

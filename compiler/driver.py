@@ -4,6 +4,8 @@
     lower    concrete tree to `ast`             compiler/lower.py
     resolve  all files, every name's meaning    compiler/resolve.py
     check    names, types, facets, data         compiler/check.py
+             then sizes and budgets, for the    compiler/assignments.py
+             values that parameters may take
 
 What follows needs values for the parameters and is in `bind`, `expand` and `plan`.
 """
@@ -14,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ttscale.compiler import ast
+from ttscale.compiler.assignments import check_assignments
 from ttscale.compiler.check import check
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
 from ttscale.compiler.resolve import Loader, Reader, read_module, resolve
@@ -49,8 +52,13 @@ class Checked:
 def compile_source(source: SourceFile, load: Loader, read: Reader = read_module) -> Checked:
     """Resolve and check one file and what it imports; nothing is raised for a user's mistake."""
     linked, resolving = resolve(source, load, read)
-    diagnostics = in_order([*resolving, *check(linked)], source.name)
-    return Checked(linked, _pipelines(linked), diagnostics)
+    pipelines = _pipelines(linked)
+    found = [*resolving, *check(linked)]
+    if not any(diagnostic.severity == "error" for diagnostic in found):
+        for name, declaration in pipelines.items():
+            if not _is_for_later(declaration, found):
+                found += check_assignments(linked, name)
+    return Checked(linked, pipelines, in_order(found, source.name))
 
 
 def in_order(diagnostics: list[Diagnostic], entry: str) -> tuple[Diagnostic, ...]:
@@ -61,6 +69,13 @@ def in_order(diagnostics: list[Diagnostic], entry: str) -> tuple[Diagnostic, ...
         return (False, "", -1) if span is None else (span.file != entry, span.file, span.start)
 
     return tuple(sorted(dict.fromkeys(diagnostics), key=place))
+
+
+def _is_for_later(declaration: ast.PipelineDecl, found: list[Diagnostic]) -> bool:
+    """Whether a pipeline has something that this version reads and does not run, so that it makes no graph."""
+    span = declaration.span
+    places = [d.primary for d in found if d.code == "W0290" and d.primary is not None]
+    return any(p.file == span.file and span.start <= p.start < span.end for p in places)
 
 
 def _pipelines(linked: Linked) -> dict[str, ast.PipelineDecl]:

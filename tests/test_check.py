@@ -134,6 +134,8 @@ def test_facets_of_a_loop_are_those_of_every_round() -> None:
     assert body(lines.format(rounds=2)) == ["E0221"]
 
 
+FOUR = "d = generate(p.solve_number(question), from: small, n: 4)\n"
+
 # --- sizes ---------------------------------------------------------------------------------------
 
 
@@ -148,9 +150,15 @@ def test_facets_of_a_loop_are_those_of_every_round() -> None:
         ("return generate(p.solve_number(question), from: small, n: 4) |> rank(keep: 1)", []),
         ("return generate(p.solve_number(question), from: small, n: 4) |> rank(keep: 2)", ["E0220"]),
         ("return generate(p.solve_number(question), from: small, n: 4) |> fuse()", []),
-        ("param n: Int in {1, 4} = 1\nreturn generate(p.solve_number(question), from: small, n: n)", []),
+        ("param n: Int in {1, 4} = 1\nreturn generate(p.solve_number(question), from: small, n: n)", ["W0220"]),
         ("param n: Int in {2, 4} = 2\nreturn generate(p.solve_number(question), from: small, n: n)", ["E0220"]),
         ("return generate(p.solve_number(question), from: small, n: 4)[0]", []),
+        ("return generate(p.solve_number(question), from: small, n: up to 8)", ["E0220"]),
+        ("return generate(p.solve_number(question), from: small, n: 4) |> verify()", ["E0220"]),
+        ("return generate(p.solve_number(question), from: small, n: 4) |> filter(unique: true)", ["E0220"]),
+        (FOUR + "return d |> verify() |> filter(top: 1, by: likelihood)", []),
+        (FOUR + "return d |> vote() when agreement(d) > 0.5", ["E0220"]),
+        ("param v: Bool = true\n" + FOUR + "return d |> vote() when v", ["W0220"]),
     ],
 )
 def test_a_pool_of_at_most_one_is_its_value(lines: str, expected: list[str]) -> None:
@@ -174,10 +182,10 @@ def test_what_a_pipeline_may_return(result: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ("param n: Int in {2, 4} = 2\nreturn generate(p.solve_number(question), from: small, n: n / 2)", []),
+        ("param n: Int in {2, 4} = 2\nreturn generate(p.solve_number(question), from: small, n: n / 2)[0]", []),
         ("param n: Int in {3, 4} = 3\nreturn generate(p.solve_number(question), from: small, n: n / 2)", ["E0215"]),
         (
-            "param n: Int in {2, 4} = 2\nhalf = n / 2\nreturn generate(p.solve_number(question), from: small, n: half)",
+            "param n: Int in {2, 4} = 2\nhalf = n / 2\nreturn generate(p.solve_number(question), from: small, n: half)[0]",
             [],
         ),
         ("param t: Float in [0 .. 1] = 0\nreturn generate(p.solve_number(question), from: small, temperature: t)", []),
@@ -249,6 +257,37 @@ def test_rules_and_their_aliases() -> None:
         ("filter() |> vote()", "E0212"),
     ):
         assert body(f"{drafts}  return d |> {rule}") == [code], rule
+
+
+def test_rows_of_a_dataset_as_examples() -> None:
+    text = f"""{HEAD}
+dataset data = csv("data.csv", question: question, answer: number(answer))
+pipeline main(question: Text) -> Number {{
+  return generate(p.solve_number(question), from: small, examples: ROWS, shots: 2)
+}}
+"""
+    for rows, expected in (
+        ("data[0:20]", ["W0290"]),
+        ("data |> shuffle(seed: 1)", ["W0290"]),
+        ('data |> where(level == "hard" and length(question) < 200)', ["W0290"]),
+        ("data.shuffle(seed: 1)[0:20]", ["W0290"]),
+        ("data |> shuffle(sed: 1)", ["E0211", "W0290"]),
+        ("data |> where(strip(level) == 1)", ["W0290", "E0210"]),
+        ("question", ["E0215", "W0290"]),
+    ):
+        assert sorted(codes(text.replace("ROWS", rows))) == sorted(expected), rows
+
+
+def test_a_function_of_a_python_file_is_known_and_does_not_run() -> None:
+    text = f"""{HEAD}
+use python("./mine.py") {{ my_rule, my_stage }}
+pipeline main(question: Text) -> Number {{
+  return generate(p.solve_number(question), from: small, n: 4) |> CHOOSE
+}}
+"""
+    for choose in ("select(by: my_rule)", "vote(weight: my_rule(2))", "my_stage()"):
+        found = [code for code in codes(text.replace("CHOOSE", choose)) if code != "L005"]
+        assert found == ["W0290"], choose
 
 
 def test_the_question_must_be_known_to_a_judge_that_wants_it() -> None:
