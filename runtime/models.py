@@ -95,6 +95,7 @@ def _from_hub(rest: str) -> Path:
         from huggingface_hub.errors import (
             EntryNotFoundError,
             GatedRepoError,
+            HfHubHTTPError,
             LocalEntryNotFoundError,
             RepositoryNotFoundError,
         )
@@ -115,18 +116,17 @@ def _from_hub(rest: str) -> Path:
         near = _near(file, _hub_files(repo))
         hint = f"did you mean hf:{repo}/{near}?" if near else f"see its files at https://huggingface.co/{repo}"
         raise EngineError(f"the repository {repo} has no file {file}", hint=hint) from error
-    except OSError as error:
+    except (HfHubHTTPError, OSError, ValueError) as error:
         raise EngineError(f"{file} of {repo} could not be downloaded: {error}", hint="try again") from error
 
 
 def _hub_files(repo: str) -> list[str]:
     """The repository's .gguf files, or none where the hub will not say."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         return [name for name in HfApi().list_repo_files(repo) if name.endswith(".gguf")]
-    except (HfHubHTTPError, OSError):
+    except Exception:  # whatever goes wrong here, only the suggestion of a name is missing
         return []
 
 
@@ -262,7 +262,7 @@ def _whole(model: Model, name: str) -> int | None:
 class EngineHouse:
     """The engines of a program: opened when first asked for, shared, closed together.
 
-    `base_dir` is where relative paths of weights are looked for.
+    `base_dir` is where relative paths of weights are looked for whose model no file declares.
     """
 
     def __init__(self, base_dir: Path) -> None:
@@ -281,15 +281,20 @@ class EngineHouse:
             key = await asyncio.to_thread(self._identity, model)
             engine = self._engines.get(key)
             if engine is None:
-                engine = self._engines[key] = open_engine(model, self._base_dir)
+                engine = self._engines[key] = open_engine(model, self._folder_of(model))
             self._by_model[model] = engine
         await engine.start()
         return engine
 
+    def _folder_of(self, model: Model) -> Path:
+        """Where a relative path of the model is looked for: beside the file that declares it."""
+        file = Path(model.span.file) if model.span is not None else None
+        return file.resolve().parent if file is not None and file.is_file() else self._base_dir
+
     def _identity(self, model: Model) -> object:
         """What makes two declared models one engine: the file or address, and the options that are not for sampling."""
         options = tuple(sorted((name, repr(value)) for name, value in model.options if name not in SAMPLING_OPTIONS))
-        where = str(locate(model, self._base_dir).resolve()) if model.kind == "gguf" else model.locator
+        where = str(locate(model, self._folder_of(model)).resolve()) if model.kind == "gguf" else model.locator
         options = tuple(pair for pair in options if pair[0] not in ("file", "sha256", "price"))
         return model.kind, where, options
 

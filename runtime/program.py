@@ -15,17 +15,18 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from ttscale.compiler.bind import bind
 from ttscale.compiler.bounds import make_plan
+from ttscale.compiler.cases import tests_ir
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
 from ttscale.compiler.driver import Checked, compile_source
 from ttscale.compiler.ir import Graph, Model
-from ttscale.compiler.models import model_from_locator
+from ttscale.compiler.models import GGUF_PREFIXES, model_from_locator
 from ttscale.compiler.plan import Plan
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader, load_source
@@ -33,6 +34,7 @@ from ttscale.library.standard import stage_prompts
 from ttscale.runtime.executor import execute
 from ttscale.runtime.models import EngineHouse
 from ttscale.runtime.result import Result, RunError
+from ttscale.runtime.testing import TestReport, run_tests
 from ttscale.runtime.trace import Listener
 
 T = TypeVar("T")
@@ -61,10 +63,17 @@ def load(source: str | Path, models: Mapping[str, str | Model] | None = None) ->
     base = Path.cwd() if is_text else Path(source).resolve().parent
     checked = compile_source(file, FileLoader()).require_ok()
     replaced = {
-        name: model if isinstance(model, Model) else model_from_locator(name, model)
+        name: model if isinstance(model, Model) else _from_here(model_from_locator(name, model))
         for name, model in (models or {}).items()
     }
     return Program(checked, replaced, base)
+
+
+def _from_here(model: Model) -> Model:
+    """A model given from outside, its relative path taken from the working directory."""
+    if model.kind != "gguf" or model.locator.startswith(GGUF_PREFIXES):
+        return model
+    return replace(model, locator=str(Path(model.locator).expanduser().absolute()))
 
 
 class Program:
@@ -187,6 +196,12 @@ class Program:
             for task in workers:
                 task.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+
+    def test(self, *, live: bool = False, only: str = "") -> TestReport:
+        """Run the tests of the file; `live` ones too if wished, `only` those whose name contains it."""
+        cases = tests_ir(self._checked.linked, self._models, std=stage_prompts())
+        future = self._thread().submit(run_tests(cases, self._folder, live=live, only=only))
+        return self._wait(future, asyncio.Event())
 
     async def _row(
         self,

@@ -1,7 +1,7 @@
 """Runs the tests written in the language and says, for what fails, the values on both sides.
 
 Every pipeline call of a test runs with scripted engines of its own, so that no expectation depends on another. A test
-marked `live` asks real models and runs only when that is wished.
+marked `live` may ask real models and runs only when that is wished; one without that mark must not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ttscale.compiler.source import Span
 from ttscale.compiler.types import TEXT, Answers
 from ttscale.runtime.answers import show
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate, single
-from ttscale.runtime.executor import execute
+from ttscale.runtime.executor import execute, models_of
 from ttscale.runtime.models import EngineHouse
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.result import Result, RunError
@@ -98,6 +98,11 @@ async def _run_case(case: TestCase, house: EngineHouse, base_dir: Path, seed: in
     calls = tokens = 0
     for expectation in case.expectations:
         values: dict[str, object] = {}
+        unscripted = () if case.live else _unscripted(expectation)
+        if unscripted:
+            reason = f"it asks the real model `{unscripted[0]}`: give it a script, or mark the test `live`"
+            failures.append(FailedExpectation(expectation.text, expectation.span, reason))
+            continue
         try:
             for number, call in enumerate(expectation.calls):
                 result = await _run_call(call, house, base_dir, seed)
@@ -111,6 +116,12 @@ async def _run_case(case: TestCase, house: EngineHouse, base_dir: Path, seed: in
         if failure is not None:
             failures.append(failure)
     return TestOutcome(case.name, case.span, "failed" if failures else "passed", tuple(failures), calls, tokens)
+
+
+def _unscripted(expectation: Expectation) -> tuple[str, ...]:
+    """The models that the expectation's calls may ask and that are no scripts."""
+    stages = (stage for call in expectation.calls for stage in call.graph.stages)
+    return tuple(model.name for stage in stages for model in models_of(stage) if model.kind != "script")
 
 
 async def _run_call(call: TestCall, house: EngineHouse, base_dir: Path, seed: int) -> Result:
