@@ -11,7 +11,7 @@ lists the assignments. A budget is wrong only if no assignment can keep to it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import product
 from math import prod
 
@@ -25,11 +25,14 @@ from ttscale.compiler.expand_settings import ENGINE_DEFAULTS
 from ttscale.compiler.expansion import Oversize, Stop, Value
 from ttscale.compiler.feasible import broken_limits, context_overflow, over_budget
 from ttscale.compiler.models import option, prices
-from ttscale.compiler.oversize import certain, is_literal, sometimes
+from ttscale.compiler.oversize import LISTED, certain, is_literal, sometimes
 from ttscale.compiler.passes import optimise
 from ttscale.compiler.plan import Plan
 from ttscale.compiler.scope import Linked, Symbol
 from ttscale.compiler.types import FLOAT, INT, ListOf, ModelType
+
+MANY = "E0220"
+"""What an expansion says of a pool of several where one value is wanted."""
 
 MOST = 500
 SAMPLE = 200
@@ -242,12 +245,30 @@ class Tally:
 
     def diagnostics(self) -> list[Diagnostic]:
         """The result, errors of shape first."""
-        found = list(self.found)
+        found = [d for d in self.found if d.code != MANY]
+        found += self._many()
         for notes in self.oversized.values():
             found.append(self._oversize(notes))
         for measure, plan in self.over.items():
             if measure not in self.kept_budget:
                 found.append(over_budget(measure, plan, self.space.symbol, always=True))
+        return found
+
+    def _many(self) -> list[Diagnostic]:
+        """Pools of several where one value is wanted: an error at the defaults or always, else a warning."""
+        places: dict[object, list[tuple[Assignment, Diagnostic]]] = {}
+        for diagnostic, where in self.found.items():
+            if diagnostic.code == MANY:
+                places.setdefault(diagnostic.primary, []).extend((assignment, diagnostic) for assignment in where)
+        found: list[Diagnostic] = []
+        for notes in places.values():
+            bad = [assignment for assignment, _ in notes]
+            first = next((d for a, d in notes if a == self.defaults), notes[0][1])
+            if self.defaults not in bad and len(bad) < len(self.tried):
+                shown = "; ".join(self._words(bad)[:LISTED])
+                hint = f"{first.hint}; it happens with {shown}"
+                first = replace(first, code="W0220", severity="warning", hint=hint)
+            found.append(first)
         return found
 
     def _oversize(self, notes: list[tuple[Assignment, Oversize]]) -> Diagnostic:
@@ -258,16 +279,17 @@ class Tally:
             return certain(note)
         if len(notes) == len(self.tried):
             return certain(note, "for all values of the parameters")
-        return sometimes(note, self._words(notes), self._first_words(notes[0]), self._require(notes, note))
+        return sometimes(
+            note, self._words([a for a, _ in notes]), self._first_words(notes[0]), self._require(notes, note)
+        )
 
-    def _words(self, notes: list[tuple[Assignment, Oversize]]) -> list[str]:
+    def _words(self, bad: list[Assignment]) -> list[str]:
         """The assignments in which it happens, by the parameters that matter."""
-        matter = self._mattering(notes)
-        return list(dict.fromkeys(", ".join(f"{n} = {show(a[n])}" for n in matter) for a, _ in notes))
+        matter = self._mattering(bad)
+        return list(dict.fromkeys(", ".join(f"{n} = {show(a[n])}" for n in matter) for a in bad))
 
-    def _mattering(self, notes: list[tuple[Assignment, Oversize]]) -> list[str]:
+    def _mattering(self, bad: list[Assignment]) -> list[str]:
         """The parameters whose value decides: dropping them would mix good and bad assignments."""
-        bad = [assignment for assignment, _ in notes]
         good = [assignment for assignment in self.tried if assignment not in bad]
         matter = list(self.defaults)
         for name in list(matter):

@@ -22,11 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ttscale.compiler import ast, ir
 from ttscale.compiler.diagnostics import Diagnostic, suggest
 from ttscale.compiler.domains import Domain, domain_of, show
-from ttscale.compiler.driver import Checked
 from ttscale.compiler.expand import begin, expand
 from ttscale.compiler.expand_nodes import condition
 from ttscale.compiler.expansion import (
@@ -49,6 +49,9 @@ from ttscale.compiler.scope import Linked, Symbol
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import BOOL, FLOAT, INT, NUMBER, Choice, ListOf, ModelType, PromptType, Text, Type
 
+if TYPE_CHECKING:
+    from ttscale.compiler.driver import Checked
+
 
 def bind(
     program: Checked | Linked,
@@ -63,7 +66,7 @@ def bind(
     `pipeline` None is `main`, or the only one of the file. `models` replaces declared models by name; the name ""
     stands for the only one.
     """
-    linked = program.linked if isinstance(program, Checked) else program
+    linked = program if isinstance(program, Linked) else program.linked
     symbol, found = choose_pipeline(linked, pipeline)
     if symbol is None:
         return None, found

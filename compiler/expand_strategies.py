@@ -17,6 +17,11 @@ DEFAULT_SOURCE = "score"
 
 def strategy(expansion: Expansion, expr: ast.Expr, frame: Frame, site: Site) -> ir.Strategy:
     """The rule that an argument names."""
+    callee = expr.callee if isinstance(expr, ast.Call) else expr
+    symbol = expansion.symbol(callee, frame) if isinstance(callee, ast.Name | ast.Attribute) else None
+    if symbol is not None and symbol.kind == "python":
+        message = f"`{symbol.name}` is a Python function, which this version does not run"
+        raise expansion.fail("E0259", message, expr.span, hint="name a rule of the language")
     match expr:
         case ast.Name(name=name):
             return _rule(expansion, _settled(expansion, name, frame), (), frame, site, expr.span)

@@ -247,6 +247,14 @@ DECLARATIONS = table(
         "} = 4\n",
         "} = 4\n  require keep <= width\n",
     ),
+    page(
+        "W0220",
+        "A pool that may have several answers where one value is wanted",
+        "For some values of the parameters there is more than one answer, and nothing chooses among them.",
+        pipeline("param n: Int in {1, 8} = 1\nreturn generate(p.solve_number(question), from: small, n: n)"),
+        "n: n)",
+        "n: n) |> vote()",
+    ),
     Explanation(
         "W0221",
         "Answers that lack what a stage needs, for some parameters",

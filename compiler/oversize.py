@@ -11,6 +11,9 @@ from ttscale.compiler import ast
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.expansion import Oversize
 
+LISTED = 6
+"""How many assignments a warning lists."""
+
 
 def certain(note: Oversize, when: str = "") -> Diagnostic:
     """The error for a stage that keeps more than it gets."""
@@ -71,7 +74,3 @@ def sometimes(note: Oversize, assignments: list[str], first: tuple[str, str], re
         labels=(*source_labels(note, made),),
         hint=(f"add `{require}`; " if require else "") + f"it happens with {'; '.join(shown)}{more}",
     )
-
-
-LISTED = 6
-"""How many assignments a warning lists."""

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from ttscale.compiler import ir
 from ttscale.compiler.bind import bind, bound_values, choose_pipeline, space_of
+from ttscale.compiler.check import check
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.driver import Checked, compile_source
 from ttscale.compiler.expand import expand
+from ttscale.compiler.resolve import resolve
+from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
 from ttscale.library.standard import stage_prompts
@@ -32,6 +35,14 @@ def checked(text: str, name: str = "main.tts") -> Checked:
     return program
 
 
+def linked_of(text: str, name: str = "main.tts") -> Linked:
+    """A program that may have errors of size or budget, but none of names and types."""
+    linked, found = resolve(SourceFile(name, text), FileLoader())
+    errors = [d for d in [*found, *check(linked)] if d.severity == "error"]
+    assert not errors, [(d.code, d.message, d.hint) for d in errors]
+    return linked
+
+
 def bound(
     text: str,
     params: Mapping[str, object] | None = None,
@@ -40,7 +51,7 @@ def bound(
     models: Mapping[str, ir.Model] | None = None,
 ) -> tuple[ir.Graph | None, list[Diagnostic]]:
     """What binding a program gives."""
-    return bind(checked(text), pipeline, params, models, std=stage_prompts())
+    return bind(linked_of(text), pipeline, params, models, std=stage_prompts())
 
 
 def graph_of(text: str, params: Mapping[str, object] | None = None, pipeline: str | None = None) -> ir.Graph:
@@ -52,7 +63,7 @@ def graph_of(text: str, params: Mapping[str, object] | None = None, pipeline: st
 
 def raw_graph(text: str, params: Mapping[str, object] | None = None, name: str = "main.tts") -> ir.Graph:
     """The graph before any pass."""
-    linked = checked(text, name).linked
+    linked = linked_of(text, name)
     symbol, _ = choose_pipeline(linked, None)
     assert symbol is not None
     values, names, wrong = bound_values(space_of(linked, symbol), params or {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from programs import MODELS, SPECS, bound, checked, graph_of, main
+from programs import MODELS, SPECS, bound, checked, graph_of, linked_of, main
 from ttscale.compiler import ir
 from ttscale.compiler.assignments import assignments, check_assignments
 from ttscale.compiler.bind import bind, bound_values, choose_pipeline, space_of
@@ -180,7 +180,7 @@ def test_wrong_locators(text: str, code: str) -> None:
 
 
 def assigned(text: str) -> list[Diagnostic]:
-    return check_assignments(checked(text).linked, std=stage_prompts())
+    return check_assignments(linked_of(text), std=stage_prompts())
 
 
 def test_keep_larger_than_the_pool_for_some_values_is_a_warning() -> None:
@@ -215,6 +215,16 @@ def test_top_larger_than_the_pool() -> None:
     (found,) = assigned(text)
     assert found.code == "E0214"
     assert found.message == "`filter` keeps more answers than it receives"
+
+
+def test_a_pool_of_several_for_some_values_is_a_warning() -> None:
+    text = main("param n: Int in {1, 4} = 1\nreturn generate(solve(question), from: small, n: n)")
+    (found,) = assigned(text)
+    assert (found.code, found.severity) == ("W0220", "warning")
+    assert found.hint == "choose one with `|> vote()` or `|> select(by: …)`; it happens with n = 4"
+    assert [d.code for d in checked(text).diagnostics] == ["W0220"]
+    (found,) = assigned(text.replace("= 1", "= 4"))
+    assert (found.code, found.severity) == ("E0220", "error")
 
 
 def test_a_budget_is_wrong_only_if_no_assignment_keeps_to_it() -> None:
