@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ttscale.compiler.diagnostics import InternalError
-from ttscale.compiler.ir import Const, Filled, Model, UpTo
+from ttscale.compiler.ir import Const, Filled, Model, Rows, UpTo
 from ttscale.runtime.desk import Ask
 from ttscale.runtime.engines.base import Message
 from ttscale.runtime.pool import Candidate, Pool
@@ -30,6 +30,8 @@ async def generate(context: StageContext) -> Pool:
     except MissingValue as error:
         context.note(error.diagnostic.message)
         return Pool((), context.item_type)
+    if isinstance(context.stage.args.get("examples"), Rows):
+        context.note("`examples` are not shown to the model by this version")
     n = context.stage.args["n"]
     if isinstance(n, UpTo):
         return await _rounds(context, combinations, n.limit)
