@@ -81,7 +81,7 @@ def items_of(module: ast.Module, source: SourceFile) -> Iterator[Item]:
                 for stage in stages:
                     yield Item(id(stage), stage.span.start, stage.span.end)
         for child in children(node):
-            if isinstance(child, _ITEM_NODES):
+            if isinstance(child, _ITEM_NODES) and not _shares_its_line(node, child):
                 yield Item(id(child), child.span.start, child.span.end)
             yield from walk(child)
 
@@ -115,6 +115,13 @@ _ITEM_NODES = (
     | ast.Expect
     | ast.Arm
 )
+
+
+def _shares_its_line(parent: object, child: object) -> bool:
+    """Whether `child` never has a line of its own: the only text of a prompt, the budget of a clause."""
+    return (isinstance(parent, ast.PromptDecl) and not parent.block and isinstance(child, ast.MessagePart)) or (
+        isinstance(parent, ast.Clause) and isinstance(child, ast.Budget)
+    )
 
 
 def children(node: object) -> list[ast.Declaration | ast.Expr]:
@@ -179,6 +186,9 @@ class _Placing:
                 item = self._item_behind(piece)
                 if item is not None:
                     self.places.trailing_docs.add(item.key)
+        for notes in self.places.before.values():
+            # A `##` that moved before an item documents it from then on, and documentation stands last.
+            notes.sort(key=lambda note: is_doc(note[0]))
         for item in self.items:
             if self._blank_before(self._first_doc(item.start)):
                 self.places.blanks.add(item.key)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ttscale.compiler import ast
 from ttscale.compiler.comment_places import CommentPlaces, place_comments
+from ttscale.compiler.docs import is_doc
 from ttscale.compiler.layout import HARD, SPACE, Doc, Line, concat, group, indent, render_lines
 from ttscale.compiler.literals import quote
 from ttscale.compiler.print_expressions import SUM, ExpressionPrinter
@@ -53,7 +54,8 @@ class ModulePrinter(ExpressionPrinter):
         documentation = "" if isinstance(node, ast.BadDecl) else self.shown(node.doc)
         doc = self.declaration(node)
         lines = render_lines(self.item(node, doc, "", documentation))
-        return lines, bool(documentation) or len(render_lines(doc)) > 1
+        documented = bool(documentation) or any(is_doc(text) for text, _ in self.places.before.get(id(node), ()))
+        return lines, documented or len(render_lines(doc)) > 1
 
     def declaration(self, node: ast.Declaration) -> Doc:
         """One declaration without its comments and documentation."""

@@ -34,17 +34,26 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
-# A keyword in column 0 and the shape of its header. Deliberately loose in what follows the keyword, so that a
-# header with a mistake in it still begins a declaration, but strict enough that text inside a fence, such as
-# "use the form" or "test this", rarely looks like one.
+# A keyword in column 0 and a name or what else follows it: where a declaration begins, outside of texts.
 _HEADER = re.compile(
     r"""^(?:
-      (?P<named>model|dataset|record|prompt|metric|pipeline)[ \t]+
-      (?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*(?=[=({\[:]|->|$)
-    | (?P<search>search)[ \t]+(?P<search_name>[A-Za-z_][A-Za-z0-9_]*)[ \t]+over\b
-    | (?P<eval>eval)[ \t]+[A-Za-z_][A-Za-z0-9_.]*(?:[ \t]*,[ \t]*[A-Za-z_][A-Za-z0-9_.]*)*[ \t]+on\b
-    | (?P<test>test)[ \t]+"
-    | (?P<use>use)[ \t]+(?:python[ \t]*\(|(?:\.{1,2}/)*[A-Za-z0-9_][A-Za-z0-9_./\-]*(?:@\S+)?[ \t]*(?:$|\r|\#|\{|as\b))
+      (?P<named>model|dataset|record|prompt|metric|pipeline|search)[ \t]+(?P<name>[A-Za-z_][A-Za-z0-9_]*)
+    | (?P<other>eval[ \t]+[A-Za-z_]|test[ \t]*["']|use[ \t]+\S)
+    )""",
+    re.VERBOSE | re.MULTILINE,
+)
+
+# The same with the shape of its whole header, which the prose of a text hardly ever has ("use the form", "test this"):
+# where a text that is never closed is taken to end.
+_WHOLE_HEADER = re.compile(
+    r"""^(?:
+      (?:model|dataset)[ \t]+[A-Za-z_][A-Za-z0-9_]*[ \t]*=
+    | record[ \t]+[A-Za-z_][A-Za-z0-9_]*[ \t]*\{
+    | (?:prompt|metric|pipeline)[ \t]+[A-Za-z_][A-Za-z0-9_]*[ \t]*\(
+    | search[ \t]+[A-Za-z_][A-Za-z0-9_]*[ \t]+over\b
+    | eval[ \t]+[A-Za-z_][A-Za-z0-9_.]*(?:[ \t]*,[ \t]*[A-Za-z_][A-Za-z0-9_.]*)*[ \t]+on\b
+    | test[ \t]+"
+    | use[ \t]+(?:python[ \t]*\(|(?:\.{1,2}/)*[A-Za-z0-9_][A-Za-z0-9_./\-]*(?:@\S+)?[ \t]*(?:$|\r|\#|\{|as\b))
     )""",
     re.VERBOSE | re.MULTILINE,
 )
@@ -91,9 +100,8 @@ def split_declarations(text: str) -> list[Header]:
             position += 1
         if position < len(hidden) and hidden[position][0] < match.start():
             continue
-        groups = match.groupdict()
-        keyword = groups["named"] or groups["search"] or groups["eval"] or groups["test"] or groups["use"]
-        headers.append(Header(keyword, groups["name"] or groups["search_name"], match.start(), len(text)))
+        keyword = match["named"] or match["other"][:4].rstrip()
+        headers.append(Header(keyword, match["name"], match.start(), len(text)))
     starts = [header.start for header in headers] + [len(text)]
     whole = [Header(h.keyword, h.name, h.start, starts[i + 1]) for i, h in enumerate(headers)]
     if starts[0] > 0:
@@ -102,23 +110,23 @@ def split_declarations(text: str) -> list[Header]:
 
 
 def _hidden_spans(text: str) -> list[tuple[int, int]]:
-    """Spans of closed fences, in order; a fence with a header of a whole declaration after its opening is taken
-    to be open, and the scan goes on at that header."""
+    """Where texts of several lines are, in order; one that is never closed ends at the next whole header."""
     spans: list[tuple[int, int]] = []
     position = 0
     while position < len(text):
         for piece in scan(text, position):
+            end = piece.end
             if piece.kind == "fence":
-                cut = _fence_cut(text, piece)
-                if cut is not None:
-                    position = cut
-                    break
-                spans.append((piece.start, piece.end))
+                end = _fence_cut(text, piece) or end
             elif piece.kind == "open_fence":
-                header = _HEADER.search(text, piece.end)
-                if header is not None:
-                    position = header.start()
-                    break
+                header = _WHOLE_HEADER.search(text, piece.end)
+                end = header.start() if header is not None else len(text)
+            else:
+                continue
+            spans.append((piece.start, end))
+            if end != piece.end:
+                position = end
+                break
         else:
             break
     return spans
@@ -136,5 +144,5 @@ def _fence_cut(text: str, fence: Piece) -> int | None:
     opens_text = re.search(r"(?:->[^\n]*=|^\s*(?:system|user|assistant))$", line) is not None
     if not opens_text:
         return None
-    header = _HEADER.search(text, fence.start + count, fence.end)
+    header = _WHOLE_HEADER.search(text, fence.start + count, fence.end)
     return header.start() if header else None
