@@ -33,6 +33,7 @@ COMMANDS = (
     Entry("lock", "lock", "More", "Pin weights and imports by their hashes in tts.lock."),
     Entry("models", "models", "More", "List known models, or show what one locator stands for."),
     Entry("doctor", "doctor", "More", "Look at this machine: Python, engines, cores, memory, embedded model."),
+    Entry("lsp", "lsp", "More", "Serve an editor: messages as you type, completion, hover."),
     Entry("version", "version", "More", "Print the version."),
 )
 

@@ -1,0 +1,100 @@
+"""Open documents and what they compile to.
+
+An edit parses only the declarations whose text is new and keeps the trees of imported files; names and types are
+checked anew, since any declaration may be about any other.
+
+    programs = Programs()
+    programs.put("main.tts", text)
+    programs.checked("main.tts").diagnostics
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lark import Token, Tree
+from ttscale.compiler import ast
+from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.driver import Checked, compile_source
+from ttscale.compiler.lower import lower
+from ttscale.compiler.parse import parse
+from ttscale.compiler.source import SourceFile
+from ttscale.library.loader import FileLoader
+
+MAX_TREES = 4096
+"""Declarations whose trees are kept; beyond that all are forgotten, and the next edit parses its file whole."""
+
+MAX_MODULES = 64
+
+
+class BufferLoader(FileLoader):
+    """Finds imported modules as `FileLoader` does; the text of one that is open in the editor is the editor's."""
+
+    def __init__(self, buffers: Mapping[str, SourceFile]) -> None:
+        super().__init__()
+        self._buffers = buffers
+
+    def __call__(self, path: str, version: str, importing_file: str, /) -> SourceFile | None:
+        found = super().__call__(path, version, importing_file)
+        if found is not None:
+            return self._buffers.get(found.name, found)
+        if not path.startswith(("./", "../")):
+            return None
+        beside = Path(importing_file).parent / (path if path.endswith(".tts") else f"{path}.tts")
+        return self._buffers.get(str(beside))
+
+
+class Programs:
+    """The texts of open documents by name, and the last outcome of each."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, SourceFile] = {}
+        self._checked: dict[str, Checked] = {}
+        self._trees: dict[str, Tree[Token]] = {}
+        self._modules: dict[SourceFile, tuple[ast.Module, list[Diagnostic]]] = {}
+
+    def put(self, name: str, text: str) -> None:
+        """The text of an open document, new or changed."""
+        if name not in self._buffers or self._buffers[name].text != text:
+            self._buffers[name] = SourceFile(name, text)
+            self._checked = {entry: c for entry, c in self._checked.items() if name not in c.sources}
+
+    def drop(self, name: str) -> None:
+        """A document was closed: its text is the file's again."""
+        self._buffers.pop(name, None)
+        self._checked = {entry: c for entry, c in self._checked.items() if name not in c.sources}
+
+    def forget_files(self) -> None:
+        """A file changed on disk: whatever was made from files is made anew."""
+        self._checked = {}
+
+    def source(self, name: str) -> SourceFile | None:
+        """The text of an open document, or None."""
+        return self._buffers.get(name)
+
+    def checked(self, name: str) -> Checked | None:
+        """An open document compiled as it is now, or None where it is not open."""
+        source = self._buffers.get(name)
+        if source is None:
+            return None
+        if name not in self._checked:
+            self._checked[name] = compile_source(source, BufferLoader(self._buffers), self._read)
+        return self._checked[name]
+
+    def waiting(self) -> list[str]:
+        """The open documents that an edit elsewhere, or their own, left without an outcome."""
+        return [name for name in self._buffers if name not in self._checked]
+
+    def _read(self, source: SourceFile) -> tuple[ast.Module, list[Diagnostic]]:
+        """The tree of a file and the mistakes in it, with as little work as what is kept allows."""
+        if source not in self._modules:
+            if len(self._trees) > MAX_TREES:
+                self._trees.clear()
+            if len(self._modules) > MAX_MODULES:
+                self._modules.clear()
+            parsed = parse(source, self._trees)
+            tree, found = lower(parsed, source)
+            self._modules[source] = tree, [*parsed.diagnostics, *found]
+        tree, found = self._modules[source]
+        return tree, list(found)
