@@ -13,12 +13,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ttscale.compiler.assignments import check_assignments
-from ttscale.compiler.bind import bound_values, choose_pipeline, space_of
+from ttscale.compiler.bind import choose_pipeline
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.expand import expand
 from ttscale.compiler.passes import PASSES
 from ttscale.compiler.source import SourceFile
+from ttscale.compiler.space import bound_values, space_of
 from ttscale.compiler.verify import verify
 from ttscale.library.loader import FileLoader
 from ttscale.library.standard import stage_prompts

@@ -16,7 +16,7 @@ from itertools import product
 from math import prod
 
 from ttscale.compiler import ast, ir
-from ttscale.compiler.bind import Space, bound_values, broken_rules, choose_pipeline, space_of, value_of
+from ttscale.compiler.bind import choose_pipeline
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.domains import show
@@ -29,6 +29,7 @@ from ttscale.compiler.oversize import LISTED, certain, is_literal, sometimes
 from ttscale.compiler.passes import optimise
 from ttscale.compiler.plan import Plan
 from ttscale.compiler.scope import Linked, Symbol
+from ttscale.compiler.space import Space, bound_values, broken_rules, space_of, value_of
 from ttscale.compiler.types import FLOAT, INT, ListOf, ModelType
 
 MANY = "E0220"

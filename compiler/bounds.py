@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ttscale.compiler import ir
-from ttscale.compiler.asking import INPUT_TOKENS, Asked, Reader, asked, inputs_of
+from ttscale.compiler.asking import Asked, asked
 from ttscale.compiler.models import prices
 from ttscale.compiler.plan import Cost, Plan, StagePlan
 from ttscale.compiler.prefixes import prefix_groups
 from ttscale.compiler.prompt_tokens import PROMPT_OVERHEAD
+from ttscale.compiler.said import INPUT_TOKENS, Reader, inputs_of
 from ttscale.compiler.types import Text
 
 

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ttscale.compiler import ast, ir
-from ttscale.compiler.bind import bind_symbol, plain_form
+from ttscale.compiler.bind import bind_symbol
 from ttscale.compiler.data import operand_of
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, Label, suggest
 from ttscale.compiler.models import read_model
 from ttscale.compiler.resolve_types import literal, lookup
 from ttscale.compiler.scope import Linked, Symbol
+from ttscale.compiler.space import plain_form
 
 
 def tests_ir(

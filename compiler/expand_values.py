@@ -11,7 +11,8 @@ from ttscale.compiler.constants import apply, item
 from ttscale.compiler.data import rows_ir
 from ttscale.compiler.expand_calls import call_function, call_pipeline, fill_prompt, prompt_value
 from ttscale.compiler.expand_loops import map_loop, match_arms, repeat
-from ttscale.compiler.expand_stages import call_stage, join
+from ttscale.compiler.expand_nodes import join
+from ttscale.compiler.expand_stages import call_stage
 from ttscale.compiler.expansion import (
     Expansion,
     Frame,

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ttscale.compiler import ast, ir
-from ttscale.compiler.asking import Reader, asked, inputs_of
+from ttscale.compiler.asking import asked
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.models import option
 from ttscale.compiler.plan import Cost, Plan
+from ttscale.compiler.said import Reader, inputs_of
 from ttscale.compiler.scope import Symbol
 from ttscale.compiler.source import Span
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ttscale.compiler import ir
-from ttscale.compiler.bind import bind, bound_values, choose_pipeline, space_of
+from ttscale.compiler.bind import bind, choose_pipeline
 from ttscale.compiler.check import check
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.driver import Checked, compile_source
@@ -14,6 +14,7 @@ from ttscale.compiler.expand import expand
 from ttscale.compiler.resolve import resolve
 from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import SourceFile
+from ttscale.compiler.space import bound_values, space_of
 from ttscale.library.loader import FileLoader
 from ttscale.library.standard import stage_prompts
 

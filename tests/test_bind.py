@@ -8,9 +8,10 @@ import pytest
 from programs import MODELS, SPECS, bound, checked, graph_of, linked_of, main
 from ttscale.compiler import ir
 from ttscale.compiler.assignments import assignments, check_assignments
-from ttscale.compiler.bind import bind, bound_values, choose_pipeline, space_of
+from ttscale.compiler.bind import bind, choose_pipeline
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
 from ttscale.compiler.models import model_from_locator, option, prices
+from ttscale.compiler.space import bound_values, space_of
 from ttscale.library.standard import stage_prompts
 
 SPACE = main(

@@ -29,7 +29,8 @@ def bind_all(checked: Checked) -> list[Diagnostic]:
 
 def problems(checked: Checked, pipeline: str) -> Iterator[tuple[Diagnostic, dict[str, object]]]:
     """Every diagnostic of every assignment that the pipeline's own `require`s allow."""
-    from ttscale.compiler.bind import bind, choose_pipeline, space_of
+    from ttscale.compiler.bind import bind, choose_pipeline
+    from ttscale.compiler.space import space_of
     from ttscale.library.standard import stage_prompts
 
     symbol, _ = choose_pipeline(checked.linked, pipeline)

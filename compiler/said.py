@@ -1,0 +1,247 @@
+"""How long the texts are that flow through a graph, and so the prompts that show them.
+
+Texts are bounds (`Said`): a candidate shown in a later prompt counts as its `max_tokens`, with a quarter more where the
+same model reads it and twice as many where another one does, since another tokenizer may cut it finer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ttscale.compiler import ir
+from ttscale.compiler.prompt_tokens import (
+    MESSAGE_OVERHEAD,
+    NOTHING,
+    PROMPT_OVERHEAD,
+    SMALL,
+    Amount,
+    of_text,
+    text_of,
+)
+from ttscale.compiler.types import Answers, Choice, Json, ListOf, Optional, Record, Text, Type
+
+INPUT_TOKENS = 512
+"""What an input of type Text counts as where nothing else is known."""
+
+SAME_READER, OTHER_READER = 1.25, 2.0
+JOIN_SLACK = 8
+"""Tokens that may come from cutting a text differently where it is put between others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The candidates of a pool, or a value: the most that one of them has, who wrote it, and its critique."""
+
+    text: Amount
+    writers: frozenset[str] = frozenset()
+    critique: Amount = NOTHING
+
+    def read_by(self, models: frozenset[str], amount: Amount) -> Amount:
+        """`amount` of this as another prompt shows it to `models`."""
+        factor = SAME_READER if models <= self.writers or not self.writers else OTHER_READER
+        slack = JOIN_SLACK if amount.high else 0
+        return Amount(0, math.ceil(amount.high * factor) + slack, amount.expected)
+
+
+def inputs_of(graph: ir.Graph, known: Mapping[str, int]) -> dict[str, Amount]:
+    """The tokens of each input: known, declared by `Text(max: …)`, or 512."""
+    return {name: _input(kind, known.get(name)) for name, kind in graph.inputs}
+
+
+def _input(kind: Type, known: int | None) -> Amount:
+    if known is not None:
+        return Amount(max(0, known - JOIN_SLACK), known + JOIN_SLACK, known)
+    match kind:
+        case Text(max_tokens=limit):
+            most = limit if limit is not None else INPUT_TOKENS
+            return Amount(0, most, most)
+        case ListOf(item=item):
+            one = _input(item, None)
+            return Amount(0, one.high * 8, one.expected * 4, 8)
+        case Optional(item=item):
+            return _input(item, None)
+        case Record(fields=fields):
+            parts = {field.name: _input(field.type, None) for field in fields}
+            return Amount(
+                0, sum(p.high for p in parts.values()) + 64, sum(p.expected for p in parts.values()), None, parts
+            )
+        case Choice(labels=labels):
+            return Amount(0, max(len(label.encode()) for label in labels), 2)
+        case Json():
+            return Amount(0, INPUT_TOKENS, INPUT_TOKENS)
+        case _ if str(kind) == "Chat":
+            return Amount(0, INPUT_TOKENS * 8, INPUT_TOKENS * 2, 16)
+    return SMALL
+
+
+class Reader:
+    """Bounds on the texts of a graph, stage by stage in plan order."""
+
+    def __init__(self, inputs: Mapping[str, Amount]) -> None:
+        self.inputs = inputs
+        self.said: dict[str, Said] = {}
+        self.sizes: dict[str, ir.Bounds] = {}
+
+    def note(self, stage: ir.Stage) -> None:
+        """Remember what a stage's candidates may have."""
+        self.sizes[stage.path] = stage.size
+        self.said[stage.path] = self._said_by(stage)
+
+    def _said_by(self, stage: ir.Stage) -> Said:
+        args = stage.args
+        match stage.op:
+            case "generate" | "fuse":
+                high = new_tokens(args)
+                models = args["models"] if stage.op == "generate" else (args["from"],)
+                writers = (
+                    frozenset(m.name for m in models if isinstance(m, ir.Model))
+                    if isinstance(models, tuple)
+                    else frozenset()
+                )
+                return Said(Amount(0, high, math.ceil(high / 2)), writers)
+            case "classify":
+                return Said(SMALL)
+            case "concat" | "choose":
+                parts = args["sources" if stage.op == "concat" else "arms"]
+                operands = parts if isinstance(parts, tuple) else ()
+                return _any(
+                    [
+                        self.of(part)
+                        for part in operands
+                        if not isinstance(
+                            part, ir.Strategy | ir.Filled | ir.Model | ir.Prompt | ir.UpTo | ir.Rows | tuple
+                        )
+                    ]
+                )
+            case "value":
+                value = args["value"]
+                return (
+                    self.of(value)
+                    if not isinstance(value, ir.Strategy | ir.Filled | ir.Model | ir.Prompt | ir.UpTo | ir.Rows | tuple)
+                    else Said(SMALL)
+                )
+        source = self.of(stage.source) if stage.source is not None else Said(SMALL)
+        if stage.op == "critique":
+            high = new_tokens(args)
+            return replace(source, critique=Amount(0, high, math.ceil(high / 2)))
+        return source
+
+    def of(self, operand: ir.Operand) -> Said:
+        """The text of a value, or of one candidate of a pool."""
+        match operand:
+            case ir.Const(value=value):
+                return Said(of_text(value if isinstance(value, str) else str(value)))
+            case ir.Input(name=name):
+                return Said(self.inputs.get(name, SMALL))
+            case ir.Ref(path=path):
+                return self.said.get(path, Said(SMALL))
+            case ir.Item(of=of):
+                inner = self.of(of)
+                return replace(inner, text=inner.text.item()) if inner.text.count is not None else inner
+            case ir.Apply(op="attr", args=(owner, ir.Const(value=str(name)))):
+                inner = self.of(owner)
+                return replace(inner, text=inner.text.parts.get(name, inner.text.single()))
+            case ir.Apply(op="text", args=(inner_operand,)):
+                return self.of(inner_operand)
+            case ir.Apply(op="list" | "record" | "+", args=args):
+                return self._together([self.of(arg) for arg in args])
+        return Said(SMALL)
+
+    def _together(self, parts: list[Said]) -> Said:
+        total = NOTHING
+        for part in parts:
+            total = total.plus(part.text)
+        writers = frozenset[str]().union(*(part.writers for part in parts))
+        return Said(replace(total, count=len(parts)), writers)
+
+    def count(self, operand: ir.Operand) -> ir.Bounds | None:
+        """How many candidates a pool has; None for what is not a pool."""
+        return self.sizes.get(operand.path) if isinstance(operand, ir.Ref) else None
+
+    # --- prompts ---------------------------------------------------------------------------------
+
+    def argument(self, operand: ir.Operand, kind: Type, models: frozenset[str]) -> Amount:
+        """An argument of a prompt as its text; a pool where `[Text]` is wanted is all its texts."""
+        said = self.of(operand)
+        size = self.count(operand)
+        shown = said.read_by(models, said.text) if said.writers else said.text
+        if size is not None and isinstance(kind, ListOf | Answers):
+            return Amount(0, shown.high * size.high, shown.expected * size.high, size.high)
+        return shown
+
+    def offered(self, stage: ir.Stage, models: frozenset[str]) -> dict[str, Amount]:
+        """What a stage offers its prompt by name."""
+        found: dict[str, Amount] = {}
+        if stage.question is not None:
+            found["question"] = self.argument(stage.question, Text(), models)
+        if stage.source is None:
+            return found
+        said, size = self.of(stage.source), stage_size(self, stage)
+        text = said.read_by(models, said.text)
+        critique = said.read_by(models, said.critique)
+        parts = {"text": text, "answer": text, "critique": critique, "score": SMALL, "index": SMALL, "rank": SMALL}
+        whole = text.plus(critique).plus(SMALL)
+        count = max(size.high, 1)
+        listed = Amount(0, whole.high * count, whole.expected * count, size.high, parts)
+        found |= {"answers": listed, "answer": Amount(0, text.high, text.expected, None, parts), "critique": critique}
+        found |= {"first": found["answer"], "second": found["answer"], "keep": SMALL, "n": SMALL}
+        return found
+
+    def prompt(self, filled: ir.Filled, stage: ir.Stage, model: ir.Model) -> Amount:
+        """The tokens of one call's prompt."""
+        models = frozenset({model.name})
+        values = self.offered(stage, models)
+        kinds = dict(filled.prompt.params)
+        for name, operand in filled.args:
+            values[name] = self.argument(operand, kinds.get(name, Text()), models)
+        values["output_format"] = output_format(filled.prompt.result)
+        total = Amount(1, PROMPT_OVERHEAD, 12)
+        for part in filled.prompt.parts:
+            if part.role == "chat":
+                turns = values.get(part.text, NOTHING)
+                total = total.plus(Amount(0, turns.high + MESSAGE_OVERHEAD * (turns.count or 1), turns.expected))
+            else:
+                total = total.plus(text_of(part.text, values)).plus(Amount(0, MESSAGE_OVERHEAD, 5))
+        return total
+
+
+def stage_size(reader: Reader, stage: ir.Stage) -> ir.Bounds:
+    """The size of the pool that goes into a stage."""
+    size = reader.count(stage.source) if stage.source is not None else None
+    if size is None and isinstance(stage.source, ir.Const):
+        return ir.Bounds(0, 0)
+    return size if size is not None else ir.Bounds(0, 1)
+
+
+def _any(parts: list[Said]) -> Said:
+    """One of several texts."""
+    if not parts:
+        return Said(NOTHING)
+    text = Amount(0, max(p.text.high for p in parts), max(p.text.expected for p in parts))
+    critique = Amount(0, max(p.critique.high for p in parts), max(p.critique.expected for p in parts))
+    return Said(text, frozenset[str]().union(*(p.writers for p in parts)), critique)
+
+
+def output_format(kind: Type) -> Amount:
+    """The text that `{{ output_format }}` becomes: each field's name, type and comment, with marks around."""
+    match kind:
+        case Record(fields=fields):
+            written = sum(
+                len(f.name.encode()) * 2 + len(str(f.type).encode()) * 4 + len(f.doc.encode()) + 64 for f in fields
+            )
+            nested = sum(output_format(f.type).high for f in fields)
+            return Amount(0, 512 + written + nested, 64 + 16 * len(fields))
+        case Json():
+            return Amount(0, 8192, 512)
+        case ListOf(item=item) | Optional(item=item):
+            return output_format(item)
+    return Amount(0, 512 + 4 * len(str(kind).encode()), 32)
+
+
+def new_tokens(args: Mapping[str, ir.Argument]) -> int:
+    """The most new tokens of one call: `max_tokens`, and the thoughts where these have a limit of their own."""
+    limit, thinking = args.get("max_tokens"), args.get("thinking")
+    most = limit.value if isinstance(limit, ir.Const) and isinstance(limit.value, int) else INPUT_TOKENS
+    return most + (thinking.limit if isinstance(thinking, ir.UpTo) else 0)
