@@ -153,14 +153,20 @@ class Caller:
         self, group: Sequence[_Pending], tickets: Mapping[CallKey, asyncio.Future[Decision]], replies: dict[int, Reply]
     ) -> None:
         """Send what of one prompt may start, whenever something may."""
-        waiting = {tickets[item.key]: item for item in group}
+        by_ticket = {tickets[item.key]: item for item in group}
+        news: asyncio.Queue[asyncio.Future[Decision]] = asyncio.Queue()
+        for ticket in by_ticket:
+            ticket.add_done_callback(news.put_nowait)
+        undecided = len(by_ticket)
         async with asyncio.TaskGroup() as streams:
-            while waiting:
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                decided = [future for future in waiting if future.done()]
+            while undecided:
+                decided = [await news.get()]
+                while not news.empty():  # what was decided together goes to the engine together
+                    decided.append(news.get_nowait())
+                undecided -= len(decided)
                 admitted: list[_Pending] = []
                 for future in decided:
-                    item, decision = waiting.pop(future), future.result()
+                    item, decision = by_ticket[future], future.result()
                     item.decision = decision
                     if decision.started:
                         admitted.append(item)

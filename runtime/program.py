@@ -20,7 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ttscale.compiler.bind import bind
+from ttscale.compiler.ast import PipelineDecl
+from ttscale.compiler.bind import bind, choose_pipeline
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.cases import tests_ir
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
@@ -244,10 +245,9 @@ class Program:
         named: Mapping[str, object],
     ) -> tuple[Plan, dict[str, object]]:
         """The plan for the parameters among the names, and the inputs by name."""
-        declaration = self._checked.pipelines.get(pipeline or "main") or next(
-            iter(self._checked.pipelines.values()), None
-        )
-        known = [field.name for field in declaration.inputs] if declaration is not None else []
+        symbol, _ = choose_pipeline(self._checked.linked, pipeline)
+        declaration = symbol.declaration if symbol is not None else None
+        known = [field.name for field in declaration.inputs] if isinstance(declaration, PipelineDecl) else []
         given = {name: value for name, value in named.items() if name in known}
         plan = self.plan(pipeline, params={**(params or {}), **{k: v for k, v in named.items() if k not in known}})
         names = [name for name, _ in plan.graph.inputs]

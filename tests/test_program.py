@@ -112,6 +112,14 @@ def test_models_are_replaced_from_outside(tmp_path: Path) -> None:
         assert program.run("6 * 7").answer == 8
 
 
+def test_an_imported_pipeline_runs_as_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "inner.tts").write_text(TEXT, encoding="utf-8")
+    outer = tmp_path / "outer.tts"
+    outer.write_text("tts 1\nuse ./inner { main, small }\n", encoding="utf-8")
+    with load(outer) as program:
+        assert program.run(question="6 * 7", n=1).answer == 42
+
+
 def test_a_program_with_errors_does_not_load(tmp_path: Path) -> None:
     with pytest.raises(CompileError):
         load(TEXT.replace("vote()", "vot()"))
