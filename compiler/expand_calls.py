@@ -122,7 +122,7 @@ def call_pipeline(
     arms = [under(expansion, value, outer, scope, call.span)]
     if piped is not None:
         arms.append(piped)
-    return choose(expansion, arms, frame, expansion.claim(f"{scope}/when"), call.span, complete=piped is not None)
+    return choose(expansion, arms, frame, expansion.claim(scope), call.span, complete=piped is not None)
 
 
 def _bind_call(

@@ -103,9 +103,9 @@ def _until(
             ref = node(expansion, "value", path, {"value": stop}, BOOL, sizes.ONE, inside, loop.until.span)
             inside = inside.guarded(ir.Guard(ref, (False,)))
         after = _round(expansion, loop, history[-1], inside, scope)
-        history.append(
-            {name: under(expansion, value, inside, f"{scope}/{name}", loop.span) for name, value in after.items()}
-        )
+        if inside is not frame:
+            after = {n: under(expansion, value, inside, f"{scope}/{n}", loop.span) for n, value in after.items()}
+        history.append(after)
     if inside is frame:
         return history[-1]
     start = next(i for i, state in enumerate(history[1:], 1) if _is_guarded(expansion, state, frame))
@@ -224,7 +224,7 @@ def match_arms(expansion: Expansion, match: ast.Match, frame: Frame, site: Site)
         if guard is None:
             continue
         inner = frame.guarded(guard)
-        name = _NOT_IN_PATHS.sub("_", "|".join(str(label) for label in arm.labels)) if arm.labels else "else"
+        name = _NOT_IN_PATHS.sub("_", "|".join(map(_spelt, arm.labels))) if arm.labels else "else"
         scope = expansion.claim(f"{base}/{name}/")[:-1]
         value = expansion.evaluate(arm.value, inner, Site(scope))
         arms.append(under(expansion, value, inner, scope, arm.value.span))
@@ -261,4 +261,8 @@ def _same(label: str | int | bool, value: object) -> bool:
 
 
 def _show(value: object) -> str:
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{_spelt(value)}`"
+
+
+def _spelt(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

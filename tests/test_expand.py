@@ -198,3 +198,37 @@ def test_a_stage_of_a_later_version_is_said_to_be_one(name: str) -> None:
     graph, found = bound(file.read_text(encoding="utf-8"))
     assert graph is None
     assert [d.code for d in found] == ["E0259"]
+
+
+def test_a_loop_over_known_values_is_computed() -> None:
+    rounds = main("return repeat up to 3 with n = 1 until n > 2 { yield n + 1 }")
+    assert graph_of(rounds).result == ir.Const(3)
+    states = main("z = repeat 2 with x = 1, y = 2 { yield y, x + y }\nreturn z.x + z.y")
+    assert graph_of(states).result == ir.Const(8)
+    assert graph_of(states).stages == ()
+
+
+def test_a_call_under_a_condition_is_chosen_at_run_time() -> None:
+    text = main(
+        "a = generate(solve(question), from: small, n: 2)\nb = inner(question) when agreement(a) < 1\n"
+        "c = a |> judged() when agreement(a) < 1\nreturn c + b |> vote()",
+        before="pipeline inner(question: Text) -> Answers[Number] {\n"
+        "  return generate(solve(question), from: large, n: 3)\n}\n"
+        "pipeline judged(pool: Answers[Number]) -> Answers[Number] { return pool |> score(by: yes_no, from: large) }",
+    )
+    graph = graph_of(text)
+    assert graph.stage("main/b").args["arms"] == (ir.Ref("main/b/generate"),)
+    assert graph.stage("main/b").size == ir.Bounds(0, 3)
+    assert graph.stage("main/c").args["arms"] == (ir.Ref("main/c/score"), ir.Ref("main/a"))
+    assert graph.stage("main/c/score").guards == graph.stage("main/b/generate").guards != ()
+
+
+def test_a_match_on_a_number_has_a_guard_for_the_rest() -> None:
+    text = main(
+        "a = generate(solve(question), from: small, n: up to 8, start: 2, until: agreement > 0.5)\n"
+        "b = match size(a) { 2 | 4 => a  _ => a |> filter(top: 1, by: length) }\nreturn b |> vote()"
+    )
+    graph = graph_of(text)
+    assert graph.stage("main/b/2|4/same").guards[0].values == (2, 4)
+    (rest,) = graph.stage("main/b/else/filter").guards
+    assert rest.values == (False,) and isinstance(rest.operand, ir.Apply) and rest.operand.op == "or"
