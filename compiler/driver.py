@@ -19,6 +19,7 @@ from ttscale.compiler import ast
 from ttscale.compiler.assignments import check_assignments
 from ttscale.compiler.check import check
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
+from ttscale.compiler.lint_allow import without_allowed
 from ttscale.compiler.resolve import Loader, Reader, read_module, resolve
 from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import SourceFile
@@ -31,6 +32,8 @@ class Checked:
     linked: Linked
     pipelines: Mapping[str, ast.PipelineDecl]
     diagnostics: tuple[Diagnostic, ...]
+    silenced: tuple[Diagnostic, ...] = ()
+    """Lint that a comment in the program allows."""
 
     @property
     def sources(self) -> Mapping[str, SourceFile]:
@@ -58,7 +61,8 @@ def compile_source(source: SourceFile, load: Loader, read: Reader = read_module)
         for name, declaration in pipelines.items():
             if not _is_for_later(declaration, found):
                 found += check_assignments(linked, name)
-    return Checked(linked, pipelines, in_order(found, source.name))
+    told, silenced = without_allowed(linked, found)
+    return Checked(linked, pipelines, in_order(told, source.name), tuple(silenced))
 
 
 def in_order(diagnostics: list[Diagnostic], entry: str) -> tuple[Diagnostic, ...]:

@@ -11,13 +11,14 @@ import re
 from ttscale.compiler.explanation import Explanation
 from ttscale.compiler.explanations_calls import CALLS
 from ttscale.compiler.explanations_declarations import DECLARATIONS
+from ttscale.compiler.explanations_lint import LINT
 from ttscale.compiler.explanations_names import NAMES
 from ttscale.compiler.explanations_run import OUTSIDE
 from ttscale.compiler.explanations_syntax import SYNTAX
 
 __all__ = ["EXPLANATIONS", "Explanation", "explain"]
 
-EXPLANATIONS: dict[str, Explanation] = {**SYNTAX, **NAMES, **CALLS, **DECLARATIONS, **OUTSIDE}
+EXPLANATIONS: dict[str, Explanation] = {**SYNTAX, **NAMES, **CALLS, **DECLARATIONS, **LINT, **OUTSIDE}
 
 
 def explain(code: str) -> Explanation | None:

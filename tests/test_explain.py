@@ -9,15 +9,18 @@ import pytest
 from checking import compiled
 from ttscale.compiler.assignments import check_assignments
 from ttscale.compiler.explain import EXPLANATIONS, explain
+from ttscale.compiler.lint import lint
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted(code for code, page in EXPLANATIONS.items() if page.failing)
 
 
-def said(text: str) -> set[str]:
+def said(text: str, *, about_lint: bool = False) -> set[str]:
     """The codes of everything said about a text, with all its pipelines bound."""
     checked = compiled(text)
     found = {diagnostic.code for diagnostic in checked.diagnostics}
+    if about_lint:
+        found |= {diagnostic.code for diagnostic in lint(checked)}
     if checked.ok:
         for name in checked.pipelines:
             found |= {diagnostic.code for diagnostic in check_assignments(checked.linked, name)}
@@ -28,8 +31,9 @@ def said(text: str) -> set[str]:
 def test_an_example_fails_with_its_code_and_its_fix_with_none(code: str) -> None:
     page = EXPLANATIONS[code]
     assert page.failing != page.fixed
-    assert said(page.failing) == {code}
-    assert said(page.fixed) == set()
+    about_lint = code.startswith("L1")
+    assert said(page.failing, about_lint=about_lint) == {code}
+    assert said(page.fixed, about_lint=about_lint) == set()
 
 
 def test_every_code_has_a_page() -> None:
@@ -37,7 +41,7 @@ def test_every_code_has_a_page() -> None:
     for folder in ("compiler", "library"):
         for path in (ROOT / folder).glob("*.py"):
             if not path.name.startswith("explanation"):
-                written |= set(re.findall(r'"((?:[EW]0\d{3})|(?:L0\d{2}))"', path.read_text(encoding="utf-8")))
+                written |= set(re.findall(r'"((?:[EW]0\d{3})|(?:L[01]\d{2}))"', path.read_text(encoding="utf-8")))
     assert written - set(EXPLANATIONS) == set(), "codes without a page"
     assert set(EXPLANATIONS) - written == set(), "pages about codes that nothing says"
 

@@ -1,0 +1,107 @@
+"""The order of layers: the rules of Archon's paper as far as they apply to a graph.
+
+Of its six rules one needs a stage that runs tests (a generator of tests is followed by their evaluator), and parts of
+two cannot be broken here: what ranks, criticises, verifies or fuses takes a pool, so it is in no first layer.
+
+Codes:
+    L101   a `+` of stages of different kinds
+    L102   a `generate` that reads several earlier candidates
+    L103   a `rank` or `fuse` without a critique before it
+    L104   a `+` of judged and other views of the same candidates
+    L105   a choice, rank or fusion of at most one candidate
+    L106   a `+` of equal calls
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ttscale.compiler import ir
+from ttscale.compiler.diagnostics import Diagnostic, Label
+from ttscale.compiler.lint_view import JOINTS, View, prompts_of
+
+JUDGES = ("rank", "critique", "verify", "score", "filter", "select", "vote")
+WHAT_ONE_DOES = {
+    "vote": "the pool is its value already: leave `|> vote()` out",
+    "select": "the pool is its value already: leave `|> select(…)` out",
+    "rank": "leave it out, or make more candidates before it",
+    "fuse": "make more candidates before it; one answer alone is revised, not fused",
+}
+
+
+def order(view: View) -> Iterator[Diagnostic]:
+    """Findings about the order of stages and what `+` joins."""
+    for stage in view.graph.stages:
+        if stage.op == "concat":
+            yield from _joined(view, stage)
+        elif stage.op == "generate":
+            yield from _later_generator(view, stage)
+        elif stage.op in WHAT_ONE_DOES:
+            yield from _over_pool(view, stage)
+
+
+def _kinds(view: View, stage: ir.Stage) -> dict[str, ir.Stage]:
+    """The kinds of stages whose results a joint holds, each with one stage of it."""
+    if stage.op not in JOINTS:
+        return {stage.op: stage}
+    found: dict[str, ir.Stage] = {}
+    for part in view.parts(stage):
+        for op, example in _kinds(view, part).items():
+            found.setdefault(op, example)
+    return found
+
+
+def _joined(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
+    parts = view.parts(stage)
+    shared: ir.Stage | None = None
+    seen: dict[str, ir.Stage] = {}
+    for part in parts:
+        for path in view.made(part):
+            shared = shared or (part if path in seen else None)
+            seen.setdefault(path, part)
+    kinds = _kinds(view, stage)
+    judges = [op for op in kinds if op in JUDGES]
+    if shared is not None and judges:
+        message = f"`+` joins `{judges[0]}` with the same candidates, which then count twice"
+        hint = "put the judges one after the other: `pool |> critique(…) |> rank(…)`"
+        labels = (Label(kinds[judges[0]].span, "keeps candidates of the same pool"),)
+        yield Diagnostic("L104", message, stage.span, "lint", labels=labels, hint=hint)
+    elif shared is not None:
+        message = "both sides of `+` are the same samples, which counts every answer twice"
+        yield Diagnostic("L106", message, stage.span, "lint", hint="use `series: 1` in one of the calls")
+    elif len(kinds) > 1:
+        names = list(kinds)
+        message = f"`+` joins what `{names[0]}` and `{names[1]}` gave, which are layers of different kinds"
+        labels = tuple(Label(kinds[op].span, f"`{op}`") for op in names[:2])
+        hint = "let the next stage read the later layer alone"
+        yield Diagnostic("L101", message, stage.span, "lint", labels=labels, hint=hint)
+
+
+def _later_generator(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
+    read: dict[str, ir.Stage] = {}
+    for filled in prompts_of(stage):
+        for _, operand in filled.args:
+            for path in ir.refs(operand):
+                read[path] = view.stages[path]
+    pools = [one for one in read.values() if one.op != "value"]
+    if sum(one.size.high for one in pools) < 2:
+        return
+    message = "`generate` reads earlier candidates, and generators belong in the first layer"
+    labels = (Label(pools[0].span, "read here"),) if pools[0].span != stage.span else ()
+    hint = "`pool |> fuse(using: …)` makes new candidates from old ones and sees their critiques"
+    yield Diagnostic("L102", message, stage.span, "lint", labels=labels, hint=hint)
+
+
+def _over_pool(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
+    before = view.source(stage)
+    if before is None:
+        return
+    if before.size.high <= 1:
+        what = "no candidate" if before.size.high == 0 else "at most one candidate"
+        message = f"`{stage.op}` gets {what}"
+        labels = (Label(before.span, "gives at most one"),)
+        yield Diagnostic("L105", message, stage.span, "lint", labels=labels, hint=WHAT_ONE_DOES[stage.op])
+    elif stage.op in ("rank", "fuse") and "critiqued" not in before.facets:
+        message = f"`{stage.op}` has no critique of its candidates to read"
+        hint = f"put a critic before it: `|> critique(from: …) |> {stage.op}(…)`"
+        yield Diagnostic("L103", message, stage.span, "lint", hint=hint)
