@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttscale.runtime.engines.llama.scheduler import Call, Copy, Group, Limits, Member, Piece, Scheduler
+from ttscale.runtime.engines.llama.scheduler import Scheduler
+from ttscale.runtime.engines.llama.work import Call, Copy, Group, Limits, Member, Piece
 
 
 class Cache:
@@ -232,6 +233,26 @@ def test_whole_copies_only_where_ranges_cannot_be_copied() -> None:
     assert computed(driver) == 100 + 92
 
 
+def test_cached_prefixes_stay_within_their_limit_answers_go_first() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64, cached=250))
+    driver.scheduler.submit(samples(1, list(range(200)), 4, 30))
+    driver.run()
+    assert [branch.answer for branch in driver.scheduler.cached] == [False]
+    for key in range(2, 6):
+        driver.scheduler.submit(samples(key, list(range(key * 1000, key * 1000 + 100)), 1, 2))
+        driver.run()
+        assert sum(branch.done for branch in driver.scheduler.cached) <= 250
+
+
+def test_many_long_samples_take_turns_and_short_ones_run_together() -> None:
+    for limit, width in ((10, 40), (400, 16)):
+        driver = Driver(Limits(cells=1 << 16, sequences=128, balance=32768))
+        driver.scheduler.submit(samples(1, [1, 2, 3], 40, limit))
+        driver.run()
+        assert len(driver.done) == 40
+        assert max(call.rows for call in driver.calls) == width
+
+
 def test_a_reset_keeps_what_was_drawn() -> None:
     driver = Driver(Limits(cells=1024, sequences=32))
     driver.scheduler.submit(samples(1, list(range(30)), 3, 20))
@@ -258,6 +279,8 @@ def test_any_load_ends_with_every_token_right(ranges: bool, seed: int) -> None:
         piece=dice.choice([8, 64]),
         outputs=16,
         reserve=dice.choice([0.1, 0.5, 1.0]),
+        cached=dice.choice([0, 60, 10_000]),
+        balance=dice.choice([0, 200]),
         ranges=ranges,
     )
     driver = Driver(limits)

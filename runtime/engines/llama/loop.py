@@ -25,11 +25,14 @@ from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.messages import Ask, Inbound, Outbound, Ready, Report
 from ttscale.runtime.engines.llama.runner import LOGIT_ROWS, Floats, NoRoom, Runner, Settings
 from ttscale.runtime.engines.llama.sampling import Distribution, Sampler, uniform
-from ttscale.runtime.engines.llama.scheduler import Call, Group, Limits, Member, Piece, Scheduler
+from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.template import ChatTemplate
 from ttscale.runtime.engines.llama.text import Answer
 from ttscale.runtime.engines.llama.vocabulary import Vocabulary
+from ttscale.runtime.engines.llama.work import Call, Group, Limits, Member, Piece
 
+CPU_CACHED = 2048  # cells of unused prefixes; each slows every row a little
+CPU_BALANCE = 32768
 PREPARE_SECONDS = 0.02  # rendering and tokenising between two steps, while others are decoding
 
 
@@ -66,6 +69,8 @@ class Loop:
                 active=settings.active,
                 outputs=LOGIT_ROWS,
                 ranges=not self.runner.recurrent,
+                cached=settings.cells if self.runner.offloaded else CPU_CACHED,
+                balance=0 if self.runner.offloaded else CPU_BALANCE,
             )
         )
         self._jobs: dict[int, Job] = {}

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ttscale.runtime.engines.base import EngineError
-from ttscale.runtime.engines.llama.scheduler import Copy, Drop, Piece
+from ttscale.runtime.engines.llama.work import Copy, Drop, Piece
 
 INSTALL_LINE = "pip install 'ttscale[local]'"
 WARNING, ERROR = 3, 4  # log levels of ggml
@@ -105,7 +105,10 @@ class Runner:
         api = self.api
         params = api.llama_model_default_params()
         layers = self.settings.gpu_layers
-        params.n_gpu_layers = layers if layers is not None else (-1 if api.llama_supports_gpu_offload() else 0)
+        if layers is None:
+            layers = -1 if api.llama_supports_gpu_offload() else 0
+        params.n_gpu_layers = layers
+        self.offloaded = layers != 0 and bool(api.llama_supports_gpu_offload())
         model = api.llama_model_load_from_file(os.fsencode(self.settings.path), params)
         if not model:
             raise EngineError(

@@ -192,7 +192,9 @@ class Sampler:
         spare = (1.0 - sampling.top_p) * soft.total
         for share in GUESSES:
             found = self._above(soft, spare / share)
-            if len(found) and float(soft.weights[found].sum(dtype=np.float64)) >= sampling.top_p * soft.total * (1 + 1e-6):
+            if len(found) and float(soft.weights[found].sum(dtype=np.float64)) >= sampling.top_p * soft.total * (
+                1 + 1e-6
+            ):
                 return found
         return self._above(soft, min(0.999 * soft.peak, 0.99 * spare / self._size))
 

@@ -12,113 +12,10 @@ attention of a call with 64 or more rows of different sequences is slow and mixi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator
 
 from ttscale.runtime.engines.llama.cells import Branch, Cells
-
-Order = tuple[tuple[int, ...], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """Let sequence `target` share the first `length` cells of `source`."""
-
-    source: int
-    target: int
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Forget a sequence; cells nobody else shares become free."""
-
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the scheduler may use.
-
-    `cells` tokens of cache under `sequences` ids; at most `rows` decoding rows in a call and `active` running
-    members; prefill of `piece` rows in a step; scoring calls return at most `outputs` rows of logits. `reserve`
-    is the share of a member's token limit that must be free before it starts. `ranges` is False for recurrent
-    models, whose state can only be copied whole.
-    """
-
-    cells: int
-    sequences: int
-    rows: int = 48
-    active: int = 64
-    piece: int = 256
-    outputs: int = 128
-    reserve: float = 0.5
-    ranges: bool = True
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    """One sample or one continuation. `tail` are its tokens after the prompt, `limit` the most it may get."""
-
-    index: int
-    limit: int
-    tail: list[int] = field(default_factory=list)
-    branch: Branch | None = None
-    over: bool = False
-
-    @property
-    def left(self) -> int:
-        return max(0, self.limit - len(self.tail))
-
-
-@dataclass(slots=True, eq=False)
-class Group:
-    """One prompt with its members; `ready` once the logits after its last token are known."""
-
-    key: int
-    prompt: list[int]
-    members: list[Member]
-    kind: Literal["sample", "score"] = "sample"
-    priority: tuple[int, ...] = ()
-    arrival: int = 0
-    branch: Branch | None = None
-    ready: bool = False
-    computed: int = 0
-
-    @property
-    def order(self) -> Order:
-        return (self.priority, self.arrival)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Consecutive tokens of one sequence; `outputs` are the offsets whose logits are wanted.
-
-    `member` is None for a group's prompt.
-    """
-
-    group: Group
-    member: Member | None
-    branch: Branch
-    start: int
-    tokens: Sequence[int]
-    outputs: range
-
-    @property
-    def seq(self) -> int:
-        return self.branch.seq
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Pieces for one llama_decode."""
-
-    pieces: tuple[Piece, ...]
-
-    @property
-    def rows(self) -> int:
-        return sum(len(piece.tokens) for piece in self.pieces)
+from ttscale.runtime.engines.llama.work import EVEN, Call, Copy, Drop, Group, Limits, Member, Order, Piece
 
 
 class Scheduler:
@@ -150,7 +47,8 @@ class Scheduler:
         member.over = True
         if member.branch is not None:
             if group.kind == "sample":
-                self._retire(member.branch)  # a partial answer may be continued
+                member.branch.answer = True  # may be continued, but is evicted before prompts
+                self._retire(member.branch)
             else:
                 self._drop(member.branch)
             member.branch = None
@@ -201,6 +99,15 @@ class Scheduler:
             self._tick += 1
             branch.used = self._tick
             self.cached.append(branch)
+            self._trim()
+
+    def _trim(self) -> None:
+        """Keep cached prefixes within their limit; cells shared by several are counted for each."""
+        held = sum(branch.done for branch in self.cached)
+        while held > self.limits.cached:
+            oldest = min(self.cached, key=_worth)
+            held -= oldest.done
+            self._drop(oldest)
 
     def _drop(self, branch: Branch) -> None:
         if branch in self.cached:
@@ -213,7 +120,7 @@ class Scheduler:
         """Drop the least recently used cached prefix."""
         if not self.cached:
             return False
-        self._drop(min(self.cached, key=lambda branch: branch.used))
+        self._drop(min(self.cached, key=_worth))
         return True
 
     def _yield_later(self, order: Order, keep: Member | None) -> bool:
@@ -327,6 +234,10 @@ class Scheduler:
         """Whether a fair share of what it may still need is free; over-committed on purpose."""
         if active == 0:
             return True
+        if self.limits.balance and active >= EVEN:
+            mean = sum(m.limit for _, m in self.live()) / active * self.limits.reserve
+            if (active + 1) ** 2 * mean > self.limits.balance:
+                return False
         wanted = self._expected(group, member) + sum(self._expected(g, m) for g, m in self.live())
         if self.cells.free >= wanted:
             return True
@@ -463,6 +374,11 @@ class Scheduler:
         """Cache operations decided since the last time, in order."""
         taken, self.operations = self.operations, []
         return taken
+
+
+def _worth(branch: Branch) -> tuple[bool, int]:
+    """Finished answers go before prompts, the least recently used first."""
+    return (not branch.answer, branch.used)
 
 
 def _alive(piece: Piece) -> bool:

@@ -1,0 +1,118 @@
+"""The nouns of scheduling: what is asked, what may be used, and what one call computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ttscale.runtime.engines.llama.cells import Branch
+
+Order = tuple[tuple[int, ...], int]
+EVEN = 16  # members that always run together, whatever `balance` says
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Let sequence `target` share the first `length` cells of `source`."""
+
+    source: int
+    target: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Forget a sequence; cells nobody else shares become free."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the scheduler may use.
+
+    `cells` tokens of cache under `sequences` ids; at most `rows` decoding rows in a call and `active` running
+    members; prefill of `piece` rows in a step; scoring calls return at most `outputs` rows of logits. `reserve`
+    is the share of a member's token limit that must be free before it starts. `ranges` is False for recurrent
+    models, whose state can only be copied whole. `cached` cells may be held by prefixes that nobody uses now.
+
+    On a CPU every row of a unified cache looks at every cell in use, its own or not, so many long samples at once
+    slow each other down: with `balance` > 0, more than EVEN members run only while the square of their number
+    times their mean length stays below it.
+    """
+
+    cells: int
+    sequences: int
+    rows: int = 48
+    active: int = 64
+    piece: int = 256
+    outputs: int = 128
+    reserve: float = 0.5
+    ranges: bool = True
+    cached: int = 1 << 30
+    balance: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One sample or one continuation. `tail` are its tokens after the prompt, `limit` the most it may get."""
+
+    index: int
+    limit: int
+    tail: list[int] = field(default_factory=list)
+    branch: Branch | None = None
+    over: bool = False
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - len(self.tail))
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """One prompt with its members; `ready` once the logits after its last token are known."""
+
+    key: int
+    prompt: list[int]
+    members: list[Member]
+    kind: Literal["sample", "score"] = "sample"
+    priority: tuple[int, ...] = ()
+    arrival: int = 0
+    branch: Branch | None = None
+    ready: bool = False
+    computed: int = 0
+
+    @property
+    def order(self) -> Order:
+        return (self.priority, self.arrival)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive tokens of one sequence; `outputs` are the offsets whose logits are wanted.
+
+    `member` is None for a group's prompt.
+    """
+
+    group: Group
+    member: Member | None
+    branch: Branch
+    start: int
+    tokens: Sequence[int]
+    outputs: range
+
+    @property
+    def seq(self) -> int:
+        return self.branch.seq
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Pieces for one llama_decode."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(len(piece.tokens) for piece in self.pieces)
