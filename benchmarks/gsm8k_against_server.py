@@ -101,9 +101,10 @@ async def ask_program(
 ) -> list[list[dict[str, Any]]]:
     pools: dict[int, list[dict[str, Any]]] = {}
     rows = [{"question": row["question"]} for row in block]
-    async for index, result in program.run_many(rows, concurrency=args.concurrency, n=args.n):
-        drafts = result.pools["main/generate"]
-        pools[index] = [{"text": c.text, "tokens": c.tokens} for c in drafts]
+    async for found in program.run_many(rows, concurrency=args.concurrency):
+        if found.error is not None:
+            raise found.error
+        pools[found.index] = [{"text": c.text, "tokens": c.tokens} for c in found.result.samples]
     return [pools[i] for i in range(len(block))]
 
 
@@ -176,7 +177,7 @@ async def main() -> None:
     judged: dict[str, list[dict[str, Any]]] = {"ttscale": [], "llama-server": []}
 
     with ttscale.load(HERE / "gsm8k.tts", models={"small": args.weights}) as program:
-        await program.awarm()
+        await program.arun("1 + 1?")
         with server(args.server, args.weights, args.slots, 1024, args.threads) as url:
             await ask_server(url, [{"question": "1 + 1?"}], args)
             for number, block in enumerate(blocks):

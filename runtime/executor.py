@@ -262,7 +262,19 @@ class _Run:
             decided,
             tuple(self.notes.notes),
             dict(self.notes.judgements),
+            self._samples(returns.item if isinstance(returns, Answers) else returns),
         )
+
+    def _samples(self, wanted: Type) -> Pool:
+        """The candidates of the first layer that read as the pipeline's own type, else all of them."""
+        pools = [
+            value
+            for stage in self.graph.stages
+            if stage.op == "generate" and not stage.needs() and isinstance(value := self.values.get(stage.path), Pool)
+        ]
+        fitting = [pool for pool in pools if pool.type == wanted] or pools[:1]
+        type_ = fitting[0].type if fitting else wanted
+        return Pool(tuple(candidate for pool in fitting for candidate in pool), type_)
 
     @staticmethod
     def _longest_cut(pool: Pool) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.plan import Cost
+from ttscale.compiler.types import TEXT
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.trace import Trace, plain
 
@@ -26,7 +27,8 @@ class Result:
     `answer` is the typed value (a list where the pipeline returns `Answers[T]`); `text` is it as text. `pool` holds the
     candidates it was chosen from, in order. `cost` counts as if nothing were cached, `seconds` is wall time. `cut`
     says that a limit stopped work, `cut_reason` which: calls, tokens, cost, seconds or stopped. `notes` are sentences
-    for people, `decided` says what decided, such as "5 of 8 agree".
+    for people, `decided` says what decided, such as "5 of 8 agree". `samples` are all candidates of the first layer, made
+    by `generate` stages that read no other stage: what the pipeline's work has to be compared with.
     """
 
     answer: object
@@ -40,6 +42,7 @@ class Result:
     decided: str
     notes: tuple[str, ...] = ()
     judgements: Mapping[str, Judgements] = field(default_factory=dict)
+    samples: Pool = field(default_factory=lambda: Pool((), TEXT))
 
     def to_json(self, *, trace: bool = True) -> dict[str, object]:
         """The result as plain data for `json.dumps`; `trace: False` leaves the events out."""

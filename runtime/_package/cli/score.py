@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """One row judged: whether the answer is right, and how many of the `of` sampled candidates are."""
+    """One row judged: whether the answer is right, and how many of the `of` samples of the first layer are."""
 
     correct: bool
     right: int
@@ -23,10 +23,10 @@ class Marks:
 
 
 def mark(result: Result, returns: Type, gold: object) -> Marks:
-    """Compare a result and its candidates with `gold`, read and compared as their types say. Raises MetricError."""
+    """Compare a result and the samples of its first layer with `gold`, read and compared as their types say. Raises MetricError."""
     from ttscale.runtime.answers import coerce, equal
 
-    pool = result.pool
+    pool = result.samples
     correct = is_correct(returns, coerce(returns, result.answer)[1], gold)
     wanted = coerce(pool.type, gold)[1]
     if wanted is None:  # the candidates are of another type than the answer
