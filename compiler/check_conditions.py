@@ -17,6 +17,7 @@ from math import prod
 
 from ttscale.compiler import ast
 from ttscale.compiler.constants import compute
+from ttscale.compiler.walk import nodes
 
 LIMIT = 4096
 """Assignments looked at, at most; beyond it nothing is claimed."""
@@ -159,13 +160,16 @@ def substitute(expr: ast.Expr, known: Mapping[str, ast.Expr]) -> ast.Expr:
 class Space:
     """The parameters of one pipeline: values to try for each, its default, and what `require` asks of them.
 
-    `values` covers every allowed value of a parameter in `complete`, and some (ends, default) of the others.
+    `values` covers every allowed value of a parameter in `complete`, and some (ends, default) of the others. What was
+    enumerated once is remembered.
     """
 
     values: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     defaults: Mapping[str, object] = field(default_factory=dict)
     requires: tuple[ast.Expr, ...] = ()
     complete: frozenset[str] = frozenset()
+    _assignments: dict[tuple[str, ...], list[dict[str, object]] | None] = field(default_factory=dict, compare=False)
+    _values: dict[tuple[ast.Expr, tuple[type, ...]], list[object] | None] = field(default_factory=dict, compare=False)
 
     def related(self, names: Iterable[str]) -> tuple[str, ...]:
         """The parameters among `names` and those that a `require` ties to them, in order of declaration."""
@@ -180,6 +184,11 @@ class Space:
     def assignments(self, names: Iterable[str]) -> list[dict[str, object]] | None:
         """Allowed assignments of the parameters related to `names`, the default one first; None if too many."""
         related = self.related(names)
+        if related not in self._assignments:
+            self._assignments[related] = self._enumerate(related)
+        return self._assignments[related]
+
+    def _enumerate(self, related: tuple[str, ...]) -> list[dict[str, object]] | None:
         if prod(len(self.values[name]) for name in related) > LIMIT:
             return None
         combinations = product(*(self.values[name] for name in related))
@@ -200,12 +209,23 @@ class Space:
 
     def values_of(self, expr: ast.Expr) -> list[object] | None:
         """The values that an expression over parameters takes, the default one first; None if not known."""
-        assignments = self.assignments(names_in(expr))
+        kinds = tuple(type(node.value) for node in nodes(expr) if isinstance(node, ast.LiteralValue))
+        if (expr, kinds) not in self._values:
+            self._values[expr, kinds] = self._evaluate(expr)
+        return self._values[expr, kinds]
+
+    def _evaluate(self, expr: ast.Expr) -> list[object] | None:
+        """Each value once, in the order in which assignments give them."""
+        names = sorted(set(names_in(expr)))
+        assignments = self.assignments(names)
         if assignments is None:
             return None
         try:
-            return [evaluate(expr, assignment) for assignment in assignments]
-        except NotKnown:
+            distinct: dict[tuple[object, ...], Mapping[str, object]] = {}
+            for assignment in assignments:
+                distinct.setdefault(tuple(map(assignment.get, names)), assignment)
+            return [evaluate(expr, assignment) for assignment in distinct.values()]
+        except (NotKnown, TypeError):
             return None
 
 
@@ -330,7 +350,7 @@ def find_gaps(runs: Formula, present: Formula, space: Space) -> Gaps | None:
     static = [atom for atom in conditions if is_over(atom.expr, space.values)]
     free = [atom for atom in conditions if atom not in static]
     assignments = space.assignments(name for atom in static for name in names_in(atom.expr))
-    if assignments is None or len(free) > 8:
+    if assignments is None or len(assignments) * 2 ** len(free) > 4 * LIMIT:
         return None
     gaps: list[dict[str, object]] = []
     covered = 0
