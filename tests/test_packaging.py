@@ -63,7 +63,7 @@ def test_every_folder_with_modules_is_a_listed_package() -> None:
 def test_the_wheel_holds_what_git_holds(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
-    expected = {installed_name(name) for name in tracked() if not name.endswith(("README.md", ".gitignore"))}
+    expected = {installed_name(name) for name in tracked() if not name.endswith(".gitignore")}
     assert inside == expected
 
 
