@@ -82,6 +82,7 @@ def expression(expr: ast.Expr, frame: Frame) -> Typed:
 
 
 def literal_type(value: object) -> types.Type:
+    """The type of a value that is written out."""
     match value:
         case bool():
             return types.BOOL

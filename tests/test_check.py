@@ -184,10 +184,7 @@ def test_what_a_pipeline_may_return(result: str, expected: list[str]) -> None:
     [
         ("param n: Int in {2, 4} = 2\nreturn generate(p.solve_number(question), from: small, n: n / 2)[0]", []),
         ("param n: Int in {3, 4} = 3\nreturn generate(p.solve_number(question), from: small, n: n / 2)", ["E0215"]),
-        (
-            "param n: Int in {2, 4} = 2\nhalf = n / 2\nreturn generate(p.solve_number(question), from: small, n: half)[0]",
-            [],
-        ),
+        ("param n: Int in {2, 4} = 2\nm = n / 2\nreturn generate(p.solve_number(question), from: small, n: m)[0]", []),
         ("param t: Float in [0 .. 1] = 0\nreturn generate(p.solve_number(question), from: small, temperature: t)", []),
         ("param team: [Model] in subsets(small) = [small]\nreturn generate(p.solve_number(question), from: team)", []),
         ("param ask: Prompt in {p.solve_number} = p.solve_number\nreturn generate(ask(question), from: small)", []),
