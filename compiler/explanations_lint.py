@@ -65,14 +65,14 @@ LINT = table(
     ),
     rule(
         "L105",
-        two("draft = generate(p.solve_number(question), from: small)\nreturn draft |> vote()"),
+        pipeline("draft = generate(p.solve_number(question), from: small)\nreturn draft |> vote()"),
         "draft |> vote()",
         "draft",
         "A pool of at most one is its value already.",
     ),
     rule(
         "L106",
-        two(FOUR + "more = generate(p.solve_number(question), from: small, n: 4)\nreturn drafts + more |> vote()"),
+        pipeline(FOUR + "more = generate(p.solve_number(question), from: small, n: 4)\nreturn drafts + more |> vote()"),
         "more = generate(p.solve_number(question), from: small, n: 4)",
         "more = generate(p.solve_number(question), from: small, n: 4, series: 1)",
     ),
@@ -164,7 +164,8 @@ LINT = table(
         "Read the problem above twice before you begin. Write down what is given and what is wanted.\n"
         "Work in small steps, one line each, and check every step before you go on to the next one.\n"
         'End with a line "Answer: <number>" and write nothing behind it.\n"""\n',
-        "{{ question }}\n\nRead the problem above twice before you begin. Write down what is given and what is wanted.\n"
+        "{{ question }}\n\n"
+        "Read the problem above twice before you begin. Write down what is given and what is wanted.\n"
         "Work in small steps, one line each, and check every step before you go on to the next one.\n"
         'End with a line "Answer: <number>" and write nothing behind it.\n',
         "Read the problem below twice before you begin. Write down what is given and what is wanted.\n"
