@@ -174,3 +174,22 @@ def test_the_child_ends_when_the_parent_is_killed(tmp_path: Path) -> None:
             return  # dead, and nobody has asked for its exit code yet
         time.sleep(0.05)
     pytest.fail("the child is still alive")
+
+
+async def test_without_llama_cpp_the_install_line_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    monkeypatch.setattr(digest, "cache_file", lambda: tmp_path / "digests.json")
+    engine = LlamaEngine(write_gguf(tmp_path / "m.gguf"), in_process=True)
+    with pytest.raises(EngineError, match="needs llama-cpp-python") as caught:
+        await engine.start()
+    assert "pip install 'ttscale[local]'" in caught.value.hint
+    assert engine.capabilities.chat_template is True  # checking and planning go on without it
+    await engine.close()
+
+
+def test_nothing_native_is_imported_by_the_parent() -> None:
+    program = (
+        "import sys, ttscale.runtime.engines.llama.engine, ttscale.runtime.engines.openai;"
+        "sys.exit('llama_cpp' in sys.modules or 'resource' in sys.modules or 'fcntl' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

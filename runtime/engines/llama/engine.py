@@ -91,7 +91,7 @@ class LlamaEngine:
         self._restarts = 0
         self._keys = 0
         self._closed = False
-        self._capabilities = Capabilities(chat_template=None, system_role=None)
+        self._capabilities: Capabilities | None = None
         self._stats = EngineStats()
 
     # ------------------------------------------------------------------ facts
@@ -113,9 +113,9 @@ class LlamaEngine:
     @property
     def capabilities(self) -> Capabilities:
         """`system_role` is None until the model is loaded."""
-        if self._ready is None or not self._ready.done():
+        if self._capabilities is None:
             context, _ = plan_cache(self.info, self._ctx, self._memory)
-            return replace(self._capabilities, chat_template=bool(self.info.template.strip()), context=context)
+            return Capabilities(chat_template=bool(self.info.template.strip()), system_role=None, context=context)
         return self._capabilities
 
     def stats(self) -> EngineStats:

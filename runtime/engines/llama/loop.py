@@ -75,6 +75,7 @@ class Loop:
         )
         self._jobs: dict[int, Job] = {}
         self._backlog: deque[Ask] = deque()
+        self._cancelled: set[int] = set()
         self._out: list[Outbound] = []
         self._asked = self._computed = self._new = self._steps = self._requests = 0
         self._info = info
@@ -121,22 +122,26 @@ class Loop:
                 self._backlog.append(message)
 
     def _cancel(self, key: int) -> None:
-        self._backlog = deque(ask for ask in self._backlog if ask.key != key)
         job = self._jobs.pop(key, None)
         if job is not None:
             self.scheduler.cancel(job.group)
+        elif self._backlog:
+            self._cancelled.add(key)
 
     def _prepare(self) -> None:
         """Render and tokenise what has arrived, for a short while if others are waiting for the next step."""
         until = time.perf_counter() + PREPARE_SECONDS
         while self._backlog:
             ask = self._backlog.popleft()
+            if ask.key in self._cancelled:
+                continue
             try:
                 self._admit(ask)
             except EngineError as error:
                 self._report(ask.key, error=error, last=True)
             if self._jobs and time.perf_counter() > until:
                 return
+        self._cancelled.clear()
 
     def _report(
         self,

@@ -12,10 +12,13 @@ attention of a call with 64 or more rows of different sequences is slow and mixi
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterator
 
 from ttscale.runtime.engines.llama.cells import Branch, Cells
 from ttscale.runtime.engines.llama.work import EVEN, Call, Copy, Drop, Group, Limits, Member, Order, Piece
+
+LOOK_AHEAD = 64  # waiting groups that are looked at in one step
 
 
 class Scheduler:
@@ -39,8 +42,7 @@ class Scheduler:
         """Put a group in the queue; its prompt and limits must fit the cells."""
         self._arrivals += 1
         group.arrival = self._arrivals
-        self.waiting.append(group)
-        self.waiting.sort(key=lambda item: item.order)
+        insort(self.waiting, group, key=_order)
 
     def finish(self, group: Group, member: Member) -> None:
         """A member is over, however it ended: its cells become a cached prefix or free."""
@@ -147,8 +149,7 @@ class Scheduler:
             self._retire(group.branch)
         group.branch, group.ready = None, False
         self.running.remove(group)
-        self.waiting.append(group)
-        self.waiting.sort(key=lambda item: item.order)
+        insort(self.waiting, group, key=_order)
 
     def _room(self, count: int, order: Order, keep: Member | None = None) -> bool:
         """Make `count` cells free for work of this order."""
@@ -291,7 +292,7 @@ class Scheduler:
     def _admit(self) -> None:
         """Move groups from the queue to the running ones while there is room, those of one prefix in turn."""
         pending = sum(group.branch.missing for group in self.running if group.branch is not None)
-        for group in list(self.waiting):
+        for group in self.waiting[:LOOK_AHEAD]:
             if pending >= self.limits.piece * 2 or len(self.running) >= self.limits.active:
                 return
             source, have = self._match(group.prompt, finished=True)
@@ -308,7 +309,7 @@ class Scheduler:
             pending += branch.missing
             self.waiting.remove(group)
             self.running.append(group)
-            self.running.sort(key=lambda item: item.order)
+            self.running.sort(key=_order)
 
     def _fits(self, need: int) -> bool:
         promised = sum(self._expected(group, member) for group, member in self.live())
@@ -374,6 +375,10 @@ class Scheduler:
         """Cache operations decided since the last time, in order."""
         taken, self.operations = self.operations, []
         return taken
+
+
+def _order(group: Group) -> Order:
+    return group.order
 
 
 def _worth(branch: Branch) -> tuple[bool, int]:
