@@ -12,7 +12,7 @@ What follows needs values for the parameters and is in `bind`, `expand` and `pla
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ttscale.compiler import ast
@@ -52,7 +52,13 @@ class Checked:
         return self
 
 
-def compile_source(source: SourceFile, load: Loader, read: Reader = read_module) -> Checked:
+Assignments = Callable[[Linked, str], list[Diagnostic]]
+"""Checks one pipeline for all assignments of its parameters; an editor does that later, when the user pauses."""
+
+
+def compile_source(
+    source: SourceFile, load: Loader, read: Reader = read_module, assignments: Assignments = check_assignments
+) -> Checked:
     """Resolve and check one file and what it imports; nothing is raised for a user's mistake."""
     linked, resolving = resolve(source, load, read)
     pipelines = _pipelines(linked)
@@ -60,7 +66,7 @@ def compile_source(source: SourceFile, load: Loader, read: Reader = read_module)
     if not any(diagnostic.severity == "error" for diagnostic in found):
         for name, declaration in pipelines.items():
             if not _is_for_later(declaration, found):
-                found += check_assignments(linked, name)
+                found += assignments(linked, name)
     told, silenced = without_allowed(linked, found)
     return Checked(linked, pipelines, in_order(told, source.name), tuple(silenced))
 
