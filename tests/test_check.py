@@ -264,15 +264,15 @@ pipeline main(question: Text) -> Number {{
 }}
 """
     for rows, expected in (
-        ("data[0:20]", ["W0290"]),
-        ("data |> shuffle(seed: 1)", ["W0290"]),
-        ('data |> where(level == "hard" and length(question) < 200)', ["W0290"]),
-        ("data.shuffle(seed: 1)[0:20]", ["W0290"]),
-        ("data |> shuffle(sed: 1)", ["E0211", "W0290"]),
-        ("data |> where(strip(level) == 1)", ["W0290", "E0210"]),
-        ("question", ["E0215", "W0290"]),
+        ("data[0:20]", []),
+        ("data |> shuffle(seed: 1)", []),
+        ('data |> where(level == "hard" and length(question) < 200)', []),
+        ("data.shuffle(seed: 1)[0:20]", []),
+        ("data |> shuffle(sed: 1)", ["E0211"]),
+        ("data |> where(strip(level) == 1)", ["E0210"]),
+        ("question", ["E0215"]),
     ):
-        assert sorted(codes(text.replace("ROWS", rows))) == sorted(expected), rows
+        assert [code for code in codes(text.replace("ROWS", rows)) if code[0] == "E"] == expected, rows
 
 
 def test_a_function_of_a_python_file_is_known_and_does_not_run() -> None:
