@@ -6,10 +6,10 @@ Only Pygments imports this module, through the entry point `pygments.lexers`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from pygments.lexer import RegexLexer, bygroups
+from pygments.lexer import RegexLexer
 from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Whitespace, _TokenType
 from ttscale.grammar import patterns as p
 
@@ -70,6 +70,17 @@ def _fenced(_lexer: RegexLexer, match: re.Match[str], _context: object = None) -
     yield match.end() - len(quotes), String.Delimiter, quotes
 
 
+def _groups(*kinds: _TokenType) -> Callable[..., Iterator[Found]]:
+    """One token for each group of the pattern that matched something."""
+
+    def found(_lexer: RegexLexer, match: re.Match[str], _context: object = None) -> Iterator[Found]:
+        for group, kind in enumerate(kinds, 1):
+            if match.group(group):
+                yield match.start(group), kind, match.group(group)
+
+    return found
+
+
 class TtsLexer(RegexLexer):
     """Colours inference programs written in the language of ttscale."""
 
@@ -84,7 +95,7 @@ class TtsLexer(RegexLexer):
             # These begin at the beginning of a line, so they come before what takes its blanks.
             (p.EDITION, Keyword.Namespace),
             (p.USE, Keyword.Namespace),
-            (rf"({p.DECLARATION})([ \t]+)({p.NAME})", bygroups(Keyword.Declaration, Whitespace, Name.Function)),
+            (rf"({p.DECLARATION})([ \t]+)({p.NAME})", _groups(Keyword.Declaration, Whitespace, Name.Function)),
             (p.DECLARATION, Keyword.Declaration),
             (p.DOC_COMMENT, String.Doc),
             (p.COMMENT, Comment.Single),
@@ -103,7 +114,7 @@ class TtsLexer(RegexLexer):
             (p.TYPE, Name.Class),
             (rf"{p.NAME}(?=\()", Name.Function),
             (p.NAME, Name),
-            (rf"({p.NUMBER})({p.NAME})?", bygroups(Number, Keyword.Type)),
+            (rf"({p.NUMBER})({p.NAME})?", _groups(Number, Keyword.Type)),
             (p.OPERATOR, Operator),
             (p.PUNCTUATION, Punctuation),
         ]

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("pygls", reason="needs the extra `editor`")
 
 from lsp_client import Client
+from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
@@ -283,10 +284,43 @@ def test_an_edit_gives_the_same_messages_as_a_new_start() -> None:
     texts += [file.read_text(encoding="utf-8") for file in sorted(GOLDEN.rglob("*.tts"))]
     kept = Programs()
     for text in filter(None, texts):
+        whole = compile_source(SourceFile("a.tts", text), FileLoader())
+        assert outcome(kept, text) == list(whole.diagnostics), text[:200]
+
+
+def outcome(programs: Programs, text: str) -> list[Diagnostic]:
+    """What is said about a text in the end, when nothing is left for later."""
+    programs.put("a.tts", text)
+    programs.checked("a.tts")
+    while not programs.is_whole("a.tts"):
+        programs.look("a.tts")
+    checked = programs.checked("a.tts")
+    assert checked is not None
+    return list(checked.diagnostics)
+
+
+TIGHT = PROGRAM.replace("  return drafts", "  kept = drafts |> rank(from: small, keep: 3)\n  return kept")
+
+
+def test_what_parameters_do_is_said_a_moment_later(client: Client) -> None:
+    whole = compile_source(SourceFile("a.tts", TIGHT), FileLoader()).diagnostics
+    at_once = client.open("values.tts", TIGHT)
+    later = client.diagnostics("values.tts")
+    assert [d["code"] for d in later] == [d.code for d in whole]
+    assert len(later) > len(at_once)
+
+
+def test_what_was_found_for_parameters_moves_with_the_text_and_is_not_found_twice() -> None:
+    kept = Programs()
+    assert outcome(kept, TIGHT)
+    for text in (TIGHT.replace("tts 1\n", "tts 1\n# a line\n"), f"{TIGHT}\n# the end\n"):
         kept.put("a.tts", text)
-        again = kept.checked("a.tts")
-        assert again is not None
-        assert again.diagnostics == compile_source(SourceFile("a.tts", text), FileLoader()).diagnostics, text[:200]
+        now = kept.checked("a.tts")
+        assert kept.is_whole("a.tts") and now is not None
+        assert now.diagnostics == compile_source(SourceFile("a.tts", text), FileLoader()).diagnostics
+    kept.put("a.tts", TIGHT.replace("{1, 2, 4}", "{3, 4}"))
+    kept.checked("a.tts")
+    assert not kept.is_whole("a.tts")
 
 
 def test_the_cursor_knows_calls_blocks_and_names() -> None:

@@ -1,7 +1,8 @@
 """Open documents and what they compile to.
 
 An edit parses only the declarations whose text is new and keeps the trees of imported files; names and types are
-checked anew, since any declaration may be about any other.
+checked anew, since any declaration may be about any other. What trying the values of parameters finds comes later:
+`checked` says what is known of it by then, and `look` does a part of what is left.
 
     programs = Programs()
     programs.put("main.tts", text)
@@ -21,6 +22,7 @@ from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
+from ttscale.lsp.assigned import Assigned
 
 MAX_TREES = 4096
 """Declarations whose trees are kept; beyond that all are forgotten, and the next edit parses its file whole."""
@@ -53,6 +55,7 @@ class Programs:
         self._checked: dict[str, Checked] = {}
         self._trees: dict[str, Tree[Token]] = {}
         self._modules: dict[SourceFile, tuple[ast.Module, list[Diagnostic]]] = {}
+        self._assigned: dict[str, Assigned] = {}
 
     def put(self, name: str, text: str) -> None:
         """The text of an open document, new or changed."""
@@ -63,6 +66,7 @@ class Programs:
     def drop(self, name: str) -> None:
         """A document was closed: its text is the file's again."""
         self._buffers.pop(name, None)
+        self._assigned.pop(name, None)
         self._checked = {entry: c for entry, c in self._checked.items() if name not in c.sources}
 
     def forget_files(self) -> None:
@@ -79,8 +83,28 @@ class Programs:
         if source is None:
             return None
         if name not in self._checked:
-            self._checked[name] = compile_source(source, BufferLoader(self._buffers), self._read)
+            assigned = self._assigned.setdefault(name, Assigned())
+            assigned.waiting.clear()
+            loader = BufferLoader(self._buffers)
+            self._checked[name] = compile_source(source, loader, self._read, assigned.known)
         return self._checked[name]
+
+    def is_whole(self, name: str) -> bool:
+        """Whether the values of all parameters of a document's pipelines were tried."""
+        return name not in self._assigned or not self._assigned[name].waiting
+
+    def look(self, name: str) -> bool:
+        """Try the values of one more pipeline of a document; True where that was the last one.
+
+        The document's outcome is then made anew, with all that was found.
+        """
+        if self.is_whole(name):
+            return False
+        self._assigned[name].look()
+        if not self.is_whole(name):
+            return False
+        self._checked.pop(name, None)
+        return True
 
     def waiting(self) -> list[str]:
         """The open documents that an edit elsewhere, or their own, left without an outcome."""

@@ -1,7 +1,8 @@
 """The server: protocol requests in, answers out.
 
-Documents are synchronised whole. An edit is checked as soon as no further edit has come for `PAUSE` seconds; other
-open documents that import the edited one follow when nothing else is to be done.
+Documents are synchronised whole. An edit is checked as soon as no further edit has come for `PAUSE` seconds. What
+trying the values of parameters finds follows `REST` seconds later, and other open documents that import the edited one
+after `LATER` seconds.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from ttscale.lsp.programs import Programs
 
 PAUSE = 0.015
 """Seconds without another edit after which a document is checked: letters that arrive together are checked once."""
+
+REST = 0.1
+"""Seconds after an answer until the values of parameters are tried, if no further edit comes."""
 
 LATER = 0.3
 """Seconds after which the documents that import an edited one are checked."""
@@ -126,7 +130,17 @@ class Server(LanguageServer):
         uri = self.uris[name]
         version = self.workspace.get_text_document(uri).version
         self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, self.diagnostics(checked), version))
+        if not self.programs.is_whole(name):
+            self._timers[name] = asyncio.get_running_loop().call_later(REST, self._look, name)
         self._follow()
+
+    def _look(self, name: str) -> None:
+        """Go on with what takes longer, a pipeline at a time, so that questions are answered in between."""
+        self._timers.pop(name, None)
+        if self.programs.look(name):
+            self._publish(name)
+        elif not self.programs.is_whole(name):
+            self._timers[name] = asyncio.get_running_loop().call_later(0, self._look, name)
 
     # --- diagnostics ------------------------------------------------------------------------------
 
