@@ -91,9 +91,9 @@ def _has_one_value(domain: ast.Domain) -> bool:
 def _sampling_setting(pipeline: ast.PipelineDecl, name: str) -> str | None:
     """The sampling setting that is made from a parameter, if there is one."""
     for node in nodes(pipeline):
-        is_setting = isinstance(node, ast.Arg) and node.name in SAMPLING
-        if is_setting and any(isinstance(part, ast.Name) and part.name == name for part in nodes(node)):
-            return str(node.name)
+        setting = node.name if isinstance(node, ast.Arg) and node.name in SAMPLING else None
+        if setting is not None and any(isinstance(part, ast.Name) and part.name == name for part in nodes(node)):
+            return setting
     return None
 
 

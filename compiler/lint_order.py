@@ -64,8 +64,8 @@ def _joined(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
     if shared is not None and judges:
         message = f"`+` joins `{judges[0]}` with the same candidates, which then count twice"
         hint = "put the judges one after the other: `pool |> critique(…) |> rank(…)`"
-        labels = (Label(kinds[judges[0]].span, "keeps candidates of the same pool"),)
-        yield Diagnostic("L104", message, stage.span, "lint", labels=labels, hint=hint)
+        label = Label(kinds[judges[0]].span, "keeps candidates of the same pool")
+        yield Diagnostic("L104", message, stage.span, "lint", labels=(label,), hint=hint)
     elif shared is not None:
         message = "both sides of `+` are the same samples, which counts every answer twice"
         yield Diagnostic("L106", message, stage.span, "lint", hint="use `series: 1` in one of the calls")

@@ -136,8 +136,8 @@ def _conditions(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
                 outcome = _outcome(view, stage, comparison)
                 if outcome is not None:
                     span = comparison.span or stage.span
-                    message = f"this comparison is {'always' if outcome else 'never'} true"
-                    labels = () if span == stage.span else (Label(stage.span, "decides this stage"),)
+                    message = f"`{_words(comparison)}` is {'always' if outcome else 'never'} true"
+                    labels = () if span.start == stage.span.start else (Label(stage.span, "decides this stage"),)
                     hint = "leave the condition out, or compare with a value in between"
                     yield Diagnostic("L132", message, stage.span, "lint", labels=labels, hint=hint)
 
@@ -195,3 +195,10 @@ def _range(view: View, stage: ir.Stage, operand: ir.Operand) -> tuple[float, flo
             size = view.stages[of.path].size
             return (size.low, size.high)
     return None
+
+
+def _words(comparison: ir.Apply) -> str:
+    # drawing graphs needs a large library, which a program without this finding does not pay for
+    from ttscale.compiler.graph import condition_text
+
+    return condition_text(comparison)

@@ -103,9 +103,19 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
         "minimum": cost_to_json(plan.minimum),
         "maximum": cost_to_json(plan.maximum),
         "expected": cost_to_json(plan.expected),
+        "peak_context": peak_context(plan),
         "stages": stages,
         "assumptions": list(plan.assumptions),
     }
+
+
+def peak_context(plan: Plan) -> dict[str, int]:
+    """For each model the most tokens, prompt and new, that one call to it may have."""
+    peaks: dict[str, int] = {}
+    for stage in plan.stages.values():
+        for name in stage.models:
+            peaks[name] = max(peaks.get(name, 0), stage.call_tokens)
+    return peaks
 
 
 def plan_to_text(plan: Plan) -> str:
@@ -148,7 +158,10 @@ def _totals(plan: Plan) -> list[str]:
     low, most, likely, budget = plan.minimum, plan.maximum, plan.expected, plan.graph.budget
     lines = [_total("calls", low.calls, likely.calls, most.calls, budget.calls)]
     lines.append(_total("tokens", low.tokens, likely.tokens, most.tokens, budget.tokens))
-    lines.append(f"longest chain  at most {most.sequential_tokens:,} new tokens")
+    lines.append(_total("  of prompts", low.prompt_tokens, likely.prompt_tokens, most.prompt_tokens, None))
+    lines.append(_total("  new", low.new_tokens, likely.new_tokens, most.new_tokens, None))
+    lines.append(_total("longest chain", low.sequential_tokens, likely.sequential_tokens, most.sequential_tokens, None))
+    lines += [f"peak context   {name} {tokens:,}" for name, tokens in peak_context(plan).items()]
     if budget.seconds is not None:
         lines.append(f"seconds        limit {budget.seconds:g}")
     if most.usd or budget.cost is not None:

@@ -33,8 +33,8 @@ def argument_text(value: ir.Argument, renamed: Mapping[str, str] | None = None) 
     match value:
         case ir.Const(value=None) | ir.Const(value=()):
             return None
-        case ir.Const(value=tuple() as parts):
-            return f"[{', '.join(map(str, parts))}]"
+        case ir.Const(value=tuple() as plain):
+            return f"[{', '.join(map(str, plain))}]"
         case ir.Model(name=name) | ir.Prompt(name=name):
             return name
         case ir.UpTo(limit=limit):
@@ -43,9 +43,9 @@ def argument_text(value: ir.Argument, renamed: Mapping[str, str] | None = None) 
             inner = ", ".join(f"{name}: {_operand(operand, names)}" for name, operand in args)
             return f"{prompt.name}({inner})"
         case ir.Strategy(name=name, args=args, named=named):
-            parts = [argument_text(part, names) for part in args]
+            parts = [text for part in args if (text := argument_text(part, names)) is not None]
             parts += [f"{key}: {text}" for key, part in named if (text := argument_text(part, names)) is not None]
-            inner = ", ".join(part for part in parts if part is not None)
+            inner = ", ".join(parts)
             return f"{name}({inner})" if inner else name
         case ir.Rows(dataset=dataset, steps=steps):
             return dataset.name + "".join(_step(step) for step in steps)
