@@ -52,7 +52,7 @@ def test_every_command_has_help_with_an_example(entry) -> None:
     ran = tts(entry.name, "--help")
     assert ran.code == 0
     assert f"ttscale {entry.name}" in ran.out.split("Example")[1]
-    assert "--json" in ran.out or entry.name == "models"
+    assert "--json" in ran.out or entry.name in ("models", "lsp")
     assert "--debug" in ran.out or entry.name == "models"
 
 

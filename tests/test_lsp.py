@@ -323,6 +323,21 @@ def test_what_was_found_for_parameters_moves_with_the_text_and_is_not_found_twic
     assert not kept.is_whole("a.tts")
 
 
+def test_a_fault_of_ours_is_not_tried_again_and_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> list[Diagnostic]:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("ttscale.lsp.assigned.check_assignments", broken)
+    kept = Programs()
+    kept.put("a.tts", TIGHT)
+    at_once = kept.checked("a.tts")
+    with pytest.raises(RuntimeError):
+        kept.look("a.tts")
+    after = kept.checked("a.tts")
+    assert kept.is_whole("a.tts") and at_once is not None and after is not None
+    assert after.diagnostics == at_once.diagnostics
+
+
 def test_the_cursor_knows_calls_blocks_and_names() -> None:
     def cursor(marked: str) -> Cursor:
         return Cursor(marked.replace("§", ""), marked.index("§"))

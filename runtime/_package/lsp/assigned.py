@@ -72,7 +72,10 @@ class Assigned:
         linked, name = self.waiting.pop(0)
         if len(self._kept) > MAX_KEPT:
             self._kept.clear()
-        self._kept[_key(linked, name)] = Layout.of(linked), check_assignments(linked, name)
+        key, layout = _key(linked, name), Layout.of(linked)
+        # Should the check fail by a fault of ours, it is not tried again with every letter.
+        self._kept[key] = layout, []
+        self._kept[key] = layout, check_assignments(linked, name)
         return True
 
 

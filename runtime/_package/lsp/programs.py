@@ -100,11 +100,12 @@ class Programs:
         """
         if self.is_whole(name):
             return False
-        self._assigned[name].look()
-        if not self.is_whole(name):
-            return False
-        self._checked.pop(name, None)
-        return True
+        try:
+            self._assigned[name].look()
+        finally:
+            if self.is_whole(name):
+                self._checked.pop(name, None)
+        return self.is_whole(name)
 
     def waiting(self) -> list[str]:
         """The open documents that an edit elsewhere, or their own, left without an outcome."""

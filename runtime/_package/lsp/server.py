@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,11 @@ class Server(LanguageServer):
     def _publish(self, name: str) -> None:
         """Check a document and tell the client."""
         self._timers.pop(name, None)
-        checked = self.programs.checked(name)
+        try:
+            checked = self.programs.checked(name)
+        except Exception as failure:
+            self._complain(failure)
+            return
         if checked is None or name not in self.uris:
             return
         uri = self.uris[name]
@@ -137,10 +142,22 @@ class Server(LanguageServer):
     def _look(self, name: str) -> None:
         """Go on with what takes longer, a pipeline at a time, so that questions are answered in between."""
         self._timers.pop(name, None)
-        if self.programs.look(name):
+        try:
+            is_last = self.programs.look(name)
+        except Exception as failure:
+            self._complain(failure)
+            is_last = self.programs.is_whole(name)
+        if is_last:
             self._publish(name)
         elif not self.programs.is_whole(name):
             self._timers[name] = asyncio.get_running_loop().call_later(0, self._look, name)
+
+    def _complain(self, failure: Exception) -> None:
+        """A fault of ours: said in the editor's log, with where it happened; the server goes on."""
+        text = "".join(traceback.format_exception(failure))
+        self.window_log_message(
+            lsp.LogMessageParams(lsp.MessageType.Error, f"a fault of ttscale, please report it:\n{text}")
+        )
 
     # --- diagnostics ------------------------------------------------------------------------------
 
