@@ -136,11 +136,13 @@ def _generate(stage: ir.Stage, reader: Reader) -> list[Asked]:
 
 
 def _examples(stage: ir.Stage, filled: ir.Filled, reader: Reader) -> Amount:
-    """The few-shot turns: each as large as the prompt may be, with an answer of the default length."""
+    """The few-shot turns: as the rows are, else each as large as the prompt may be, with a long answer."""
     shots = stage.args.get("shots")
     count = shots.value if isinstance(shots, ir.Const) and isinstance(shots.value, int) else 0
     if not count or not isinstance(stage.args.get("examples"), ir.Rows):
         return NOTHING
+    if stage.path in reader.examples:
+        return reader.examples[stage.path]
     one = Amount(0, INPUT_TOKENS * (len(filled.prompt.params) + 1) + 2 * MESSAGE_OVERHEAD, INPUT_TOKENS // 2)
     fixed = NOTHING
     for part in filled.prompt.parts:

@@ -18,15 +18,21 @@ from ttscale.compiler.asking import Asked, asked
 from ttscale.compiler.models import prices
 from ttscale.compiler.plan import Cost, Plan, StagePlan
 from ttscale.compiler.prefixes import prefix_groups
-from ttscale.compiler.prompt_tokens import PROMPT_OVERHEAD
+from ttscale.compiler.prompt_tokens import PROMPT_OVERHEAD, Amount
 from ttscale.compiler.said import INPUT_TOKENS, Reader, inputs_of
 from ttscale.compiler.types import Text
 
 
-def make_plan(graph: ir.Graph, *, input_tokens: Mapping[str, int] | None = None) -> Plan:
-    """The plan of a graph. `input_tokens` are known token counts of inputs by name."""
+def make_plan(
+    graph: ir.Graph, *, input_tokens: Mapping[str, int] | None = None, examples: Mapping[str, Amount] | None = None
+) -> Plan:
+    """The plan of a graph.
+
+    `input_tokens` are known token counts of inputs by name, `examples` the tokens of few-shot turns by stage, where
+    the rows are known.
+    """
     known = dict(input_tokens or {})
-    reader = Reader(inputs_of(graph, known))
+    reader = Reader(inputs_of(graph, known), examples)
     groups = prefix_groups(graph)
     plans: dict[str, StagePlan] = {}
     longest: dict[str, tuple[int, int, int]] = {}
@@ -45,7 +51,7 @@ def make_plan(graph: ir.Graph, *, input_tokens: Mapping[str, int] | None = None)
     expected = replace(
         _dearest(graph.stages, 0, {p: s.expected for p, s in plans.items()}), sequential_tokens=chains[2]
     )
-    return Plan(graph, plans, minimum, maximum, tuple(_assumptions(graph, known)), expected)
+    return Plan(graph, plans, minimum, maximum, tuple(_assumptions(graph, known, reader.examples)), expected)
 
 
 def _stage_plan(stage: ir.Stage, calls: list[Asked], prefix: str) -> StagePlan:
@@ -129,7 +135,7 @@ def _most(costs: list[Cost]) -> Cost:
     )
 
 
-def _assumptions(graph: ir.Graph, known: Mapping[str, int]) -> Iterable[str]:
+def _assumptions(graph: ir.Graph, known: Mapping[str, int], examples: Mapping[str, Amount]) -> Iterable[str]:
     guessed = [name for name, kind in graph.inputs if isinstance(kind, Text) and name not in known]
     for name, kind in graph.inputs:
         if name in guessed and isinstance(kind, Text):
@@ -137,6 +143,11 @@ def _assumptions(graph: ir.Graph, known: Mapping[str, int]) -> Iterable[str]:
                 yield f"`{name}` has at most {kind.max_tokens} tokens, as its type says"
             else:
                 yield f"`{name}` counts as {INPUT_TOKENS} tokens; `Text(max: …)` or data says otherwise"
+    for stage in graph.stages:
+        rows, shots = stage.args.get("examples"), stage.args.get("shots")
+        if isinstance(rows, ir.Rows) and isinstance(shots, ir.Const):
+            counted = "the longest that its rows have" if stage.path in examples else "a guess, since no row was read"
+            yield f"{shots.value} examples of `{rows.dataset.name}` count as {counted}"
     if any(
         stage.op in ("generate", "fuse", "critique", "rank", "verify", "score", "classify") for stage in graph.stages
     ):

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from ttscale.compiler import ast
 from ttscale.compiler.check_data import check_dataset, check_later, check_metric, check_test
 from ttscale.compiler.check_frame import Program
+from ttscale.compiler.check_leakage import check_leakage
 from ttscale.compiler.check_models import check_model
 from ttscale.compiler.check_pipeline import check_pipeline, check_recursion
 from ttscale.compiler.check_prompts import check_prompt
@@ -64,6 +65,7 @@ def _declaration(declaration: ast.Declaration, scope: ModuleScope, program: Prog
             check_test(declaration, scope, program)
         case ast.SearchDecl() | ast.EvalDecl():
             check_later(declaration, program)
+            check_leakage(declaration, scope, program)
 
 
 def _record(declaration: ast.RecordDecl, scope: ModuleScope, program: Program) -> None:

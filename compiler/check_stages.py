@@ -232,8 +232,9 @@ def _rounds(call: StageCall) -> None:
         if option in given and "examples" not in given:
             message = f"`{option}:` is about examples, and there are none"
             frame.report("E0212", message, given[option].span, hint="add `examples: data[0:20]`")
-    if "examples" in given:
-        frame.report("W0290", "`examples` is read but not run by this version", given["examples"].span)
+    if "examples" in given and "shots" not in given:
+        message = "`examples:` says which rows may be shown, and nothing says how many are"
+        frame.report("E0212", message, given["examples"].span, hint="add `shots: 4`")
 
 
 # --- results -------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from ttscale.compiler.expansion import (
     Pool,
     one,
 )
+from ttscale.compiler.shots import settle_examples
 from ttscale.compiler.types import TEXT, Type
 
 
@@ -39,7 +40,9 @@ def generate(expansion: Expansion, call: Call) -> Pool:
     spots = [one(expansion, value, call.span_of("temperature")) for value in values_of(expansion, call, "temperature")]
     written = tuple(normal("temperature", spot.value) for spot in spots if isinstance(spot, ir.Const))
     given = given_settings(expansion, call)
-    args = plain_arguments(expansion, call, ("prompt", "from", "temperature", "more"))
+    args = settle_examples(
+        expansion, call, prompts, plain_arguments(expansion, call, ("prompt", "from", "temperature", "more"))
+    )
     series = _first_series(expansion, call, args)
     model_series = tuple(series + sum(m.name == models[k].name for m in models[:k]) for k in range(len(models)))
     args["series"] = ir.Const(series)

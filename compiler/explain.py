@@ -10,6 +10,7 @@ import re
 
 from ttscale.compiler.explanation import Explanation
 from ttscale.compiler.explanations_calls import CALLS
+from ttscale.compiler.explanations_data import DATA
 from ttscale.compiler.explanations_declarations import DECLARATIONS
 from ttscale.compiler.explanations_lint import LINT
 from ttscale.compiler.explanations_names import NAMES
@@ -18,7 +19,7 @@ from ttscale.compiler.explanations_syntax import SYNTAX
 
 __all__ = ["EXPLANATIONS", "Explanation", "explain"]
 
-EXPLANATIONS: dict[str, Explanation] = {**SYNTAX, **NAMES, **CALLS, **DECLARATIONS, **LINT, **OUTSIDE}
+EXPLANATIONS: dict[str, Explanation] = {**SYNTAX, **NAMES, **CALLS, **DATA, **DECLARATIONS, **LINT, **OUTSIDE}
 
 
 def explain(code: str) -> Explanation | None:

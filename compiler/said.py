@@ -77,10 +77,14 @@ def _input(kind: Type, known: int | None) -> Amount:
 
 
 class Reader:
-    """Bounds on the texts of a graph, stage by stage in plan order."""
+    """Bounds on the texts of a graph, stage by stage in plan order.
 
-    def __init__(self, inputs: Mapping[str, Amount]) -> None:
+    `examples` are the tokens of few-shot turns by stage, where the rows have been read.
+    """
+
+    def __init__(self, inputs: Mapping[str, Amount], examples: Mapping[str, Amount] | None = None) -> None:
         self.inputs = inputs
+        self.examples = dict(examples or {})
         self.said: dict[str, Said] = {}
         self.sizes: dict[str, ir.Bounds] = {}
 

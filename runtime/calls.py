@@ -55,6 +55,11 @@ class Caller:
         """Whether a limit has refused or shortened any call of this run."""
         return bool(self._desk.limits_met)
 
+    @property
+    def run_seed(self) -> int:
+        """The run's seed."""
+        return self._desk.run_seed
+
     async def engine(self, model: Model) -> Engine:
         """The engine of a model, started. Raises EngineError."""
         return await self._desk.engines.get(model)

@@ -33,6 +33,7 @@ from ttscale.runtime.calls import Caller
 from ttscale.runtime.desk import Desk, Engines
 from ttscale.runtime.engines.base import ContextExceeded, Engine, EngineError
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate, single
+from ttscale.runtime.fewshot import RowStore
 from ttscale.runtime.ledger import Admission, Amount, Ledger
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.result import BudgetExhausted, Result, RunError
@@ -70,14 +71,15 @@ async def execute(
     listener: Listener | None = None,
     stop: asyncio.Event | None = None,
     folder: Path | None = None,
+    rows: RowStore | None = None,
 ) -> Result:
     """Answer one question.
 
     `inputs` are the pipeline's, by name. Setting `stop` ends the work as a spent budget does. `folder` is where schema
-    files are looked for. Raises RunError where no answer can be given, BudgetExhausted where a limit is why.
+    files are looked for; `rows` keeps the rows of few-shot examples from one run to the next. Raises RunError where no answer can be given, BudgetExhausted where a limit is why.
     """
     house = NamedEngines(engines) if isinstance(engines, Mapping) else engines
-    run = _Run(graph, plan, check_inputs(graph, inputs), house, run_seed, listener, folder)
+    run = _Run(graph, plan, check_inputs(graph, inputs), house, run_seed, listener, folder, rows)
     return await run.result(stop)
 
 
@@ -117,10 +119,12 @@ class _Run:
         run_seed: int,
         listener: Listener | None,
         folder: Path | None,
+        rows: RowStore | None,
     ) -> None:
         self.graph = graph
         self.inputs = inputs
         self.folder = folder
+        self.rows = rows if rows is not None else RowStore(folder)
         self.recorder = Recorder(listener)
         self.notes = RunNotes()
         self.values: dict[str, object] = {}
@@ -206,7 +210,7 @@ class _Run:
             self.finished[stage.path].set()
 
     async def _value(self, stage: Stage, caller: Caller) -> object:
-        context = StageContext(stage, caller, self.recorder, self.notes, self, self.folder)
+        context = StageContext(stage, caller, self.recorder, self.notes, self, self.folder, self.rows)
         piped = None if stage.source is None else self.evaluate(stage.source)
         if piped == ():  # what a source that a settled `when` left out stands for
             piped = Pool((), context.item_type)

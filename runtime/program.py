@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 
 from ttscale.compiler.ast import PipelineDecl
 from ttscale.compiler.bind import bind, choose_pipeline
-from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.cases import tests_ir
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
 from ttscale.compiler.driver import Checked, compile_source
@@ -33,6 +32,7 @@ from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader, load_source
 from ttscale.library.standard import stage_prompts
 from ttscale.runtime.executor import execute
+from ttscale.runtime.fewshot import RowStore, plan_with_rows
 from ttscale.runtime.models import EngineHouse
 from ttscale.runtime.result import Result, RunError
 from ttscale.runtime.testing import TestReport, run_tests
@@ -91,6 +91,7 @@ class Program:
         self._models = dict(models or {})
         self._folder = base_dir if base_dir is not None else Path.cwd()
         self._house = EngineHouse(self._folder)
+        self.rows = RowStore(self._folder)
         self._plans: dict[object, Plan] = {}
         self._loop: _LoopThread | None = None
 
@@ -118,7 +119,7 @@ class Program:
             graph, found = bind(self._checked, pipeline, given, self._models, std=stage_prompts())
             if graph is None:
                 raise CompileError(found, self._checked.sources)
-            self._plans[key] = make_plan(graph)
+            self._plans[key] = plan_with_rows(graph, self.rows)
         return self._plans[key]
 
     def run(
@@ -235,6 +236,7 @@ class Program:
             listener=listener,
             stop=stop,
             folder=self._folder,
+            rows=self.rows,
         )
 
     def _bound(

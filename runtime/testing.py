@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.ir import Apply, Expectation, Operand, TestCall, TestCase
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import TEXT, Answers
 from ttscale.runtime.answers import show
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate, single
 from ttscale.runtime.executor import execute, models_of
+from ttscale.runtime.fewshot import RowStore, plan_with_rows
 from ttscale.runtime.models import EngineHouse
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.result import Result, RunError
@@ -125,8 +125,10 @@ def _unscripted(expectation: Expectation) -> tuple[str, ...]:
 
 
 async def _run_call(call: TestCall, house: EngineHouse, base_dir: Path, seed: int) -> Result:
-    plan = make_plan(call.graph)
-    return await execute(call.graph, plan, dict(call.inputs), house.for_run(), run_seed=seed, folder=base_dir)
+    rows = RowStore(base_dir)
+    plan = plan_with_rows(call.graph, rows)
+    engines = house.for_run()
+    return await execute(call.graph, plan, dict(call.inputs), engines, run_seed=seed, folder=base_dir, rows=rows)
 
 
 def _figures(trace: Trace) -> dict[str, object]:

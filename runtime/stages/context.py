@@ -20,6 +20,7 @@ from ttscale.compiler.ir import (
     Operand,
     Own,
     Ref,
+    Rows,
     Stage,
     Strategy,
     UpTo,
@@ -29,6 +30,7 @@ from ttscale.runtime.answers import read
 from ttscale.runtime.calls import Caller
 from ttscale.runtime.desk import Ask, Reply
 from ttscale.runtime.engines.base import Message, Sampling
+from ttscale.runtime.fewshot import RowStore, with_examples
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.prompts import PromptError, render
 from ttscale.runtime.result import Judgements, RunError
@@ -80,6 +82,7 @@ class StageContext:
         notes: RunNotes,
         values: Values,
         folder: Path | None = None,
+        rows: RowStore | None = None,
     ) -> None:
         self.stage = stage
         self.caller = caller
@@ -87,6 +90,7 @@ class StageContext:
         self._notes = notes
         self._values = values
         self._folder = folder
+        self._rows = rows if rows is not None else RowStore(folder)
 
     # --- arguments -------------------------------------------------------------------------------------
 
@@ -215,6 +219,18 @@ class StageContext:
         except PromptError as error:
             where = error.span or self.stage.span
             raise RunError(Diagnostic("R0705", str(error), where, hint=error.hint)) from error
+
+    def examples(self, filled: Filled, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+        """The turns of a prompt with this stage's few-shot examples among them. Raises RunError."""
+        rows, shots = self.stage.args.get("examples"), self.integer("shots", 0)
+        if not isinstance(rows, Rows) or not shots:
+            return messages
+        known = self._rows.examples(filled, rows)
+        if len(known) < shots:
+            self.note(f"`shots: {shots}` shows {len(known)}, all there are")
+        choose = str(self.constant("choose") or "first")
+        seed, span = self.caller.run_seed, self.stage.span
+        return with_examples(messages, known, shots, choose, filled.prompt.result, seed, span)
 
     async def candidates(
         self, asks: Sequence[Ask], origins: Sequence[Origin], *, stage_path: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ttscale.compiler.diagnostics import InternalError
-from ttscale.compiler.ir import Const, Filled, Model, Rows, UpTo
+from ttscale.compiler.ir import Const, Filled, Model, UpTo
 from ttscale.runtime.desk import Ask
 from ttscale.runtime.engines.base import Message
 from ttscale.runtime.pool import Candidate, Pool
@@ -30,8 +30,6 @@ async def generate(context: StageContext) -> Pool:
     except MissingValue as error:
         context.note(error.diagnostic.message)
         return Pool((), context.item_type)
-    if isinstance(context.stage.args.get("examples"), Rows):
-        context.note("`examples` are not shown to the model by this version")
     n = context.stage.args["n"]
     if isinstance(n, UpTo):
         return await _rounds(context, combinations, n.limit)
@@ -99,7 +97,7 @@ def _combinations(context: StageContext) -> list[Combination]:
     for filled in prompts:
         if not isinstance(filled, Filled):
             raise InternalError(f"{context.stage.path} has a prompt that is not filled")
-        messages = context.messages(filled, {})
+        messages = context.examples(filled, context.messages(filled, {}))
         origin = Origin(filled.prompt.name, filled.prompt.result)
         for model, number in zip(models, numbers, strict=True):
             if not isinstance(model, Model):

@@ -16,6 +16,7 @@ from ttscale.compiler.canonical import canonical_hash
 from ttscale.compiler.models import GGUF_PREFIXES, model_from_locator
 from ttscale.compiler.types import Type
 from ttscale.runtime.executor import execute
+from ttscale.runtime.fewshot import RowStore
 from ttscale.runtime.models import EngineHouse
 from ttscale.runtime.program import Program
 
@@ -84,6 +85,7 @@ class Opened:
     plan: Plan
     folder: Path
     seed: int
+    rows: RowStore = field(default_factory=RowStore)
     house: CountedHouse = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +114,7 @@ class Opened:
             listener=listener,
             stop=stop,
             folder=self.folder,
+            rows=self.rows,
         )
 
     def saved(self) -> int:
@@ -188,4 +191,4 @@ def open_program(choices: Choices) -> Opened:
         from ttscale.cli.lock_file import check_lock
 
         check_lock(checked, file, list(plan.graph.models.values()))
-    return Opened(choices.file, checked, plan, folder, choices.seed)
+    return Opened(choices.file, checked, plan, folder, choices.seed, program.rows)

@@ -1,0 +1,26 @@
+"""Pages about few-shot examples, Python files and recipes: E0275, E0276, E0405 to E0409."""
+
+from __future__ import annotations
+
+from ttscale.compiler.explanation import HEAD, page, pipeline, table
+
+ROWS = HEAD + '\ndataset gsm = jsonl("gsm8k.jsonl", question: question, answer: after(answer, "####"))\n'
+SHOWN = "return generate(p.solve_number(question), from: small, examples: gsm[0:50], shots: 4)"
+
+DATA = table(
+    page(
+        "E0275",
+        "Examples whose rows do not fit the prompt",
+        "A row is shown as the prompt would ask about it, with its `answer`. So every argument of the prompt that is "
+        "not fixed must be a field of the dataset, of the argument's own name or of the input's that it is given.",
+        pipeline(SHOWN, head=ROWS.replace("question: question, ", "problem: question, ")),
+        "problem: question",
+        "question: question",
+    ),
+    page(
+        "E0276",
+        "Examples among the rows on which a pipeline is measured",
+        "A model that is shown the answers to the rows that a `search` or an `eval` measures is not measured at all. "
+        "Take disjoint slices, such as `gsm[0:50]` for the examples and `gsm[50:250]` for the rest.",
+    ),
+)
