@@ -79,6 +79,13 @@ def test_lint_lists_its_rules() -> None:
     assert tts("lint").code == 2
 
 
+def test_explain_shows_the_examples_of_a_rule() -> None:
+    ran = tts("explain", "L103")
+    assert "rankers" in ran.out.lower() and ran.out.index("Wrong:") < ran.out.index("Right:")
+    assert "|> critique(from: judge) |> rank(from: judge, keep: 1)" in ran.out.split("Right:")[1]
+    assert tts("explain", "L103", "--json").json["title"] == "A `rank` or `fuse` without a critique before it"
+
+
 # --- show ----------------------------------------------------------------------------------------
 
 

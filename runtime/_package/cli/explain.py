@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from textwrap import fill, indent
 from typing import Any
 
 import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
-from ttscale.cli.console import out, out_json, table
+from ttscale.cli.console import out, out_json, table, width
 from ttscale.cli.faults import Failure
 
 
@@ -40,9 +41,20 @@ def command(code: str | None, as_json: bool) -> None:
         "area": area,
         "meanings": list(known[name]),
     }
+    from ttscale.compiler.explain import explain
+
+    page = explain(name)
+    if page is not None:
+        found |= {"title": page.title, "text": page.text, "failing": page.failing, "fixed": page.fixed}
     if as_json:
         out_json(found)
         return
     out(f"{name}: {found['severity']}, {area}")
     for meaning in known[name]:
         out(f"  {meaning}")
+    if page is None:
+        return
+    out("\n" + fill(page.text, width()))
+    for heading, program in (("Wrong", page.failing), ("Right", page.fixed)):
+        if program:
+            out(f"\n{heading}:\n\n" + indent(program.rstrip("\n"), "    "))
