@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 TokenKind = Literal[
     "comment", "fence", "open_fence", "string", "open_string", "open", "close", "word", "number", "other"
@@ -59,8 +60,7 @@ _WHOLE_HEADER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One token of the scan, at characters `start` up to `end` of the text."""
 
     kind: TokenKind
@@ -80,7 +80,19 @@ class Header:
 
 def scan(text: str, start: int = 0, end: int | None = None) -> Iterator[Piece]:
     """All pieces of `text[start:end]` except white space, in order."""
-    for match in _TOKEN.finditer(text, start, len(text) if end is None else end):
+    if start == 0 and (end is None or end >= len(text)):
+        return iter(_scan_whole(text))
+    return _scan(text, start, len(text) if end is None else end)
+
+
+@lru_cache(maxsize=4)
+def _scan_whole(text: str) -> tuple[Piece, ...]:
+    """All pieces of a text. Parsing, splitting and finding documentation all ask for those of the same file."""
+    return tuple(_scan(text, 0, len(text)))
+
+
+def _scan(text: str, start: int, end: int) -> Iterator[Piece]:
+    for match in _TOKEN.finditer(text, start, end):
         kind = match.lastgroup
         if kind is not None and kind != "space":
             yield Piece(kind, match.start(), match.end())  # type: ignore[arg-type]
