@@ -4,8 +4,10 @@
 
 A real client speaks to a server process over standard input and output. Edits go in turn to a pipeline at the
 top, in the middle and at the end: a changed number, a letter too many (an error in names), a missing bracket (an error
-in syntax), and back. The time runs from sending the change to having read the diagnostics of that version, the
-server's pause for further letters included. The goal is a median under 100 ms.
+in syntax), and back. No text comes twice but the one between the edits, so `back` (an undo) is not in the total.
+The time runs from sending the change to having read the diagnostics of that version, the server's pause for further
+letters included. What trying the values of parameters finds comes in a second answer, which is not timed. The goal is a
+median under 100 ms.
 """
 
 from __future__ import annotations
@@ -68,8 +70,8 @@ def edits(text: str, pipelines: int, count: int) -> list[tuple[str, str]]:
         before, rest = text[:at], text[at:]
         kind, old, new = (
             ("value", "max_tokens: 80", f"max_tokens: {81 + round_}"),
-            ("name", "vote()", "votee()"),
-            ("syntax", "verify(from: small)", "verify(from: small"),
+            ("name", "vote()", f"vote{round_}()"),
+            ("syntax", "verify(from: small)", f"verify(from: small{round_}"),
         )[(round_ // 3) % 3]
         found += [(kind, before + rest.replace(old, new, 1)), ("back", text)]
     return found
@@ -111,7 +113,7 @@ async def measure(lines: int, count: int) -> dict[str, list[float]]:
 
 def summary(seconds: dict[str, list[float]], lines: int) -> dict[str, Any]:
     """Medians and 95th percentiles in milliseconds, by kind and together."""
-    every = [value for values in seconds.values() for value in values]
+    every = [value for kind, values in seconds.items() if kind != "back" for value in values]
 
     def row(values: list[float]) -> dict[str, float | int]:
         high = sorted(values)[min(len(values) - 1, int(len(values) * 0.95))]

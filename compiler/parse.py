@@ -84,8 +84,7 @@ def parse(source: SourceFile, known: dict[str, Tree[Token]] | None = None) -> Pa
     parser = load_parser()
     if known is not None:
         parts, diagnostics = _parse_parts(parser, source, known)
-        # A part with brackets left open may have been cut off at a line that only looks like a header.
-        if all(part.tree is not None or _is_balanced(text[part.start : part.end]) for part in parts):
+        if not _may_be_cut_wrongly([text[part.start : part.end] for part in parts if part.tree is None]):
             return Parsed(None, parts, comments, tuple(diagnostics))
     try:
         tree = parser.parse(text)
@@ -145,10 +144,16 @@ def _deep_diagnostic(span: Span) -> Diagnostic:
     )
 
 
-def _is_balanced(text: str) -> bool:
-    """Whether every bracket and quote that is opened is closed."""
-    kinds = [piece.kind for piece in scan(text)]
-    return kinds.count("open") == kinds.count("close") and not {"open_fence", "open_string"} & set(kinds)
+def _may_be_cut_wrongly(broken: list[str]) -> bool:
+    """Whether the file may be right although these parts are not: cut at lines that only look like headers.
+
+    Such a cut leaves a bracket open in one part and closed in another, or splits a text.
+    """
+    kinds = [[piece.kind for piece in scan(text)] for text in broken]
+    if any("open_fence" in part or "open_string" in part for part in kinds):
+        return True
+    left_open = [part.count("open") - part.count("close") for part in kinds]
+    return any(left_open) and sum(left_open) == 0
 
 
 def _parse_parts(

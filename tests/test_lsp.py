@@ -331,6 +331,11 @@ def test_what_was_found_for_declarations_follows_what_they_use() -> None:
     steps.append(two.replace("model small", "model large"))
     steps.append(two.replace("## Samples", "# one\n\n## Samples").replace("text(main", "text(mian"))
     steps.append(two.replace("text(main", "text(mian"))
+    steps += [
+        two.replace("n)\n", "n\n"),
+        two.replace("drafts =", "drafts ="),
+        two.replace("main(question: Text)", "main("),
+    ]
     steps.append(two.replace("pipeline main", "pipeline mian").replace("text(main", "text(mian"))
     steps.append(
         two.replace("text(main", "text(mian") + two.partition("\npipeline other")[2].replace("(question", "(q")

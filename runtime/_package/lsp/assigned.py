@@ -57,6 +57,11 @@ class Layout:
             if isinstance(declaration, ast.PipelineDecl):
                 pipelines.setdefault(declaration.name, said)
                 others.append(declaration.name)
+            elif isinstance(declaration, ast.BadDecl):
+                # Others see of it only that the name is there and broken.
+                others.append(declaration.name or "?")
+                if declaration.name is not None:
+                    pipelines.setdefault(declaration.name, f"broken {declaration.keyword}")
             elif not isinstance(declaration, ast.TestDecl | ast.EvalDecl):
                 others.append(said)
         others += [source.text for file, source in linked.sources.items() if file != linked.entry]
