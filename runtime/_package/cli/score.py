@@ -23,7 +23,7 @@ class Marks:
 
 
 def mark(result: Result, returns: Type, gold: object) -> Marks:
-    """Compare a result and the samples of its first layer with `gold`, read and compared as their types say. Raises MetricError."""
+    """Compare a result and the samples of its first layer with `gold`, as their types say. Raises MetricError."""
     from ttscale.runtime.answers import coerce, equal
 
     pool = result.samples

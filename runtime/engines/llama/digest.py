@@ -14,6 +14,7 @@ BLOCK = 1 << 22
 
 
 def cache_file() -> Path:
+    """Where digests of weight files are remembered."""
     return Path(platformdirs.user_cache_dir("ttscale", appauthor=False)) / "digests.json"
 
 

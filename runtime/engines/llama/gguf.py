@@ -148,6 +148,7 @@ class _Cursor:
 
 
 def broken(path: Path, why: str) -> EngineError:
+    """The error for a file that cannot be loaded, with what to do about it."""
     return EngineError(
         f"{path} is not a usable GGUF file: {why}",
         hint="download the file again, and compare its size and sha256 with the publisher's",
