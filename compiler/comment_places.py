@@ -169,6 +169,7 @@ class _Placing:
                 self.starting.setdefault(item.start, item)
             self.ending.setdefault(item.end, item)
         self.places = CommentPlaces()
+        self.only_moved: set[int] = set()  # items whose comments before them all come from inside
         first = self.code[0] if self.code else None
         self.has_edition = module.edition is not None and first is not None
         if self.has_edition and first is not None:
@@ -186,12 +187,14 @@ class _Placing:
                 item = self._item_behind(piece)
                 if item is not None:
                     self.places.trailing_docs.add(item.key)
-        for notes in self.places.before.values():
+        blanks = self.places.blanks
+        blanks.update(item.key for item in self.items if self._blank_before(self._first_doc(item.start)))
+        for key, notes in self.places.before.items():
             # A `##` that moved before an item documents it from then on, and documentation stands last.
             notes.sort(key=lambda note: is_doc(note[0]))
-        for item in self.items:
-            if self._blank_before(self._first_doc(item.start)):
-                self.places.blanks.add(item.key)
+            if key in blanks and key in self.only_moved:
+                notes[0] = (notes[0][0], True)
+                blanks.discard(key)
         return self.places
 
     def _place(self, piece: Piece, text: str) -> None:
@@ -211,6 +214,7 @@ class _Placing:
         follower = self._starting_at(index)
         if follower is not None:
             places.before.setdefault(follower.key, []).append(noted)
+            self.only_moved.discard(follower.key)
             return
         last = self._ended_before(index)
         closes = index == len(self.code) or self.code[index].kind == "close"
@@ -219,6 +223,8 @@ class _Placing:
             return
         around = self._smallest_around(piece.start)
         if around is not None:
+            if around.key not in places.before:
+                self.only_moved.add(around.key)
             places.before.setdefault(around.key, []).append((text, False))
         else:
             places.alone.append(noted)

@@ -53,7 +53,7 @@ class ModulePrinter(ExpressionPrinter):
         """The lines of a declaration with its comments, and whether it wants empty lines around it."""
         documentation = "" if isinstance(node, ast.BadDecl) else self.shown(node.doc)
         doc = self.declaration(node)
-        lines = render_lines(self.item(node, doc, "", documentation))
+        lines = render_lines(self.item(node, doc, "", documentation, spaced=True))
         documented = bool(documentation) or any(is_doc(text) for text, _ in self.places.before.get(id(node), ()))
         return lines, documented or len(render_lines(doc)) > 1
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from ttscale.compiler import ast
 from ttscale.compiler.comment_places import CommentPlaces, chain
+from ttscale.compiler.docs import is_doc
 from ttscale.compiler.layout import (
     HARD,
     SOFT,
@@ -42,12 +43,20 @@ class ExpressionPrinter:
 
     # --- items and lists -------------------------------------------------------------------------
 
-    def item(self, node: object, doc: Doc, comma: Doc = "", documentation: str = "") -> Doc:
-        """An item with its comments: those before it, `doc`, a comma, the one behind it, those after it."""
+    def item(self, node: object, doc: Doc, comma: Doc = "", documentation: str = "", *, spaced: bool = False) -> Doc:
+        """An item with its comments: those before it, `doc`, a comma, the one behind it, those after it.
+
+        With `spaced`, empty lines between them stay; statements have such, the items of a list do not."""
         key = id(node)
         before: list[Doc] = []
+        apart = spaced and key in self.places.blanks  # an empty line before the item and its documentation
         for text, blank in self.places.before.get(key, ()):
-            before.extend(([HARD] if blank and before else []) + [text, HARD])
+            if before and spaced and (blank or (apart and is_doc(text))):
+                before.append(HARD)
+            apart = apart and not is_doc(text)
+            before.extend((text, HARD))
+        if before and apart:
+            before.append(HARD)
         lines = [f"## {line}" if line else "##" for line in documentation.split("\n")] if documentation else []
         behind = self.places.behind.get(key, "")
         if lines and not behind and self._documented_behind(node, lines):
@@ -56,7 +65,7 @@ class ExpressionPrinter:
             before.extend((line, HARD))
         after: list[Doc] = []
         for text, blank in self.places.after.get(key, ()):
-            after.extend(([HARD] if blank else []) + [HARD, text])
+            after.extend(([HARD] if blank and spaced else []) + [HARD, text])
         trailing: list[Doc] = [Trailing(behind)] if behind else []
         return concat(*before, doc, comma, *trailing, *after)
 
@@ -92,7 +101,7 @@ class ExpressionPrinter:
             body.append(HARD)
             if len(body) > 1 and self.blank_before(node):
                 body.append(HARD)
-            body.append(self.item(node, doc, "", self.shown(documentation)))
+            body.append(self.item(node, doc, "", self.shown(documentation), spaced=True))
         return concat(header, gap, "{}") if not body else concat(header, gap, "{", indent(*body), HARD, "}")
 
     def blank_before(self, node: object) -> bool:
