@@ -61,7 +61,7 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
     new = Amount(1, high, math.ceil(high / 2))
     if stage.op == "score":
         rule = args.get("by")
-        if not (isinstance(rule, ir.Strategy) and RULES[rule.name].judge):
+        if not (isinstance(rule, ir.Strategy) and not rule.plugin and RULES[rule.name].judge):
             return []
     if stage.op in ("score", "verify"):
         return [_with_retries(_judged(model, prompt, kind, args, size), args)]

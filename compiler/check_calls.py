@@ -31,12 +31,13 @@ from ttscale.compiler.check_frame import (
     merged,
 )
 from ttscale.compiler.check_names import member
+from ttscale.compiler.check_policies import policy_call
 from ttscale.compiler.check_rows import check_row_expression
 from ttscale.compiler.check_stages import later_stage, stage
-from ttscale.compiler.check_strategies import from_python
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, fit, value_of
 from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.resolve import is_broken, param_type, type_of
 from ttscale.compiler.scope import Symbol
 from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, RULES, SIGNATURES, FunctionSignature
@@ -147,8 +148,7 @@ def _symbol_call(
         case "pipeline":
             return _pipeline(expr, symbol, written, piped, source, frame)
         case "python":
-            from_python(written, expr.callee, frame)
-            return _unknown_call(expr, frame)
+            return _python(expr, symbol, piped, source, frame)
         case "model":
             hint = f"ask it with `from: {written}`"
         case "module":
@@ -156,6 +156,23 @@ def _symbol_call(
         case _:
             hint = ""
     message = f"`{written}` is a {symbol.kind}, which cannot be called"
+    frame.report("E0209", message, expr.callee.span, hint=hint)
+    return _unknown_call(expr, frame)
+
+
+def _python(expr: ast.Call, symbol: Symbol, piped: Typed | None, source: ast.Expr | None, frame: Frame) -> Typed:
+    """A stage or a condition that a Python file declares; a function of a file that was not read is anything."""
+    function = frame.program.linked.python_function(symbol)
+    if function is None:
+        return _unknown_call(expr, frame)
+    signature = function.stage()
+    if signature is not None:
+        return stage(expr, signature, piped, source, frame)
+    if function.kind == "policy":
+        return policy_call(expr, function, piped, frame)
+    words = KIND_WORDS[function.kind]
+    hint = f"write `select(by: {function.name})`" if function.rule() is not None else "name it where a metric is wanted"
+    message = f"`{function.name}` is {words}, which is not called like a stage"
     frame.report("E0209", message, expr.callee.span, hint=hint)
     return _unknown_call(expr, frame)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from ttscale.compiler import ast, types
 from ttscale.compiler.check_frame import ANYTHING, Frame, Typed, did_you_mean, listed
+from ttscale.compiler.check_policies import policy_name
+from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.resolve import is_broken, lookup, prompt_type
 from ttscale.compiler.scope import Symbol
 
@@ -24,6 +26,15 @@ def symbol_value(symbol: Symbol, expr: ast.Expr, written: str, frame: Frame) -> 
             return Typed(prompt_type(symbol, frame.program.linked), static=True)
         case "dataset":
             return Typed(types.ListOf(types.ROW), static=True)
+        case "python":
+            function = frame.program.linked.python_function(symbol)
+            if function is None:
+                return ANYTHING
+            if function.kind == "policy":
+                return policy_name(function, expr, frame)
+            message = f"`{written}` is {KIND_WORDS[function.kind]} of a Python file, not a value"
+            frame.report("E0209", message, expr.span, hint="use it where such a thing is wanted")
+            return ANYTHING
         case "pipeline":
             hint = f"call it: `{written}(…)`"
         case "module":

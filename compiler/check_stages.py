@@ -294,6 +294,8 @@ def _size(call: StageCall) -> Size:
             limit = given.get("keep" if name == "rank" else "top")
             size = source if limit is None else source.capped(size_of(limit, frame))
             return size.some(0 if {"min_share", "min_score"} & set(given) else 1) if name == "filter" else size
+        case _ if call.signature.plugin:
+            return source.capped(ONE).some(0) if call.signature.at_most_one else source.some(0)
         case "verify":
             return source.some(0 if "otherwise" in given else 1)
     return source

@@ -3,6 +3,7 @@
 Codes:
     E0222  a rule that does not exist
     E0223  a rule that does not belong here
+    E0212  an argument of a rule that is missing
     E0224  a Choice parameter that may be something other than a rule
 """
 
@@ -16,6 +17,7 @@ from ttscale.compiler.check_facets import must_have
 from ttscale.compiler.check_frame import Frame, Typed, did_you_mean, listed
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import choice_of_names, expect, must_be_static, within
+from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.signatures import RULES, USING, Parameter, RuleSignature
 
 ALIASES = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
@@ -35,17 +37,28 @@ def is_rule(name: str) -> str | None:
     return name if name in RULES else ALIASES.get(name)
 
 
+def rule_named(name: str, frame: Frame) -> RuleSignature | None:
+    """The rule that a name stands for where nothing local hides it: one of the language, or of a Python file."""
+    own = is_rule(name)
+    if own is not None:
+        return RULES[own]
+    symbol = frame.symbol(name) if frame.local(name) is None else None
+    function = None if symbol is None else frame.program.linked.python_function(symbol)
+    return None if function is None else function.rule()
+
+
 def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: Frame) -> Rules:
     """Checks the value of `by:` or `weight:` of a stage."""
     what = f"`{stage}({argument}: …)`"
     if isinstance(value, ast.Name):
-        name = is_rule(value.name)
-        if name is not None:
-            return _placed(RULES[name], value, stage, argument, source, frame)
+        rule = rule_named(value.name, frame)
+        if rule is not None:
+            _required(rule, frozenset(), value, frame)
+            return _placed(rule, value, stage, argument, source, frame)
         local = frame.local(value.name)
         symbol = frame.symbol(value.name)
         if local is None and symbol is not None and symbol.kind in ("python", "module"):
-            from_python(value.name, value, frame)
+            not_a_rule(value.name, value, stage, argument, frame)
             return Rules()
         if local is not None:
             local.used = True
@@ -53,16 +66,16 @@ def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: F
         _unknown(value.name, value, stage, what, frame)
         return Rules()
     if isinstance(value, ast.Call) and isinstance(value.callee, ast.Name):
-        name = is_rule(value.callee.name)
+        rule = rule_named(value.callee.name, frame)
         symbol = frame.symbol(value.callee.name)
-        if name is None and symbol is not None and symbol.kind == "python":
-            from_python(value.callee.name, value.callee, frame)
+        if rule is None and symbol is not None and symbol.kind == "python":
+            not_a_rule(value.callee.name, value.callee, stage, argument, frame)
             return Rules()
-        if name is None:
+        if rule is None:
             _unknown(value.callee.name, value.callee, stage, what, frame)
             return Rules()
-        placed = _placed(RULES[name], value, stage, argument, source, frame)
-        names_model = rule_call(value, RULES[name], source, frame)
+        placed = _placed(rule, value, stage, argument, source, frame)
+        names_model = rule_call(value, rule, source, frame)
         return Rules(placed.rules, names_model)
     if isinstance(value, ast.LiteralValue) and isinstance(value.value, str):
         known = is_rule(value.value)
@@ -76,12 +89,22 @@ def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: F
     return Rules()
 
 
-def from_python(name: str, value: ast.Expr, frame: Frame) -> None:
-    """Something that a Python file declares; a failed import of any kind says nothing more."""
+def not_a_rule(name: str, value: ast.Expr, stage: str, argument: str, frame: Frame) -> None:
+    """A function of a Python file that is no rule; of a file that was not read, or a failed import, nothing is said."""
     symbol = frame.symbol(name)
-    if symbol is not None and symbol.kind == "python":
-        message = f"`{name}` comes from a Python file, which is read but not run by this version"
-        frame.report("W0290", message, value.span, hint="choose a rule of the language to run this file")
+    function = None if symbol is None else frame.program.linked.python_function(symbol)
+    if function is not None:
+        message = f"`{name}` does not belong in `{stage}({argument}: …)`"
+        hint = "a rule is marked `@scorer` or `@selector`"
+        frame.report("E0223", message, value.span, label=f"it is {KIND_WORDS[function.kind]}", hint=hint)
+
+
+def _required(rule: RuleSignature, given: frozenset[str] | set[str], value: ast.Expr, frame: Frame) -> None:
+    """Reports an argument of a Python function that has no default and is not given."""
+    missing = next((p for p in rule.parameters if p.required and p.name not in given), None)
+    if missing is not None:
+        hint = f"write `{rule.name}({missing.name}: …)`"
+        frame.report("E0212", f"`{rule.name}` needs `{missing.name}`", value.span, hint=hint)
 
 
 def _rules(stage: str) -> str:
@@ -119,15 +142,19 @@ def _parameter(value: ast.Name, typed: Typed, stage: str, argument: str, source:
         return Rules()
     found: list[RuleSignature] = []
     for label in typed.type.labels:
-        name = is_rule(label)
-        if name is None or stage not in RULES[name].where:
+        rule = rule_named(label, frame)
+        symbol = frame.symbol(label)
+        if rule is None and symbol is not None and symbol.kind == "python":
+            not_a_rule(label, value, stage, argument, frame)
+            return Rules()
+        if rule is None or stage not in rule.where:
             message = f"`{value.name}` may be `{label}`, which is no rule for `{stage}({argument}: …)`"
             hint = did_you_mean(label, [rule.name for rule in RULES.values()], f"rules here are {_rules(stage)}")
             frame.report("E0224", message, value.span, hint=hint)
             return Rules()
-        found.append(RULES[name])
-        for facet in sorted(RULES[name].needs):
-            must_have(facet, source, value.span, f"`{name}`", frame, Atom(frame.close(value), (label,)))
+        found.append(rule)
+        for facet in sorted(rule.needs):
+            must_have(facet, source, value.span, f"`{rule.name}`", frame, Atom(frame.close(value), (label,)))
     return Rules(tuple(found))
 
 
@@ -153,6 +180,7 @@ def rule_call(call: ast.Call, rule: RuleSignature, source: Typed, frame: Frame) 
         else:
             given.add(name)
             _argument(arg.value, parameters[name], rule, source, frame)
+    _required(rule, given, call, frame)
     return "from" in given
 
 
@@ -171,6 +199,8 @@ def _argument(value: ast.Expr, parameter: Parameter, rule: RuleSignature, source
             must_be_static(value, frame, expect(value, frame, types.TEXT, what), what)
         case "content":
             expect(value, frame, types.TEXT, what)
+        case "bool":
+            must_be_static(value, frame, expect(value, frame, types.BOOL, what), what)
         case "int" | "float":
             kind = types.INT if parameter.kind == "int" else types.FLOAT
             typed = expect(value, frame, kind, what)
@@ -188,25 +218,26 @@ def _argument(value: ast.Expr, parameter: Parameter, rule: RuleSignature, source
 def _source_of_numbers(value: ast.Expr, rule: RuleSignature, source: Typed, frame: Frame) -> None:
     """`score`, `score("r")`, `likelihood`, `steps(min)`: a number for each candidate that it has already."""
     named = value.callee if isinstance(value, ast.Call) else value
-    name = is_rule(named.name) if isinstance(named, ast.Name) else None
-    if name is None and isinstance(named, ast.Name) and frame.local(named.name) is not None:
+    found = rule_named(named.name, frame) if isinstance(named, ast.Name) else None
+    if found is None and isinstance(named, ast.Name) and frame.local(named.name) is not None:
         local = frame.local(named.name)
         assert local is not None
         local.used = True
         labels = local.value.type.labels if isinstance(local.value.type, types.Choice) else ()
-        if labels and all(is_rule(label) and _is_number(RULES[is_rule(label) or ""]) for label in labels):
+        rules = [rule_named(label, frame) for label in labels]
+        if labels and all(one is not None and _is_number(one) for one in rules):
             return
     numbers = [r.name for r in RULES.values() if _is_number(r)]
-    if name is None or not _is_number(RULES[name]):
+    if found is None or not _is_number(found):
         written = named.name if isinstance(named, ast.Name) else "this"
         message = f"`{rule.name}` needs a number for each answer, and `{written}` gives none"
         hint = did_you_mean(written, numbers, f"write `{rule.name}(score)`; there are {listed(numbers)}")
         frame.report("E0223", message, value.span, hint=hint)
         return
-    for facet in sorted(RULES[name].needs):
-        must_have(facet, source, value.span, f"`{name}`", frame)
+    for facet in sorted(found.needs):
+        must_have(facet, source, value.span, f"`{found.name}`", frame)
     if isinstance(value, ast.Call):
-        rule_call(value, RULES[name], source, frame)
+        rule_call(value, found, source, frame)
 
 
 def _is_number(rule: RuleSignature) -> bool:

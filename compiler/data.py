@@ -16,6 +16,7 @@ from ttscale.compiler.constants import apply
 from ttscale.compiler.diagnostics import InternalError
 from ttscale.compiler.resolve_types import literal, lookup, type_of
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
+from ttscale.compiler.types import ANY, ROW
 
 READER_OPTIONS = ("delimiter", "encoding", "where", "shuffle", "limit", "split", "id")
 """Named arguments of a reader that are options, not fields, when they are written as literals."""
@@ -96,6 +97,9 @@ def _whole(expr: ast.Expr | None) -> int | None:
 def metric_ir(symbol: Symbol, linked: Linked) -> ir.Metric:
     """A declared metric; its body reads its parameters as inputs of their own names."""
     declaration = symbol.declaration
+    function = linked.python_function(symbol)
+    if function is not None and function.kind == "metric":
+        return ir.Metric(function.name, (("pred", ANY), ("row", ROW)), ANY, ir.Const(None), plugin=function.key)
     if not isinstance(declaration, ast.MetricDecl):
         raise InternalError(f"{symbol.name} is not a metric")
     scope = linked.scope_of(symbol)

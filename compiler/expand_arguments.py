@@ -229,7 +229,7 @@ def stage_of(
     """The node of a stage call."""
     return ir.Stage(
         path=path,
-        op=call.signature.name,
+        op="python" if call.signature.plugin else call.signature.name,
         source=source,
         args={name: args[name] for name in sorted(args)},
         type=Answers(result),

@@ -76,6 +76,8 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
     else:
         args |= {p.name: ir.Const(None) for p in signature.parameters if p.name in ("using", "from")}
         result = pool.item
+    if signature.plugin:
+        args["function"] = ir.Const(signature.plugin)
     size = _size(expansion, call, pool, args)
     facets = (pool.facets | signature.gives) if signature.keeps else frozenset[str]()
     if call.when is not None:
@@ -96,12 +98,15 @@ def _name_score(args: dict[str, ir.Argument]) -> bool:
     assert isinstance(rule, ir.Strategy)
     if args["as"] == ir.Const(None):
         args["as"] = ir.Const(rule.name)
-    return RULES[rule.name].judge
+    return not rule.plugin and RULES[rule.name].judge
 
 
 def _size(expansion: Expansion, call: Call, pool: Pool, args: dict[str, ir.Argument]) -> ir.Bounds:
     """How many candidates the stage gives."""
     size = pool.size
+    if call.signature.plugin:
+        capped = sizes.capped(size, 1) if call.signature.at_most_one else size
+        return sizes.some(capped, may_be_empty=True)
     match call.signature.name:
         case "rank":
             return _capped(expansion, call, pool, "keep", args)
@@ -123,7 +128,7 @@ def _size(expansion: Expansion, call: Call, pool: Pool, args: dict[str, ir.Argum
 
 
 def _keeps_part(rule: ir.Argument) -> bool:
-    return isinstance(rule, ir.Strategy) and RULES[rule.name].gives == "keep"
+    return isinstance(rule, ir.Strategy) and not rule.plugin and RULES[rule.name].gives == "keep"
 
 
 def _capped(expansion: Expansion, call: Call, pool: Pool, name: str, args: dict[str, ir.Argument]) -> ir.Bounds:

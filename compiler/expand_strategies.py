@@ -19,9 +19,9 @@ def strategy(expansion: Expansion, expr: ast.Expr, frame: Frame, site: Site) -> 
     """The rule that an argument names."""
     callee = expr.callee if isinstance(expr, ast.Call) else expr
     symbol = expansion.symbol(callee, frame) if isinstance(callee, ast.Name | ast.Attribute) else None
-    if symbol is not None and symbol.kind == "python":
-        message = f"`{symbol.name}` is a Python function, which this version does not run"
-        raise expansion.fail("E0259", message, expr.span, hint="name a rule of the language")
+    if symbol is not None and symbol.kind == "python" and expansion.linked.python_function(symbol) is None:
+        message = f"`{symbol.name}` is a function of a Python file, which was not read"
+        raise expansion.fail("E0259", message, expr.span, hint="load the program in a way that reads Python files")
     match expr:
         case ast.Name(name=name):
             return _rule(expansion, _settled(expansion, name, frame), (), frame, site, expr.span)
@@ -44,7 +44,7 @@ def _settled(expansion: Expansion, name: str, frame: Frame) -> str:
 def _rule(
     expansion: Expansion, name: str, args: tuple[ast.Arg, ...], frame: Frame, site: Site, span: Span
 ) -> ir.Strategy:
-    rule = RULES.get(ALIASES.get(name, name))
+    rule = _known(expansion, name, frame)
     if rule is None:
         raise expansion.fail("E0222", f"there is no rule `{name}`", span, hint=unknown_option(name, [*RULES, *ALIASES]))
     given: dict[str, ir.Argument] = {}
@@ -57,12 +57,24 @@ def _rule(
             raise expansion.fail("E0211", f"`{rule.name}` has no such argument", arg.span, hint=hint)
         given[parameter.name] = _argument(expansion, parameter, arg.value, frame, site)
     named = tuple((p.name, given.get(p.name, _default(rule, p))) for p in rule.parameters)
-    return ir.Strategy(rule.name, (), named, span)
+    return ir.Strategy(rule.name, (), named, span, rule.plugin)
+
+
+def _known(expansion: Expansion, name: str, frame: Frame) -> RuleSignature | None:
+    """A rule of the language, or one that a Python file declares."""
+    own = RULES.get(ALIASES.get(name, name))
+    if own is not None:
+        return own
+    symbol = frame.module.names.get(name)
+    function = None if symbol is None else expansion.linked.python_function(symbol)
+    return None if function is None else function.rule()
 
 
 def _argument(expansion: Expansion, parameter: Parameter, expr: ast.Expr, frame: Frame, site: Site) -> ir.Argument:
     if parameter.kind == "strategy":
         return strategy(expansion, expr, frame, site)
+    if parameter.kind == "name" and isinstance(expr, ast.Name) and expr.name in parameter.choices:
+        return ir.Const(expr.name)
     value = expansion.evaluate(expr, frame, site.inner())
     match value:
         case ModelValue(model=model):

@@ -12,6 +12,7 @@ from ttscale.compiler.data import rows_ir
 from ttscale.compiler.expand_calls import call_function, call_pipeline, fill_prompt, prompt_value
 from ttscale.compiler.expand_loops import map_loop, match_arms, repeat
 from ttscale.compiler.expand_nodes import join
+from ttscale.compiler.expand_policies import call_policy, policy_of
 from ttscale.compiler.expand_stages import call_stage
 from ttscale.compiler.expansion import (
     Expansion,
@@ -117,6 +118,12 @@ def call(expansion: Expansion, expr: ast.Call, piped: Value | None, frame: Frame
             return fill_prompt(expansion, prompt_value(expansion, symbol), expr, frame, site)
         if symbol.kind == "pipeline":
             return call_pipeline(expansion, expr, symbol, piped, frame, site)
+        function = expansion.linked.python_function(symbol)
+        signature = None if function is None else function.stage()
+        if signature is not None:
+            return call_stage(expansion, expr, signature, piped, frame, site)
+        if function is not None and function.kind == "policy":
+            return call_policy(expansion, expr, function, piped, frame, site)
         raise expansion.fail(
             "E0259", f"`{symbol.name}` is a {symbol.kind} and cannot be called here", expr.span, hint="name a stage"
         )
@@ -140,6 +147,9 @@ def _name(expansion: Expansion, expr: ast.Name | ast.Attribute, frame: Frame, si
         if symbol.kind == "dataset":
             rows = rows_ir(expr, frame.module, expansion.linked)
             return RowsValue(rows)
+        function = expansion.linked.python_function(symbol)
+        if function is not None and function.kind == "policy" and frame.own:
+            return policy_of(function, ir.Own(), {}, expr.span)
         raise expansion.fail(
             "E0209", f"`{symbol.name}` is a {symbol.kind}, not a value", expr.span, hint="name a value"
         )

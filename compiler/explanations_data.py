@@ -23,4 +23,22 @@ DATA = table(
         "A model that is shown the answers to the rows that a `search` or an `eval` measures is not measured at all. "
         "Take disjoint slices, such as `gsm[0:50]` for the examples and `gsm[50:250]` for the rest.",
     ),
+    page(
+        "E0405",
+        "A Python file that may not run without permission",
+        "A Python file in the folder of the program, or below it, is your own. Any other one could do anything on your "
+        "machine: read it, then pass `--allow-python`, or `allow_python=True` to `load`.",
+    ),
+    page(
+        "E0406",
+        "A Python file that fails while it is loaded",
+        "The file that `use python(…)` names is run once when the program is loaded, and it raised something. It may "
+        "import installed packages, but not the files beside it.",
+    ),
+    page(
+        "E0407",
+        "A Python function that no program can use",
+        "A marked function takes a pool (a `@scorer` also a candidate, a `@metric` an answer and a row), and then only "
+        "parameters that a program can give: int, float, bool, str, `Literal[…]` of texts, and `Numbers`.",
+    ),
 )

@@ -60,7 +60,8 @@ class Apply:
     """A pure function of operands, evaluated at run time.
 
     `op` is an operator (`+ - * / % == != < <= > >= and or not neg`), `attr` (operand, Const name), `list`,
-    `record` (Const names tuple, then values), `length` (of a list), or a function of the language: `text agreement
+    `record` (Const names tuple, then values), `length` (of a list), `python` (Const key of a condition that a Python
+    file declares, pool, Const names tuple, then values), or a function of the language: `text agreement
     size readable best margin`. In `until:` conditions the pool being sampled is the operand `Own()`.
     """
 
@@ -151,6 +152,8 @@ class Strategy:
     args: tuple[Argument, ...] = ()
     named: tuple[tuple[str, Argument], ...] = ()
     span: Span | None = field(default=None, compare=False)
+    plugin: str = ""
+    """The key of the Python function that the rule is, where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,7 @@ class Stage:
       first prompt and model at the end. `examples` is `Rows` or Const(None). Where prompts or models bring
       different sampling defaults the stage is split into one a combination, joined by a `concat`;
     - `classify` has `prompts` and `models`, of one each, instead of `prompt` and `from`;
+    - a stage that a Python file declares has the `op` "python", and its key in `function`;
     - `concat` has `sources` (tuple of operands; ones that did not run add nothing), `choose` has `arms`, `value` has
       `value`.
 
@@ -343,6 +347,8 @@ class Metric:
     result: Type
     body: Operand
     span: Span | None = field(default=None, compare=False)
+    plugin: str = ""
+    """The key of the Python function that computes it in the place of `body`, where one does."""
 
 
 @dataclass(frozen=True, slots=True)

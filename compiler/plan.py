@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ttscale.compiler.ir import Graph
+from ttscale.compiler.ir import Apply, Const, Graph, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,32 @@ def cost_to_json(cost: Cost) -> dict[str, object]:
     }
 
 
+def python_keys(graph: Graph) -> list[str]:
+    """The keys of all functions of Python files that a graph calls: the hash of each one's file, and its name."""
+    found: dict[str, None] = {}
+
+    def walk(value: object) -> None:
+        if isinstance(value, Strategy):
+            if value.plugin:
+                found.setdefault(value.plugin)
+            walk(tuple(part for _, part in value.named))
+        elif isinstance(value, Apply):
+            if value.op == "python" and isinstance(value.args[0], Const):
+                found.setdefault(str(value.args[0].value))
+            walk(value.args)
+        elif isinstance(value, tuple):
+            for part in value:
+                walk(part)
+
+    for stage in graph.stages:
+        walk(tuple(stage.args.values()))
+        walk((stage.when, *(guard.operand for guard in stage.guards)))
+        function = stage.args.get("function")
+        if stage.op == "python" and isinstance(function, Const):
+            found.setdefault(str(function.value))
+    return sorted(found)
+
+
 def plan_to_json(plan: Plan) -> dict[str, object]:
     """A plan as plain data for `json.dumps`; stages in plan order."""
     graph = plan.graph
@@ -98,6 +124,7 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
         "params": {name: list(value) if isinstance(value, tuple) else value for name, value in graph.params.items()},
         "inputs": {name: str(kind) for name, kind in graph.inputs},
         "returns": str(graph.returns),
+        **({"python": python} if (python := python_keys(graph)) else {}),
         "models": {name: {"kind": model.kind, "locator": model.locator} for name, model in graph.models.items()},
         "budget": {name: limit for name, limit in limits.items() if limit is not None},
         "minimum": cost_to_json(plan.minimum),

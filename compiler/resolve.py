@@ -29,6 +29,7 @@ from ttscale.compiler import ast
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, Label, suggest
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
+from ttscale.compiler.python_names import PythonFault, PythonModule, PythonReader
 from ttscale.compiler.resolve_types import (
     TYPE_NAMES,
     is_broken,
@@ -40,7 +41,7 @@ from ttscale.compiler.resolve_types import (
     type_of,
 )
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol, SymbolKind
-from ttscale.compiler.signatures import FUNCTIONS, LATER, SIGNATURES
+from ttscale.compiler.signatures import FUNCTIONS, LATER, RULES, SIGNATURES
 from ttscale.compiler.source import SourceFile, Span
 
 __all__ = [
@@ -105,7 +106,7 @@ def resolve(entry: SourceFile, load: Loader, read: Reader = read_module) -> tupl
     """Parse and link a file and everything it imports; what is wrong so far is in the list."""
     linker = _Linker(load, read)
     linker.visit(entry)
-    return Linked(entry.name, linker.modules, linker.sources), linker.diagnostics
+    return Linked(entry.name, linker.modules, linker.sources, linker.python_files), linker.diagnostics
 
 
 class _Linker:
@@ -118,6 +119,7 @@ class _Linker:
         self.sources: dict[str, SourceFile] = {}
         self.diagnostics: list[Diagnostic] = []
         self.path: list[str] = []
+        self.python_files: dict[tuple[str, str], PythonModule] = {}
 
     def visit(self, source: SourceFile) -> None:
         self.sources[source.name] = source
@@ -138,8 +140,7 @@ class _Linker:
 
     def use(self, use: ast.Use, importer: str, names: _Names) -> None:
         if use.kind == "python":
-            for item in use.names:
-                names.add(item.alias or item.name, Symbol("python", item.name, importer, use), item.span)
+            self.use_python(use, importer, names)
             return
         target = self.reach(use, importer)
         if target is None:
@@ -160,6 +161,32 @@ class _Linker:
                 self.diagnostics.append(Diagnostic("E0404", message, use.span, hint=hint))
         for item in use.names:
             names.add(item.alias or item.name, self.member(target, item, use), item.span)
+
+    def use_python(self, use: ast.Use, importer: str, names: _Names) -> None:
+        """The names that a Python file gives; without a reader of such files they stay unknown functions."""
+        reader: PythonReader | None = getattr(self.load, "python", None)
+        broken = ast.BadDecl("use", None, use.span)
+        if use.alias or not use.names:
+            message = "the functions of a Python file are imported by name"
+            hint = f'write `use python("{use.path}") {{ my_rule }}`'
+            self.diagnostics.append(Diagnostic("E0404", message, use.span, hint=hint))
+        module: PythonModule | None = None
+        failed = False
+        if reader is not None:
+            try:
+                module = reader(use.path, importer)
+                self.python_files[importer, use.path] = module
+            except PythonFault as fault:
+                failed = True
+                self.diagnostics.append(
+                    Diagnostic(fault.code, fault.message, use.span, label=fault.label, hint=fault.hint)
+                )
+        for item in use.names:
+            is_there = not failed and (module is None or item.name in module.functions)
+            if module is not None and not is_there:
+                self.diagnostics.append(_no_function(use, item, module))
+            symbol = Symbol("python", item.name, importer, use if is_there else broken)
+            names.add(item.alias or item.name, symbol, item.span)
 
     def reach(self, use: ast.Use, importer: str) -> ModuleScope | None:
         """The module that a `use` names, visited now if it was not yet; None with a diagnostic."""
@@ -254,6 +281,8 @@ def _taken(name: str, symbol: Symbol) -> str | None:
         return "the record of a test's run"
     if symbol.kind == "metric" and name == "accuracy":
         return "the built-in metric"
+    if symbol.kind == "python" and name in RULES:
+        return "a rule"
     if symbol.kind in ("pipeline", "metric", "python"):
         if name in SIGNATURES or name in LATER:
             return "a stage"
@@ -275,6 +304,17 @@ def _edition(tree: ast.Module, source: SourceFile) -> list[Diagnostic]:
             hint=f"write `tts {EDITION}` as its first line",
         )
     ]
+
+
+def _no_function(use: ast.Use, item: ast.ImportName, module: PythonModule) -> Diagnostic:
+    if item.name in module.others:
+        message = f"`{item.name}` of {use.path} is not marked as something that programs may use"
+        hint = "put `@selector`, `@scorer`, `@metric`, `@policy` or `@stage` of `ttscale.plugin` before it"
+        return Diagnostic("E0402", message, item.span, hint=hint)
+    known = sorted(module.functions)
+    near = suggest(item.name, [*known, *module.others])
+    hint = f"did you mean `{near}`?" if near else f"it has {_list(known)}" if known else "it marks no function"
+    return Diagnostic("E0402", f"{use.path} has no `{item.name}`", item.span, hint=hint)
 
 
 def _is_incomplete(module: ModuleScope) -> bool:

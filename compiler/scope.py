@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ttscale.compiler import ast
+from ttscale.compiler.python_names import PythonModule, PythonSignature
 from ttscale.compiler.source import SourceFile
 
 SymbolKind = Literal["model", "record", "prompt", "dataset", "metric", "pipeline", "search", "module", "python"]
@@ -49,11 +50,21 @@ class Linked:
     entry: str
     modules: Mapping[str, ModuleScope]
     sources: Mapping[str, SourceFile]
+    python: Mapping[tuple[str, str], PythonModule] = field(default_factory=dict)
+    """The Python files that were read, by the importing module and the path as it is written there."""
 
     @property
     def main(self) -> ModuleScope:
         """The file that was asked for."""
         return self.modules[self.entry]
+
+    def python_function(self, symbol: Symbol) -> PythonSignature | None:
+        """The signature of a function that a Python file declares; None where that file was not read."""
+        use = symbol.declaration
+        if symbol.kind != "python" or not isinstance(use, ast.Use):
+            return None
+        module = self.python.get((symbol.module, use.path))
+        return None if module is None else module.functions.get(symbol.name)
 
     def scope_of(self, symbol: Symbol) -> ModuleScope:
         """The module in which a symbol's declaration stands."""

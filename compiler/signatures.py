@@ -75,6 +75,8 @@ class Signature:
     calls: Literal["none", "once", "each", "n", "labels"] = "none"
     at_most_one: bool = False
     doc: str = ""
+    plugin: str = ""
+    """The key of the Python function that does it, where one does."""
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter called `name`, or None."""
@@ -289,6 +291,8 @@ class RuleSignature:
     judge: bool = False
     aliases: tuple[str, ...] = ()
     doc: str = ""
+    plugin: str = ""
+    """The key of the Python function that it is, where it is one."""
 
 
 _SOURCE = Parameter("by", "strategy", doc="a source of numbers; default the latest score")

@@ -79,6 +79,10 @@ def expected_arguments(op: str) -> frozenset[str] | None:
 
 def _arguments(stage: ir.Stage) -> Iterator[str]:
     expected = expected_arguments(stage.op)
+    if stage.op == "python":
+        if not isinstance(stage.args.get("function"), ir.Const):
+            yield f"{stage.path} names no function"
+        return
     if expected is None:
         yield f"{stage.path} is a `{stage.op}`, which is no stage"
         return

@@ -15,8 +15,10 @@ from __future__ import annotations
 import sys
 from importlib import resources
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
+from ttscale.compiler.python_names import PythonFault, PythonModule, PythonReader
 from ttscale.compiler.source import SourceFile, Span
 
 LIMIT = 1 << 20
@@ -35,15 +37,30 @@ class SourceError(CompileError):
         super().__init__([Diagnostic(code, message, Span(name, 0, 0), hint=hint)], {name: SourceFile(name, "")})
 
 
+class PythonAccess(Protocol):
+    """Reads Python files where that is permitted; implemented by the runtime, which may run them."""
+
+    def file(self, path: Path, written: str, *, own: bool) -> PythonModule:
+        """The functions of a file; `own` is False for one that an imported recipe names. Raises PythonFault."""
+        ...
+
+    def package(self, name: str) -> PythonModule:
+        """The functions that an installed package offers. Raises PythonFault."""
+        ...
+
+
 class FileLoader:
     """Finds imported modules: `std/…` in the package, `./x` and `../x` beside the file that imports them.
 
     A module that does not exist gives None. One that exists but cannot be read raises SourceError. Each file is
-    read once; the same file has the same name from everywhere.
+    read once; the same file has the same name from everywhere. `python` reads Python files; without it they are left
+    alone, and what they declare is not known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, python: PythonAccess | None = None) -> None:
         self._read: dict[str, SourceFile] = {}
+        self._python = python
+        self.python: PythonReader | None = None if python is None else self._python_module
 
     def __call__(self, path: str, version: str, importing_file: str, /) -> SourceFile | None:
         if path.startswith("std/"):
@@ -56,6 +73,16 @@ class FileLoader:
                 return None
             self._read[name] = load_source(name)
         return self._read[name]
+
+    def _python_module(self, path: str, importing_file: str) -> PythonModule:
+        """The functions of a Python file beside the importing one, or of an installed package."""
+        assert self._python is not None
+        if not path.startswith(("./", "../")):
+            if path.endswith(".py") or "/" in path:
+                hint = f"write `./{path}`: paths are relative to this file"
+                raise PythonFault("E0401", f"{path} is neither a file beside this one nor a package", hint=hint)
+            return self._python.package(path)
+        return self._python.file(_joined(path, importing_file), path, own=True)
 
 
 def std_modules() -> tuple[str, ...]:
@@ -135,14 +162,19 @@ def _std(path: str, version: str) -> SourceFile | None:
 
 
 def _beside(path: str, importing_file: str) -> str:
+    """The `.tts` file that `path` means in `importing_file`."""
+    return str(_joined(path if path.endswith(".tts") else f"{path}.tts", importing_file))
+
+
+def _joined(path: str, importing_file: str) -> Path:
     """The file that `path` means in `importing_file`, with `..` and `.` taken out where that needs no disk."""
     base = PurePosixPath(Path(importing_file).parent.as_posix()) if importing_file != "<stdin>" else PurePosixPath()
     parts: list[str] = []
-    for part in (base / (path if path.endswith(".tts") else f"{path}.tts")).parts:
+    for part in (base / path).parts:
         if part == ".":
             continue
         if part == ".." and parts and parts[-1] not in ("..", "/"):
             parts.pop()
         else:
             parts.append(part)
-    return str(Path(*parts))
+    return Path(*parts)

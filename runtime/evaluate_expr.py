@@ -18,6 +18,7 @@ from ttscale.compiler.constants import ARITHMETIC, ORDER, compute
 from ttscale.compiler.diagnostics import suggest
 from ttscale.compiler.source import Span
 from ttscale.runtime import answers
+from ttscale.runtime.plugins import holds
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.strategies import agreement, class_ids, item_type, margin, readable_share
 
@@ -111,6 +112,8 @@ def _attribute(value: object, name: str, span: Span | None) -> object:
 
 
 def _apply(op: str, given: list[object], span: Span | None, *, compares_none: bool) -> object:
+    if op == "python":
+        return _python(given, span)
     function = _FUNCTIONS.get(op)
     if function is not None:
         return function(given, span)
@@ -137,6 +140,16 @@ def _apply(op: str, given: list[object], span: Span | None, *, compares_none: bo
     near = suggest(op, _FUNCTIONS)
     hint = f"did you mean `{near}`?" if near else f"the functions are {', '.join(sorted(_FUNCTIONS))}"
     raise EvaluationError(f"there is no function `{op}`", span, hint=hint)
+
+
+def _python(given: list[object], span: Span | None) -> bool:
+    """A condition on a pool that a Python file declares."""
+    key, pool, names, *values = given
+    if pool == ():  # what a source that a settled `when` left out stands for
+        pool = Pool((), t.ANY)
+    if not isinstance(pool, Pool) or not isinstance(names, tuple):
+        raise EvaluationError(f"a condition of a Python file is about a pool, not {_kind(pool)}", span)
+    return holds(str(key), pool, dict(zip(names, map(single, values), strict=True)), span)
 
 
 def _equal(left: object, right: object) -> bool:

@@ -35,6 +35,7 @@ from ttscale.runtime.engines.base import ContextExceeded, Engine, EngineError
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate, single
 from ttscale.runtime.fewshot import RowStore
 from ttscale.runtime.ledger import Admission, Amount, Ledger
+from ttscale.runtime.plugins import PluginFault
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.result import BudgetExhausted, Result, RunError
 from ttscale.runtime.stages import run_stage
@@ -76,7 +77,8 @@ async def execute(
     """Answer one question.
 
     `inputs` are the pipeline's, by name. Setting `stop` ends the work as a spent budget does. `folder` is where schema
-    files are looked for; `rows` keeps the rows of few-shot examples from one run to the next. Raises RunError where no answer can be given, BudgetExhausted where a limit is why.
+    files are looked for; `rows` keeps the rows of few-shot examples from one run to the next. Raises RunError where no
+    answer can be given, BudgetExhausted where a limit is why.
     """
     house = NamedEngines(engines) if isinstance(engines, Mapping) else engines
     run = _Run(graph, plan, check_inputs(graph, inputs), house, run_seed, listener, folder, rows)
@@ -148,6 +150,8 @@ class _Run:
             result = self._finish()
         except EngineError as error:
             raise RunError(_engine_diagnostic(error, None), self.recorder.trace) from error
+        except PluginFault as fault:
+            raise RunError(_plugin_diagnostic(fault, None), self.recorder.trace) from fault
         except RunError as error:
             error.trace = self.recorder.trace
             raise
@@ -202,6 +206,8 @@ class _Run:
             self.recorder.emit("stage_finished", stage, seconds=self.recorder.elapsed() - began, data=size)
         except EngineError as error:
             raise RunError(_engine_diagnostic(error, stage)) from error
+        except PluginFault as fault:
+            raise RunError(_plugin_diagnostic(fault, stage)) from fault
         except ExceptionGroup as errors:
             raise _first(errors) from errors
         finally:
@@ -362,6 +368,11 @@ def _bound(plan: Plan, stage: Stage, excess: int) -> Amount:
 def _engine_diagnostic(error: EngineError, stage: Stage | None) -> Diagnostic:
     code = "R0702" if isinstance(error, ContextExceeded) else "R0701"
     return Diagnostic(code, str(error), None if stage is None else stage.span, hint=error.hint)
+
+
+def _plugin_diagnostic(fault: PluginFault, stage: Stage | None) -> Diagnostic:
+    span = fault.span if fault.span is not None or stage is None else stage.span
+    return Diagnostic(fault.code, str(fault), span, label=fault.where, hint=fault.hint)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

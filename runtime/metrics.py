@@ -12,6 +12,7 @@ from ttscale.compiler import types as t
 from ttscale.compiler.diagnostics import suggest
 from ttscale.runtime import answers
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate
+from ttscale.runtime.plugins import PluginFault, measured
 
 
 class MetricError(Exception):
@@ -51,6 +52,11 @@ def evaluate_metric(metric: ir.Metric, pred: object, row: Mapping[str, object]) 
     The metric's first parameter is the answer, one of type `Row` the row; others bind to the row's fields by name.
     Raises MetricError.
     """
+    if metric.plugin:
+        try:
+            return measured(metric.plugin, pred, row, metric.span)
+        except PluginFault as fault:
+            raise MetricError(f"{fault}{f' ({fault.where})' if fault.where else ''}", hint=fault.hint) from fault
     inputs: dict[str, object] = {}
     waiting = [pred]
     for name, type_ in metric.params:

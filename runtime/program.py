@@ -34,6 +34,7 @@ from ttscale.library.standard import stage_prompts
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore, plan_with_rows
 from ttscale.runtime.models import EngineHouse
+from ttscale.runtime.python_files import PythonFiles
 from ttscale.runtime.result import Result, RunError
 from ttscale.runtime.testing import TestReport, run_tests
 from ttscale.runtime.trace import Listener
@@ -53,16 +54,19 @@ class RowResult:
     error: RunError | None
 
 
-def load(source: str | Path, models: Mapping[str, str | Model] | None = None) -> Program:
+def load(
+    source: str | Path, models: Mapping[str, str | Model] | None = None, *, allow_python: bool = False
+) -> Program:
     """The program in a file, or in a text (one with a line break).
 
-    `models` replaces declared models by name: `{"small": "qwen2.5.gguf"}`; the name "" stands for the only one. Raises
-    CompileError where the program has errors.
+    `models` replaces declared models by name: `{"small": "qwen2.5.gguf"}`; the name "" stands for the only one.
+    `allow_python` lets the program run Python files that do not stand in its own folder. Raises CompileError where the
+    program has errors.
     """
     is_text = isinstance(source, str) and "\n" in source
     file = SourceFile("<text>", str(source)) if is_text else load_source(source)
     base = Path.cwd() if is_text else Path(source).resolve().parent
-    checked = compile_source(file, FileLoader()).require_ok()
+    checked = compile_source(file, FileLoader(PythonFiles(base, allow=allow_python))).require_ok()
     replaced = {
         name: model if isinstance(model, Model) else _from_here(model_from_locator(name, model))
         for name, model in (models or {}).items()

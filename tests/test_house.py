@@ -58,7 +58,8 @@ def test_public_functions_of_the_package_say_what_they_do() -> None:
                 missing.append(str(path.relative_to(ROOT)))
             for node in tree.body:
                 is_public = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
-                if is_public and not ast.get_docstring(node):
+                is_overload = is_public and any(getattr(one, "id", "") == "overload" for one in node.decorator_list)
+                if is_public and not is_overload and not ast.get_docstring(node):
                     missing.append(f"{path.relative_to(ROOT)}:{node.name}")
     assert not missing
 

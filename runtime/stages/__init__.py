@@ -12,6 +12,7 @@ from ttscale.runtime.stages.critique import critique
 from ttscale.runtime.stages.fuse import fuse
 from ttscale.runtime.stages.generate import generate
 from ttscale.runtime.stages.joining import choose, concat, value
+from ttscale.runtime.stages.plugged import plugged
 from ttscale.runtime.stages.rank import rank
 from ttscale.runtime.stages.score import score
 from ttscale.runtime.stages.selecting import by_rule
@@ -35,6 +36,7 @@ POOL_STAGES: Mapping[str, Callable[[StageContext, Pool], Awaitable[Pool]]] = {
     "filter": by_rule,
     "vote": by_rule,
     "select": by_rule,
+    "python": plugged,
 }
 """Stages that a pool is piped into."""
 

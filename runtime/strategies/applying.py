@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ttscale.compiler import types as t
 from ttscale.compiler.ir import Argument, Strategy
 from ttscale.runtime import answers
+from ttscale.runtime.plugins import loaded, picked_by
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.strategies import choosing
 from ttscale.runtime.strategies.choosing import MARGIN, Choice, Classes, Numbers
@@ -85,6 +86,8 @@ def _vote(weight: Strategy | None, pool: Pool) -> Outcome:
 
 def _select(rule: Strategy, pool: Pool) -> Outcome:
     classes = class_ids(pool)
+    if rule.plugin and loaded(rule.plugin, rule.span).signature.kind == "selector":
+        return _picked_by_python(rule, pool, classes)
     if rule.name == "first":
         return _picked(choosing.first(classes), pool, classes)
     if rule.name not in _PICKS:
@@ -101,6 +104,15 @@ def _select(rule: Strategy, pool: Pool) -> Outcome:
         case _:
             choice = choosing.weighted_best_of_n(classes, values)
     return _picked(choice, pool, classes)
+
+
+def _picked_by_python(rule: Strategy, pool: Pool, classes: Classes) -> Outcome:
+    """What a selector of a Python file picks, given the numbers of the sources that it was told."""
+    sources = {name: numbers(value, pool) for name, value in rule.named if isinstance(value, Strategy)}
+    place = picked_by(rule, pool, sources)
+    if place is None:
+        return Outcome(Pool((), pool.type), ())
+    return Outcome(Pool((pool.candidates[place],), pool.type), (place,), place, 0.0, (place,))
 
 
 _PICKS = {

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from ttscale.compiler.ir import Argument, Const, Strategy
+from ttscale.runtime.plugins import numbers_of
 from ttscale.runtime.pool import Candidate
 
 NO_STEPS = -1.0
@@ -50,6 +51,8 @@ def numbers(rule: Strategy, pool: Iterable[Candidate]) -> list[float | None]:
 
     NaN counts as no number.
     """
+    if rule.plugin:
+        return numbers_of(rule, list(pool))
     match rule.name:
         case "likelihood" | "ppl" | "perplexity":
             of = _word(argument(rule, "of")) or "mean"

@@ -9,11 +9,12 @@ from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import has_color, out, out_json, width
 from ttscale.cli.faults import USER
-from ttscale.cli.options import files_argument
+from ttscale.cli.options import files_argument, python_option
 
 
 @make_command("ttscale check pipeline.tts", "ttscale check --github *.tts")
 @files_argument
+@python_option
 @json_option
 @click.option("--github", is_flag=True, help="Print workflow commands, which GitHub shows at the line.")
 @click.option(

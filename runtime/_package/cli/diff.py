@@ -9,11 +9,13 @@ from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import out_json
 from ttscale.cli.faults import USAGE, USER, Failure
+from ttscale.cli.options import python_option
 
 
 @make_command("ttscale diff before.tts after.tts", "git show HEAD:a.tts | ttscale diff - a.tts")
 @click.argument("before", metavar="BEFORE")
 @click.argument("after", metavar="AFTER")
+@python_option
 @click.option("--exit-code", "tell", is_flag=True, help="Exit code 1 where they differ.")
 @json_option
 def command(before: str, after: str, tell: bool, as_json: bool) -> int:

@@ -10,6 +10,7 @@ from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import has_color, out, out_json, table, width
 from ttscale.cli.faults import USAGE, USER, Failure
+from ttscale.cli.options import python_option
 
 if TYPE_CHECKING:
     from ttscale.cli.sources import Findings
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 @make_command("ttscale lint *.tts", "ttscale lint --strict --github pipeline.tts", "ttscale lint --rules")
 @click.argument("files", metavar="FILES...", nargs=-1)
+@python_option
 @json_option
 @click.option("--github", is_flag=True, help="Print workflow commands, which GitHub shows at the line.")
 @click.option("--strict", is_flag=True, help="Exit code 1 where there is a finding.")

@@ -88,6 +88,8 @@ def current(checked: Checked, folder: Path, models: list[Model]) -> Lock:
     for name, scope in linked.modules.items():
         if name != linked.entry:
             found.modules[portable(name, folder)] = canonical_hash(scope.tree)
+    for module in linked.python.values():
+        found.modules[portable(module.file, folder)] = module.digest
     return found
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ttscale.compiler.driver import Checked
     from ttscale.compiler.ir import Model
     from ttscale.compiler.plan import Plan
+    from ttscale.compiler.scope import Linked
     from ttscale.runtime.engines.base import Engine
     from ttscale.runtime.result import Result
     from ttscale.runtime.trace import Listener
@@ -136,6 +137,7 @@ class Opened:
             "params": dict(graph.params),
             "models": {name: {"kind": m.kind, "locator": m.locator} for name, m in sorted(graph.models.items())},
             "seed": self.seed,
+            **({"python": dict(python_hashes(linked))} if linked.python else {}),
         }
 
     def fingerprint(self) -> str:
@@ -147,8 +149,14 @@ class Opened:
         }
         models = [(name, m.kind, m.locator, repr(m.options)) for name, m in sorted(graph.models.items())]
         params = {name: repr(value) for name, value in graph.params.items()}
+        modules |= dict(python_hashes(self.checked.linked))
         parts = [sorted(modules.values()), graph.pipeline, params, models, self.seed]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def python_hashes(linked: Linked) -> list[tuple[str, str]]:
+    """The Python files that a program uses, as they are written in it, with the hashes of their texts."""
+    return sorted({path: module.digest for (_, path), module in linked.python.items()}.items())
 
 
 def from_here(name: str, locator: str) -> Model:

@@ -6,11 +6,39 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+from ttscale.cli.app import State
 from ttscale.cli.faults import USAGE, Failure
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-file_argument = click.argument("file", metavar="FILE")
+
+def _set_allow_python(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Remember `--allow-python` for the reader of files."""
+    if wanted:
+        ctx.ensure_object(State).allow_python = True
+
+
+def python_allowed() -> bool:
+    """Whether the command that runs now may run Python files from outside the program's folder."""
+    ctx = click.get_current_context(silent=True)
+    state = None if ctx is None else ctx.find_object(State)
+    return state is not None and state.allow_python
+
+
+python_option = click.option(
+    "--allow-python",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_allow_python,
+    help="Let FILE run Python files that do not stand in its own folder.",
+)
+
+
+def file_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The one file that a command is about, and whether it may run Python."""
+    return click.argument("file", metavar="FILE")(python_option(function))
+
+
 files_argument = click.argument("files", metavar="FILES...", nargs=-1, required=True)
 pipeline_option = click.option(
     "--pipeline", metavar="NAME", help="Which pipeline; default `main`, or the only one of the file."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ttscale.cli.options import python_allowed
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
 from ttscale.compiler.source import SourceFile
 
@@ -34,8 +36,10 @@ def check_file(name: str) -> Checked:
     """Read and check one file. Raises CompileError where it cannot be read as text."""
     from ttscale.compiler.driver import compile_source
     from ttscale.library.loader import FileLoader, load_source
+    from ttscale.runtime.python_files import PythonFiles
 
-    return compile_source(load_source(name), FileLoader())
+    home = None if name == "-" else Path(name).resolve().parent
+    return compile_source(load_source(name), FileLoader(PythonFiles(home, allow=python_allowed())))
 
 
 def check_files(names: tuple[str, ...]) -> tuple[Findings, list[Checked]]:

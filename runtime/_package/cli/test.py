@@ -10,7 +10,7 @@ from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import out, out_json
 from ttscale.cli.faults import TEST_FAILED, USAGE, Failure
-from ttscale.cli.options import files_argument, model_option
+from ttscale.cli.options import files_argument, model_option, python_option
 
 if TYPE_CHECKING:
     from ttscale.compiler.driver import Checked
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     "ttscale test examples/*.tts", 'ttscale test pipeline.tts -k "majority"', "ttscale test pipeline.tts --live"
 )
 @files_argument
+@python_option
 @click.option("--live", is_flag=True, help="Also run tests marked `live`, which ask real models.")
 @click.option("-k", "only", metavar="NAME", default="", help="Only tests whose name holds NAME.")
 @model_option
