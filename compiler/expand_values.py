@@ -156,8 +156,8 @@ def _name(expansion: Expansion, expr: ast.Name | ast.Attribute, frame: Frame, si
     if isinstance(expr, ast.Attribute):
         return _attribute(expansion, expr, frame, site)
     if frame.own and expr.name in FUNCTIONS:
-        function = FUNCTIONS[expr.name]
-        return Plain(ir.Apply(function.name, (ir.Own(),), expr.span), INT if function.gives == "Int" else FLOAT)
+        known = FUNCTIONS[expr.name]
+        return Plain(ir.Apply(known.name, (ir.Own(),), expr.span), INT if known.gives == "Int" else FLOAT)
     return Named(expr.name)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,8 +126,8 @@ def stage(
 ) -> object:
     """A stage over a pool that asks no model: it gives at most as many candidates as it takes.
 
-    `needs`, `uses` and `gives` are facets. `keeps` says that candidates keep the facets they have; `one` that at most one
-    is left. The function may be a coroutine.
+    `needs`, `uses` and `gives` are facets. `keeps` says that candidates keep the facets they have; `one` that at
+    most one is left. The function may be a coroutine.
     """
     mark = Mark("stage", frozenset(needs), frozenset(uses), frozenset(gives), keeps, one)
     return (lambda found: _marked(found, mark)) if function is None else _marked(function, mark)
@@ -144,6 +145,10 @@ class Loaded:
     whole: bool
 
 
+_FIRST = {
+    "metric": ("an answer and a row", "pred: object, row: dict[str, object]"),
+    "scorer": ("a candidate or a pool", "candidate: Candidate"),
+}
 _LOADED: dict[str, Loaded] = {}
 """Functions by key. A key holds the hash of the file, so one function never takes the place of another."""
 
@@ -168,14 +173,8 @@ def register(function: Callable[..., object], digest: str, file: str) -> PythonS
     wanted = 2 if mark.kind == "metric" else 1
     first = params[:wanted]
     if len(first) < wanted or any(p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in first):
-        what = (
-            "an answer and a row"
-            if mark.kind == "metric"
-            else "a candidate or a pool"
-            if mark.kind == "scorer"
-            else "a pool"
-        )
-        raise _fault(name, f"{file}:{line}", f"must take {what} first", "see the page about plug-ins")
+        what, shown = _FIRST.get(mark.kind, ("a pool", "pool: Pool"))
+        raise _fault(name, f"{file}:{line}", f"must take {what} first", f"write `def {name}({shown}, …)`")
     parameters = tuple(_parameter(p, name, f"{file}:{line}") for p in params[wanted:])
     if mark.kind == "metric" and parameters:
         raise _fault(name, f"{file}:{line}", "takes more than an answer and a row", "a metric takes these two alone")
@@ -330,14 +329,14 @@ def picked_by(rule: Strategy, pool: Pool, values: Mapping[str, Argument | object
             raise wrong(found, "a candidate that is not of the pool", rule.span)
         return place
     try:
-        place = int(given) if not isinstance(given, bool | str | float) else None  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        place = None
-    if place is None:
+        number = None if isinstance(given, bool) else operator.index(given)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None:
         raise wrong(found, f"{_shown(given)}, not a candidate or its place", rule.span)
-    if not -len(pool) <= place < len(pool):
-        raise wrong(found, f"the place {place} in a pool of {len(pool)}", rule.span)
-    return place % len(pool)
+    if not -len(pool) <= number < len(pool):
+        raise wrong(found, f"the place {number} in a pool of {len(pool)}", rule.span)
+    return number % len(pool)
 
 
 def holds(key: str, pool: Pool, named: Mapping[str, object], span: Span | None) -> bool:

@@ -343,7 +343,8 @@ def test_an_installed_package_offers_functions(tmp_path: Path, monkeypatch: pyte
     info.mkdir(parents=True)
     (site / "my_rules_pkg.py").write_text(PYTHON, encoding="utf-8")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-rules\nVersion: 1.2\n", encoding="utf-8")
-    entries = "[ttscale.stages]\nat = my_rules_pkg:at\nlast = my_rules_pkg:last\n\n[ttscale.metrics]\nclose = my_rules_pkg:close\n"
+    entries = "[ttscale.stages]\nat = my_rules_pkg:at\nlast = my_rules_pkg:last\n"
+    entries += "\n[ttscale.metrics]\nclose = my_rules_pkg:close\n"
     (info / "entry_points.txt").write_text(entries, encoding="utf-8")
     monkeypatch.syspath_prepend(str(site))
     home = tmp_path / "home"
