@@ -213,7 +213,8 @@ def fill(expr: ast.Call, callee: Callee, piped: Typed | None, frame: Frame) -> T
         message = f"`{written}` needs {listed(missing)}"
         frame.report("E0212", message, expr.span, hint=f"write `{written}({'…, ' if given else ''}{shown})`")
     names = {name for name, _ in callee.type.params}
-    return Typed(types.MessageType(callee.type.result), question="question" in names)
+    asks = "question" in names or any(kind == types.CHAT for _, kind in callee.type.params)
+    return Typed(types.MessageType(callee.type.result), question=asks)
 
 
 # --- pipelines -----------------------------------------------------------------------------------

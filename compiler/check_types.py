@@ -20,7 +20,8 @@ def is_numeric(kind: Type) -> bool:
 def fits(given: Type, wanted: Type) -> bool:
     """Whether a value of one type can stand where the other is wanted.
 
-    Whole numbers fit Float, Float fits Number; only `text(x)` makes a typed answer into Text. A pool never fits
+    A Text is a Chat of one turn; a list of maps with role and content is one of several. Whole numbers fit Float, Float
+    fits Number; only `text(x)` makes a typed answer into Text. A pool never fits
     a plain type here: that depends on its size, which `check_values` looks at.
     """
     if types.ANY in (given, wanted) or given == wanted:
@@ -32,6 +33,10 @@ def fits(given: Type, wanted: Type) -> bool:
             return given == types.NONE or fits(given, want)
         case types.Text(), types.Text():
             return True
+        case types.Text(), types.Simple("Chat"):
+            return True
+        case types.ListOf(item=types.Record(fields=fields)), types.Simple("Chat"):
+            return {field.name for field in fields} == {"role", "content"}
         case types.Choice(labels=labels), types.Choice(labels=want):
             return set(labels) <= set(want)
         case types.ListOf(item=item), types.ListOf(item=want):

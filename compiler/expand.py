@@ -51,7 +51,7 @@ from ttscale.compiler.resolve_types import prompt_ir, type_of
 from ttscale.compiler.scope import Linked, Symbol
 from ttscale.compiler.signatures import SIGNATURES
 from ttscale.compiler.source import Span
-from ttscale.compiler.types import INT, TEXT, Answers, Choice, ListOf, Text, Type
+from ttscale.compiler.types import CHAT, INT, TEXT, Answers, Choice, ListOf, Text, Type
 
 STD_STAGES = "std/stages"
 
@@ -172,10 +172,12 @@ def _returned(expansion: Expansion, value: Value, returns: Type, span: Span) -> 
 
 
 def _question(inputs: list[tuple[str, Type]]) -> ir.Operand | None:
-    """The input called `question`, else the first Text."""
+    """The input called `question`, else the first Text, else the first conversation."""
     if any(name == "question" for name, _ in inputs):
         return ir.Input("question")
-    return next((ir.Input(name) for name, kind in inputs if isinstance(kind, Text)), None)
+    texts = [name for name, kind in inputs if isinstance(kind, Text)]
+    chats = [name for name, kind in inputs if kind == CHAT]
+    return next((ir.Input(name) for name in (*texts, *chats)), None)
 
 
 def budget_of(expansion: Expansion, declaration: ast.PipelineDecl, frame: Frame) -> ir.Budget:

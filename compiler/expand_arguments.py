@@ -208,11 +208,15 @@ def given_settings(expansion: Expansion, call: Call) -> dict[str, ir.Argument]:
 
 
 def question_of(prompts: list[ir.Filled], frame: Frame) -> ir.Operand | None:
-    """What candidates made with these prompts answer: the argument `question`, else what the frame says."""
+    """What candidates made with these prompts answer: the argument `question`, else a conversation, else the frame's."""
     for filled in prompts:
         for name, operand in filled.args:
             if name == "question":
                 return operand
+    for filled in prompts:
+        for part in filled.prompt.parts:
+            if part.role == "chat" and part.text in dict(filled.args):
+                return dict(filled.args)[part.text]
     return frame.question
 
 

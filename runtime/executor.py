@@ -27,9 +27,10 @@ from pathlib import Path
 from ttscale.compiler.diagnostics import Diagnostic, suggest
 from ttscale.compiler.ir import Graph, Model, Operand, Stage, Strategy, refs
 from ttscale.compiler.plan import Plan
-from ttscale.compiler.types import Answers, Text, Type
+from ttscale.compiler.types import CHAT, Answers, Text, Type
 from ttscale.runtime.answers import coerce, show
 from ttscale.runtime.calls import Caller
+from ttscale.runtime.chats import ChatError, turns_of
 from ttscale.runtime.desk import Desk, Engines
 from ttscale.runtime.engines.base import ContextExceeded, Engine, EngineError
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate, single
@@ -45,6 +46,7 @@ from ttscale.runtime.trace import Listener, Recorder
 
 _CHARACTERS_A_TOKEN = 2
 _ASSUMED_TOKENS = 512
+_ASSUMED_TURNS = 8
 
 
 class NamedEngines:
@@ -100,6 +102,13 @@ def check_inputs(graph: Graph, inputs: Mapping[str, object]) -> dict[str, object
         given = inputs[name]
         if isinstance(type_, Text) and isinstance(given, str):
             values[name] = given
+            continue
+        if type_ == CHAT:
+            try:
+                values[name] = turns_of(given)
+            except ChatError as error:
+                message = f"input `{name}` of pipeline `{graph.pipeline}` is no conversation: {error}"
+                raise RunError(Diagnostic("R0708", message, None, hint=error.hint)) from error
             continue
         value, key = coerce(type_, given)
         if key is None:
@@ -352,6 +361,7 @@ def _excess(graph: Graph, inputs: Mapping[str, object]) -> int:
     excess = 0
     for name, type_ in graph.inputs:
         assumed = type_.max_tokens if isinstance(type_, Text) and type_.max_tokens is not None else _ASSUMED_TOKENS
+        assumed *= _ASSUMED_TURNS if type_ == CHAT else 1
         excess += max(0, len(str(inputs.get(name, ""))) // _CHARACTERS_A_TOKEN - assumed)
     return excess
 

@@ -114,8 +114,8 @@ def _values(filled: ir.Filled, rows: ir.Rows, row: Row) -> dict[str, object]:
             hint = f"its fields are {', '.join(row.values)}"
             raise RunError(Diagnostic("R0705", message, rows.dataset.span, hint=hint))
         kind = kinds.get(name, t.TEXT)
-        is_text = isinstance(kind, t.Text) and isinstance(given, str)
-        values[name] = given if is_text else answers.coerce(kind, given)[0]
+        as_it_is = kind == t.CHAT or (isinstance(kind, t.Text) and isinstance(given, str))
+        values[name] = given if as_it_is else answers.coerce(kind, given)[0]
     return values
 
 

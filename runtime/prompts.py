@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import jinja2
 from jinja2 import meta, nodes
@@ -25,6 +25,7 @@ from ttscale.compiler import ir
 from ttscale.compiler import types as t
 from ttscale.compiler.source import Span
 from ttscale.runtime.answers import output_format, show
+from ttscale.runtime.chats import ChatError, turns_of
 from ttscale.runtime.engines.base import Message
 
 OUTPUT = 1_000_000
@@ -213,7 +214,7 @@ def render(
     messages: list[Message] = []
     for part in prompt.parts:
         if part.role == "chat":
-            messages.extend(_turns(part, values))
+            messages.extend(_turns(part, values, first=not messages))
             continue
         if "output_format" in part.text and "output_format" not in names:
             names["output_format"] = output_format(result, folder=folder)
@@ -273,28 +274,21 @@ def _printed(value: object) -> object:
             return value
 
 
-def _turns(part: ir.PromptPart, values: Mapping[str, object]) -> list[Message]:
-    """The messages of a chat argument: Message objects, {role, content} mappings, or (role, content) pairs."""
-    turns = values.get(part.text)
-    if not isinstance(turns, Iterable) or isinstance(turns, str | Mapping):
-        raise PromptError(f"`chat {part.text}` needs a list of turns", part.span)
-    found: list[Message] = []
-    for turn in turns:
-        if isinstance(turn, Message):
-            found.append(turn)
-            continue
-        pair = (turn.get("role"), turn.get("content")) if isinstance(turn, Mapping) else turn
-        if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(x, str) for x in pair)):
-            _refuse_turn(part)
-        if pair[0] not in ("system", "user", "assistant"):
-            _refuse_turn(part)
-        found.append(Message(pair[0], pair[1]))
-    return found
+def _turns(part: ir.PromptPart, values: Mapping[str, object], *, first: bool) -> list[Message]:
+    """The messages of a chat argument: a conversation, or a text that is one user turn."""
+    try:
+        turns = turns_of(values.get(part.text))
+    except ChatError as error:
+        raise PromptError(f"`chat {part.text}` needs a conversation: {error}", part.span, hint=error.hint) from error
+    if turns and turns[0]["role"] == "system" and not first:
+        hint = "leave out the prompt's own system message, or the conversation's"
+        message = f"`chat {part.text}` begins with a system turn, and the prompt has turns before it"
+        raise PromptError(message, part.span, hint=hint)
+    return [Message(_role_of(turn["role"]), turn["content"]) for turn in turns]
 
 
-def _refuse_turn(part: ir.PromptPart) -> NoReturn:
-    hint = 'write {"role": "user", "content": "…"}; roles are system, user and assistant'
-    raise PromptError(f"a turn of `{part.text}` has no role and content", part.span, hint=hint)
+def _role_of(role: str) -> Any:
+    return role
 
 
 def _role(part: ir.PromptPart) -> Any:

@@ -58,7 +58,7 @@ def test_parts_and_turns() -> None:
         Message("user", "ok?"),
         Message("assistant", "Verdict:"),
     )
-    for wrong in ("text", [("robot", "x")], [{"role": "user"}], 3):
+    for wrong in ([("robot", "x")], [{"role": "user"}], 3):
         with pytest.raises(PromptError):
             render(chat, {"talk": wrong, "q": ""}, t.TEXT)
 

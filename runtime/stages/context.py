@@ -25,9 +25,10 @@ from ttscale.compiler.ir import (
     Strategy,
     UpTo,
 )
-from ttscale.compiler.types import Answers, ListOf, Optional, Text, Type
+from ttscale.compiler.types import CHAT, Answers, ListOf, Optional, Text, Type
 from ttscale.runtime.answers import read
 from ttscale.runtime.calls import Caller
+from ttscale.runtime.chats import asked_in
 from ttscale.runtime.desk import Ask, Reply
 from ttscale.runtime.engines.base import Message, Sampling
 from ttscale.runtime.fewshot import RowStore, with_examples
@@ -208,7 +209,8 @@ class StageContext:
             elif name in offered:
                 values[name] = offered[name]
             elif name == "question":
-                values[name] = None if self.stage.question is None else self.value(self.stage.question)
+                asked = None if self.stage.question is None else self.value(self.stage.question)
+                values[name] = asked if type_ == CHAT else asked_in(asked)
             else:
                 raise InternalError(f"nothing fills `{name}` of prompt {filled.prompt.name} in {self.stage.path}")
             if values[name] is None and not isinstance(type_, Optional):

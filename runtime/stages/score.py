@@ -7,6 +7,7 @@ from dataclasses import replace
 from ttscale.compiler.diagnostics import Diagnostic, InternalError
 from ttscale.compiler.ir import Strategy
 from ttscale.runtime.answers import show
+from ttscale.runtime.chats import asked_in
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import MissingValue, StageContext, is_operand, offered_answer, usable
@@ -40,7 +41,7 @@ def _source(context: StageContext, rule: Strategy) -> str:
         message = "`grounded` has no text to look in, since the pipeline has no question"
         hint = "name the text: `score(by: grounded(note))`"
         raise RunError(Diagnostic("R0710", message, context.stage.span, hint=hint))
-    value = context.value(operand)
+    value = asked_in(context.value(operand))
     return value if isinstance(value, str) else str(value)
 
 

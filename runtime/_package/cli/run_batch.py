@@ -18,7 +18,9 @@ from ttscale.cli.live import Progress
 from ttscale.cli.opened import Opened, open_program
 from ttscale.cli.options import assignments
 from ttscale.cli.rows import Row, from_dataset, from_file
+from ttscale.cli.run_one import from_option
 from ttscale.cli.score import Tally, check_golds, mark
+from ttscale.compiler.types import TEXT
 from ttscale.runtime.result import BudgetExhausted, RunError
 from ttscale.runtime.trace import Event, Listener
 
@@ -105,7 +107,9 @@ def summary_of(result: Result) -> dict[str, Any]:
 async def answer_rows(wishes: Wishes) -> int:
     """Answer every row of --input or --on; the exit code says how it ended."""
     opened = open_program(wishes)
-    fixed: dict[str, object] = dict(assignments(wishes.sets, "--set"))
+    kinds = dict(opened.plan.graph.inputs)
+    given = assignments(wishes.sets, "--set")
+    fixed = {name: from_option(name, text, kinds.get(name, TEXT)) for name, text in given.items()}
     if wishes.input is not None:
         rows = from_file(wishes.input, opened.inputs, fixed, wishes.gold)
         has_gold = wishes.gold is not None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ttscale.cli.console import duration, err, is_terminal, out, out_json, plural
@@ -11,6 +13,7 @@ from ttscale.cli.faults import INTERRUPTED, USAGE, EndedRun, Failure
 from ttscale.cli.interrupt import Interrupt
 from ttscale.cli.opened import Opened, open_program
 from ttscale.cli.options import assignments
+from ttscale.compiler.types import Text, Type
 from ttscale.runtime.result import RunError
 
 if TYPE_CHECKING:
@@ -72,9 +75,11 @@ def inputs_of(opened: Opened, wishes: Wishes) -> dict[str, object]:
     """The pipeline's inputs from the question and `--set`. Failure (usage) where one is missing or unknown."""
     names = opened.inputs
     given: dict[str, object] = dict(assignments(wishes.sets, "--set"))
+    kinds = dict(opened.plan.graph.inputs)
     for name in given:
         if name not in names:
             raise Failure(f"--set {name}: the pipeline takes {', '.join(names) or 'no inputs'}", code=USAGE)
+        given[name] = from_option(name, str(given[name]), kinds[name])
     if wishes.question is not None:
         given[input_for_question(names, given)] = sys.stdin.read() if wishes.question == "-" else wishes.question
     missing = [name for name in names if name not in given]
@@ -85,6 +90,19 @@ def inputs_of(opened: Opened, wishes: Wishes) -> dict[str, object]:
         example += "".join(f' --set {name}="…"' for name in missing if len(names) > 1 and name != "question")
         raise Failure(f"the pipeline needs its input{'s' * (len(missing) > 1)} {', '.join(missing)}", example, USAGE)
     return given
+
+
+def from_option(name: str, text: str, kind: Type) -> object:
+    """An input given as text; `@turns.json` reads JSON for an input that is no Text."""
+    if isinstance(kind, Text) or not text.startswith("@"):
+        return text
+    path = Path(text[1:])
+    try:
+        found: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Failure(f"--set {name}={text}: {path} cannot be read as JSON: {reason}") from error
+    return found
 
 
 def input_for_question(names: tuple[str, ...], given: dict[str, object]) -> str:
