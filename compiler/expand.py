@@ -45,6 +45,7 @@ from ttscale.compiler.expansion import (
     Value,
     many_where_one,
     one,
+    with_names,
 )
 from ttscale.compiler.passes.prune import models_of
 from ttscale.compiler.resolve_types import prompt_ir, type_of
@@ -81,14 +82,14 @@ def expand(
         expansion.model_owners.update(named.model_owners)
     home = linked.scope_of(symbol)
     inputs: list[tuple[str, Type]] = []
-    names: dict[str, Value] = dict(values)
+    given: dict[str, Value] = {}
     for field in declaration.inputs:
         kind, _ = type_of(field.type, home, linked)
         inputs.append((field.name, kind))
-        names[field.name] = Plain(ir.Input(field.name), kind)
+        given[field.name] = Plain(ir.Input(field.name), kind)
     frame = Frame(
         module=home,
-        names=names,
+        names=with_names(values, given),
         question=_question(inputs),
         calls=(f"{symbol.module}#{symbol.name}",),
     )

@@ -208,7 +208,7 @@ def given_settings(expansion: Expansion, call: Call) -> dict[str, ir.Argument]:
 
 
 def question_of(prompts: list[ir.Filled], frame: Frame) -> ir.Operand | None:
-    """What candidates made with these prompts answer: the argument `question`, else a conversation, else the frame's."""
+    """What candidates made with these prompts answer: the argument `question`, else a chat, else the frame's."""
     for filled in prompts:
         for name, operand in filled.args:
             if name == "question":

@@ -117,6 +117,11 @@ class Site:
         return Site(f"{self.scope}/{self.name}") if self.name else self
 
 
+def with_names(names: Mapping[str, Value], more: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Names with some more; a dict decides itself what it becomes, since one may watch what is looked up."""
+    return names | more if isinstance(names, dict) else {**names, **more}
+
+
 @dataclass(frozen=True)
 class Frame:
     """What an expression sees: its file, local names, and the circumstances of the stages it makes.
@@ -135,7 +140,7 @@ class Frame:
 
     def bind(self, name: str, value: Value) -> Frame:
         """This frame with one more name."""
-        return replace(self, names={**self.names, name: value})
+        return replace(self, names=with_names(self.names, {name: value}))
 
     def guarded(self, *guards: ir.Guard) -> Frame:
         """This frame, where stages stand under more guards."""
