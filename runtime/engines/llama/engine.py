@@ -155,6 +155,7 @@ class LlamaEngine:
             cells=cells,
             sequences=SEQUENCE_IDS,
             threads=self._threads or cores(),
+            adapt_threads=self._threads is None,
             active=self._active,
             gpu_layers=self._gpu_layers,
         )

@@ -23,9 +23,9 @@ CLOSE_SECONDS = 5.0
 # The parent's import path is handed over, so that the child imports the same code.
 BOOT = "import sys; sys.path[:] = sys.argv[1:]; from ttscale.runtime.engines.llama.worker import main; main()"
 
-# llama.cpp's threads meet hundreds of times a step. GNU OpenMP lets them spin there for milliseconds, which on a
-# machine with other work to do made a step six times slower than sleeping after some microseconds.
-GENTLE = {"GOMP_SPINCOUNT": "1000"}
+# GNU OpenMP gives up spinning early where it counts more threads than cores, as it does beside our own; llama.cpp's
+# barriers are short, so threads should spin. `ThreadChoice` takes care of machines where they should not.
+SPINNING = {"GOMP_SPINCOUNT": "300000"}
 
 OnMessages = Callable[["Link", list[Outbound]], None]
 OnEnd = Callable[["Link", str], None]
@@ -58,7 +58,7 @@ class ProcessLink:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             # Vector operations of one row are too small for a second pool of threads, hence OPENBLAS_NUM_THREADS.
-            env={**GENTLE, **os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1"},
+            env={**SPINNING, **os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1"},
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         assert self._process.stdin is not None

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from ttscale.runtime.engines.base import EngineError
 from ttscale.runtime.engines.llama.work import Copy, Drop, Piece
+from ttscale.runtime.engines.llama.threads import ThreadChoice
 
 INSTALL_LINE = "pip install 'ttscale[local]'"
 WARNING, ERROR = 3, 4  # log levels of ggml
@@ -40,6 +41,7 @@ class Settings:
     cells: int
     sequences: int
     threads: int
+    adapt_threads: bool
     active: int = 64
     gpu_layers: int | None = None
     batch: int = 512
@@ -99,6 +101,7 @@ class Runner:
         self.positions = [0] * settings.sequences
         self.decode_seconds = 0.0
         self.calls = 0
+        self.threads = ThreadChoice(settings.threads, adapts=settings.adapt_threads)
         self._make_batch(settings.batch)
 
     def _load_model(self) -> Any:
@@ -199,6 +202,8 @@ class Runner:
             outputs += len(piece.outputs)
             at = end
         self.batch.n_tokens = at
+        threads = self.threads.choose(at)
+        self.api.llama_set_n_threads(self.context, threads, threads)
         started = time.perf_counter()
         code = self.api.llama_decode(self.context, self.batch)
         if code == 1:
@@ -208,7 +213,9 @@ class Runner:
         for piece in pieces:
             self.positions[piece.seq] = piece.start + len(piece.tokens)
         rows = self._logits(outputs)
-        self.decode_seconds += time.perf_counter() - started
+        took = time.perf_counter() - started
+        self.threads.observe(at, threads, took)
+        self.decode_seconds += took
         self.calls += 1
         return rows
 
