@@ -55,10 +55,11 @@ class Signature:
 
     `source` says whether a pool must be piped in ("pool"), or none is taken ("none"). `positional` names the
     parameters that may be given by position, in order (after the piped pool). `needs` are facets that must be there,
-    `uses` those taken if there, `gives` those added. `keeps` is True where the candidates stay the same ones (so their facets
-    stay) and False where new ones are made. `offers` are the names that a `using:` prompt may ask for besides `question`, and
-    `prompt_results` the result types (by their first word) that it may have; `std_prompt` is used when `using:`
-    is absent. `calls` is what one run may ask of a model: "none", "once", "each" (per candidate), "n" or "labels".
+    `uses` those taken if there, `gives` those added. `keeps` is True where the candidates stay the same ones (so
+    their facets stay) and False where new ones are made. `offers` are the names that a `using:` prompt may ask for
+    besides `question`, and `prompt_results` the result types (by their first word) that it may have; `std_prompt` is
+    used when `using:` is absent. `calls` is what one run may ask of a model: "none", "once", "each" (per candidate),
+    "n" or "labels".
     """
 
     name: str
@@ -376,7 +377,10 @@ RULES: dict[str, RuleSignature] = {
 
 @dataclass(frozen=True, slots=True)
 class FunctionSignature:
-    """A pure function of expressions: `text(x)`, `agreement(pool)`; a condition's bare `agreement` is of its own pool."""
+    """A pure function of expressions: `text(x)`, `agreement(pool)`.
+
+    A bare `agreement` in `until:` is of the pool being made.
+    """
 
     name: str
     takes: tuple[str, ...]

@@ -17,10 +17,11 @@ class Candidate:
     """One sampled answer with everything known about it.
 
     `answer` is the value read from `text` (None: unreadable); `key` its equality class's canonical form, None when
-    unreadable: candidates vote together when their keys are equal (types with a looser equality group by comparing, see
-    `runtime.answers`). `logprob_mean`/`logprob_sum` are natural logs over its own tokens, None when unknown. `finish` is stop,
-    length, cancelled, failed or cut (the budget shortened or refused it). `scores` keeps insertion order: the last one
-    is what a bare `score` means. `rank` counts from 1. `stage`, `model`, `prompt`, `series`, `index` say where it came from.
+    unreadable: candidates vote together when their keys are equal (types with a looser equality group by comparing,
+    see `runtime.answers`). `logprob_mean`/`logprob_sum` are natural logs over its own tokens, None when unknown.
+    `finish` is stop, length, cancelled, failed or cut (the budget shortened or refused it). `scores` keeps insertion
+    order: the last one is what a bare `score` means. `rank` counts from 1. `stage`, `model`, `prompt`, `series`,
+    `index` say where it came from.
     """
 
     text: str

@@ -54,9 +54,7 @@ class RowResult:
     error: RunError | None
 
 
-def load(
-    source: str | Path, models: Mapping[str, str | Model] | None = None, *, allow_python: bool = False
-) -> Program:
+def load(source: str | Path, models: Mapping[str, str | Model] | None = None, *, allow_python: bool = False) -> Program:
     """The program in a file, or in a text (one with a line break).
 
     `models` replaces declared models by name: `{"small": "qwen2.5.gguf"}`; the name "" stands for the only one.

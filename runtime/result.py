@@ -27,8 +27,8 @@ class Result:
     `answer` is the typed value (a list where the pipeline returns `Answers[T]`); `text` is it as text. `pool` holds the
     candidates it was chosen from, in order. `cost` counts as if nothing were cached, `seconds` is wall time. `cut`
     says that a limit stopped work, `cut_reason` which: calls, tokens, cost, seconds or stopped. `notes` are sentences
-    for people, `decided` says what decided, such as "5 of 8 agree". `samples` are all candidates of the first layer, made
-    by `generate` stages that read no other stage: what the pipeline's work has to be compared with.
+    for people, `decided` says what decided, such as "5 of 8 agree". `samples` are all candidates of the first layer,
+    made by `generate` stages that read no other stage: what the pipeline's work has to be compared with.
     """
 
     answer: object

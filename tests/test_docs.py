@@ -14,11 +14,16 @@ from ttscale.library.loader import FileLoader
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```tts\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PROGRAMS = [
-    pytest.param(match.group(1), id=f"{page.name}:{page.read_text(encoding='utf-8')[: match.start()].count(chr(10)) + 1}")
-    for page in PAGES
-    for match in FENCE.finditer(page.read_text(encoding="utf-8"))
-]
+
+
+def programs(page: Path) -> list[object]:
+    """The fenced programs of a page, each named by its line."""
+    text = page.read_text(encoding="utf-8")
+    found = FENCE.finditer(text)
+    return [pytest.param(m.group(1), id=f"{page.name}:{text.count(chr(10), 0, m.start()) + 1}") for m in found]
+
+
+PROGRAMS = [program for page in PAGES for program in programs(page)]
 
 
 @pytest.mark.parametrize("text", PROGRAMS)

@@ -1,8 +1,8 @@
 """Write the questions of the notes demonstration: find one field in a hurried shop note.
 
-Each line of the output is a JSON object with `id`, `note`, `question` and `answer`. A note holds five facts (a customer, a
-city, a day, a color, an order number) and the question asks for one of them, so the gold answer is known by
-construction. The two splits share no template: prompts are chosen on `dev` and figures are reported on `test`.
+Each line of the output is a JSON object with `id`, `note`, `question` and `answer`. A note holds five facts (a
+customer, a city, a day, a color, an order number) and the question asks for one of them, so the gold answer is known
+by construction. The two splits share no template: prompts are chosen on `dev` and figures are reported on `test`.
 
     python make_questions.py > questions.jsonl
     python make_questions.py --split dev --count 40 --seed 1

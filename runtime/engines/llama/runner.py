@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ttscale.runtime.engines.base import EngineError
-from ttscale.runtime.engines.llama.work import Copy, Drop, Piece
 from ttscale.runtime.engines.llama.threads import ThreadChoice
+from ttscale.runtime.engines.llama.work import Copy, Drop, Piece
 
 INSTALL_LINE = "pip install 'ttscale[local]'"
 WARNING, ERROR = 3, 4  # log levels of ggml
