@@ -42,7 +42,9 @@ class Watched(dict[str, Value]):
 
     def get(self, name: str, default: Value | None = None) -> Value | None:  # type: ignore[override]
         """The value of a name, which is then seen."""
-        return self[name] if name in self else default
+        if name in self:
+            self.seen.add(name)
+        return super().get(name, default)
 
     def __or__(self, other: Mapping[str, Value]) -> Watched:  # type: ignore[override]
         """These names with some more or others in their places; what is looked up is still remembered here."""

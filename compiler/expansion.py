@@ -119,7 +119,7 @@ class Site:
 
 def with_names(names: Mapping[str, Value], more: Mapping[str, Value]) -> Mapping[str, Value]:
     """Names with some more; a dict decides itself what it becomes, since one may watch what is looked up."""
-    return names | more if isinstance(names, dict) else {**names, **more}
+    return names | dict(more) if isinstance(names, dict) else {**names, **more}
 
 
 @dataclass(frozen=True)

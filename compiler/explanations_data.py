@@ -41,4 +41,22 @@ DATA = table(
         "A marked function takes a pool (a `@scorer` also a candidate, a `@metric` an answer and a row), and then only "
         "parameters that a program can give: int, float, bool, str, `Literal[…]` of texts, and `Numbers`.",
     ),
+    page(
+        "E0408",
+        "A recipe that is not installed",
+        "A path without `./` names an installed recipe: a Python package with an entry point in the group "
+        "`ttscale.recipes`. Install it, or write `./name` for a file beside this one.",
+        pipeline(
+            "return generate(solve_number(question), from: small)",
+            head=HEAD.replace("std/prompts@1 as p", "some-recipe-of-nobody/prompts@1 { solve_number }"),
+        ),
+        "some-recipe-of-nobody/prompts@1",
+        "std/prompts@1",
+    ),
+    page(
+        "E0409",
+        "A recipe of which no installed version fits",
+        "After `@` stands a range: `1` is any 1.x, `1.4` any 1.4.x, `~1.4` is 1.4 or newer and below 2, and `>=1.2 <2` "
+        "says it in full. Install a version that fits, or change the range.",
+    ),
 )

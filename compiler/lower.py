@@ -91,7 +91,7 @@ class DeclarationLowering(ExpressionLowering):
     def _use(self, node: Node) -> ast.Use:
         version = tokens(node, "VERSION")
         return self._finish_use(
-            node, "module", str(tokens(node, "USE_PATH")[0]), str(version[0])[1:] if version else None
+            node, "module", str(tokens(node, "USE_PATH")[0]), " ".join(str(version[0])[1:].split()) if version else None
         )
 
     def _use_python(self, node: Node) -> ast.Use:

@@ -85,8 +85,8 @@ class PythonModule:
     others: tuple[str, ...] = ()
 
 
-class PythonFault(Exception):
-    """A Python file cannot be used: a diagnostic's `code`, `message`, `label` and `hint`, without its place."""
+class LoadFault(Exception):
+    """A module or Python file cannot be used: a diagnostic's `code`, `message`, `label`, `hint`, without its place."""
 
     def __init__(self, code: str, message: str, *, label: str = "", hint: str = "") -> None:
         super().__init__(message)
@@ -102,6 +102,6 @@ class PythonReader(Protocol):
     def __call__(self, path: str, importing_file: str, /) -> PythonModule:
         """The file `path` (`./mine.py`, or the name of an installed package) as seen from a `.tts` file.
 
-        Raises PythonFault.
+        Raises LoadFault.
         """
         ...

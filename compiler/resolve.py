@@ -29,7 +29,7 @@ from ttscale.compiler import ast
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, Label, suggest
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
-from ttscale.compiler.python_names import PythonFault, PythonModule, PythonReader
+from ttscale.compiler.python_names import LoadFault, PythonModule, PythonReader
 from ttscale.compiler.resolve_types import (
     TYPE_NAMES,
     is_broken,
@@ -86,7 +86,8 @@ class Loader(Protocol):
         """The module `path` (`std/prompts`, `./judges`) in `version` ("" for any), as seen from `importing_file`.
 
         The result's `name` is the module's identity: the same file gives the same name from everywhere.
-        None if there is no such module. May raise CompileError for a file that is not readable text.
+        None if there is no such module. May raise CompileError for a file that is not readable text, LoadFault for a
+        module that cannot be used.
         """
         ...
 
@@ -176,7 +177,7 @@ class _Linker:
             try:
                 module = reader(use.path, importer)
                 self.python_files[importer, use.path] = module
-            except PythonFault as fault:
+            except LoadFault as fault:
                 failed = True
                 self.diagnostics.append(
                     Diagnostic(fault.code, fault.message, use.span, label=fault.label, hint=fault.hint)
@@ -195,6 +196,10 @@ class _Linker:
         except CompileError as error:
             self.diagnostics += error.diagnostics
             self.sources.update(error.sources)
+            return None
+        except LoadFault as fault:
+            found = Diagnostic(fault.code, fault.message, use.span, label=fault.label, hint=fault.hint)
+            self.diagnostics.append(found)
             return None
         if source is None:
             self.diagnostics.append(_not_found(use))
@@ -337,7 +342,7 @@ def _not_found(use: ast.Use) -> Diagnostic:
     elif use.path.startswith("std/"):
         hint = f"the standard library has {_list(list(STD_MODULES))}"
     else:
-        hint = f"a file beside this one is written `./{use.path}`; recipes from elsewhere are not fetched yet"
+        hint = f"a file beside this one is written `./{use.path}`; a recipe is installed as a package"
     return Diagnostic("E0401", message, use.span, hint=hint)
 
 

@@ -21,7 +21,7 @@ EDITION = r"^[ \t]*tts(?=[ \t]+[0-9])"
 DECLARATION = rf"^[ \t]*(?:{'|'.join(word for word in DECLARATIONS if word != 'use')})(?=[ \t]+[A-Za-z_\"])"
 USE = r"^[ \t]*use(?=[ \t]+[A-Za-z0-9_.])"
 USE_PATH = r"(?<=use )[ \t]*(?!python[ \t]*\()(?:\.{1,2}/)*[A-Za-z0-9_][A-Za-z0-9_./\-]*"
-VERSION = r"@[~^]?[0-9A-Za-z.*\-]+"
+VERSION = r"@(?:[~^]?[0-9A-Za-z.*\-]+|[<>]=?[0-9.]+(?:[ \t]+[<>]=?[0-9.]+)*)"
 
 SPACED = rf"[ \t]+(?!(?:until|when|and|or|in|with|as|on|over|_){END})"
 """Blanks before what is no word that continues a value: `seed 7`, and not `seed until …`."""

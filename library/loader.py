@@ -18,8 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
-from ttscale.compiler.python_names import PythonFault, PythonModule, PythonReader
+from ttscale.compiler.python_names import LoadFault, PythonModule, PythonReader
 from ttscale.compiler.source import SourceFile, Span
+from ttscale.library.recipes import Recipe, find
 
 LIMIT = 1 << 20
 """Bytes that a source file may have; the rest of a larger one is not even read."""
@@ -41,16 +42,17 @@ class PythonAccess(Protocol):
     """Reads Python files where that is permitted; implemented by the runtime, which may run them."""
 
     def file(self, path: Path, written: str, *, own: bool) -> PythonModule:
-        """The functions of a file; `own` is False for one that an imported recipe names. Raises PythonFault."""
+        """The functions of a file; `own` is False for one that an imported recipe names. Raises LoadFault."""
         ...
 
     def package(self, name: str) -> PythonModule:
-        """The functions that an installed package offers. Raises PythonFault."""
+        """The functions that an installed package offers. Raises LoadFault."""
         ...
 
 
 class FileLoader:
-    """Finds imported modules: `std/…` in the package, `./x` and `../x` beside the file that imports them.
+    """Finds imported modules: `std/…` in the package, `./x` and `../x` beside the file that imports them, others in
+    installed recipes.
 
     A module that does not exist gives None. One that exists but cannot be read raises SourceError. Each file is
     read once; the same file has the same name from everywhere. `python` reads Python files; without it they are left
@@ -59,6 +61,7 @@ class FileLoader:
 
     def __init__(self, python: PythonAccess | None = None) -> None:
         self._read: dict[str, SourceFile] = {}
+        self._recipes: dict[str, tuple[Recipe, str]] = {}
         self._python = python
         self.python: PythonReader | None = None if python is None else self._python_module
 
@@ -66,7 +69,9 @@ class FileLoader:
         if path.startswith("std/"):
             return _std(path, version)
         if not path.startswith(("./", "../")):
-            return None
+            return self._recipe(*find(path, version))
+        if importing_file in self._recipes:
+            return self._beside_in_recipe(path, importing_file)
         name = _beside(path, importing_file)
         if name not in self._read:
             if not Path(name).is_file():
@@ -74,14 +79,32 @@ class FileLoader:
             self._read[name] = load_source(name)
         return self._read[name]
 
+    def _recipe(self, recipe: Recipe, file: str) -> SourceFile:
+        """A file of an installed recipe, named by recipe, file and version."""
+        name = f"{recipe.name}/{file.removesuffix('.tts')}@{recipe.version}"
+        if name not in self._read:
+            self._recipes[name] = (recipe, file)
+            self._read[name] = SourceFile(name, load_source(recipe.folder / file).text)
+        return self._read[name]
+
+    def _beside_in_recipe(self, path: str, importing_file: str) -> SourceFile | None:
+        """What a file of a recipe imports from beside it; nothing outside the recipe's folder."""
+        recipe, file = self._recipes[importing_file]
+        wanted = _joined(path if path.endswith(".tts") else f"{path}.tts", file)
+        inside = ".." not in wanted.parts and (recipe.folder / wanted).is_file()
+        return self._recipe(recipe, wanted.as_posix()) if inside else None
+
     def _python_module(self, path: str, importing_file: str) -> PythonModule:
         """The functions of a Python file beside the importing one, or of an installed package."""
         assert self._python is not None
         if not path.startswith(("./", "../")):
             if path.endswith(".py") or "/" in path:
                 hint = f"write `./{path}`: paths are relative to this file"
-                raise PythonFault("E0401", f"{path} is neither a file beside this one nor a package", hint=hint)
+                raise LoadFault("E0401", f"{path} is neither a file beside this one nor a package", hint=hint)
             return self._python.package(path)
+        if importing_file in self._recipes:
+            recipe, file = self._recipes[importing_file]
+            return self._python.file(recipe.folder / _joined(path, file), path, own=False)
         return self._python.file(_joined(path, importing_file), path, own=True)
 
 

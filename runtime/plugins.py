@@ -27,7 +27,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin, overload
 
 from ttscale.compiler.ir import Argument, Const, Strategy
-from ttscale.compiler.python_names import PythonFault, PythonKind, PythonSignature
+from ttscale.compiler.python_names import LoadFault, PythonKind, PythonSignature
 from ttscale.compiler.signatures import FACETS, Kind, Parameter
 from ttscale.compiler.source import Span
 from ttscale.runtime.pool import Candidate, Pool
@@ -160,7 +160,7 @@ def mark_of(value: object) -> Mark | None:
 
 
 def register(function: Callable[..., object], digest: str, file: str) -> PythonSignature:
-    """The signature of a marked function, which can be called by its key from now on. Raises PythonFault."""
+    """The signature of a marked function, which can be called by its key from now on. Raises LoadFault."""
     mark = mark_of(function)
     assert mark is not None
     name = getattr(function, "__name__", "function")
@@ -196,8 +196,8 @@ def register(function: Callable[..., object], digest: str, file: str) -> PythonS
     return signature
 
 
-def _fault(name: str, where: str, message: str, hint: str) -> PythonFault:
-    return PythonFault("E0407", f"`{name}` ({where}) {message}", hint=hint)
+def _fault(name: str, where: str, message: str, hint: str) -> LoadFault:
+    return LoadFault("E0407", f"`{name}` ({where}) {message}", hint=hint)
 
 
 def _parameter(param: inspect.Parameter, owner: str, where: str) -> Parameter:

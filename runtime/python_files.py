@@ -25,7 +25,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from ttscale.compiler.python_names import PythonFault, PythonModule, PythonSignature
+from ttscale.compiler.python_names import LoadFault, PythonModule, PythonSignature
 from ttscale.runtime.plugins import mark_of, register
 
 GROUPS = ("ttscale.stages", "ttscale.metrics")
@@ -41,32 +41,32 @@ class PythonFiles:
         self._allow = allow
 
     def file(self, path: Path, written: str, *, own: bool) -> PythonModule:
-        """The functions of a file; `own` is False for one that an imported recipe names. Raises PythonFault."""
+        """The functions of a file; `own` is False for one that an imported recipe names. Raises LoadFault."""
         if not path.is_file():
             near = sorted(entry.name for entry in path.parent.glob("*.py")) if path.parent.is_dir() else []
             hint = f"its folder has {', '.join(near[:5])}" if near else "the path is relative to this file"
-            raise PythonFault("E0401", f"there is no file {written}", hint=hint)
+            raise LoadFault("E0401", f"there is no file {written}", hint=hint)
         real = path.resolve()
         inside = own and self._home is not None and real.is_relative_to(self._home)
         if not (inside or self._allow):
             whose = "it does not stand in the program's own folder" if own else "an imported recipe names it"
             hint = "read it, then run with `--allow-python` or `load(…, allow_python=True)`"
-            raise PythonFault("E0405", f"{written} would run Python code, and {whose}", label="not run", hint=hint)
+            raise LoadFault("E0405", f"{written} would run Python code, and {whose}", label="not run", hint=hint)
         try:
             source = real.read_bytes()
         except OSError as error:
-            raise PythonFault("E0401", f"{written} cannot be read: {error.strerror or error}") from error
+            raise LoadFault("E0401", f"{written} cannot be read: {error.strerror or error}") from error
         digest = f"sha256:{hashlib.sha256(source).hexdigest()}"
         module = _loaded(path, source, digest, written)
         return _functions(vars(module), digest, str(path), module.__name__)
 
     def package(self, name: str) -> PythonModule:
-        """The functions that an installed package offers as entry points. Raises PythonFault."""
+        """The functions that an installed package offers as entry points. Raises LoadFault."""
         try:
             distribution = importlib.metadata.distribution(name)
         except (importlib.metadata.PackageNotFoundError, ValueError):
             hint = f"install it with `pip install {name}`, or write `./{name}` for a file beside this one"
-            raise PythonFault("E0401", f"the package {name} is not installed", hint=hint) from None
+            raise LoadFault("E0401", f"the package {name} is not installed", hint=hint) from None
         entries = [entry for entry in distribution.entry_points if entry.group in GROUPS]
         found: dict[str, PythonSignature] = {}
         digests: list[str] = []
@@ -75,10 +75,10 @@ class PythonFiles:
                 function = entry.load()
             except Exception as error:  # an entry point may fail in any way; it is the package's mistake
                 message = f"`{entry.name}` of the package {name} cannot be loaded: {error}"
-                raise PythonFault("E0406", message, hint="ask its authors, or install another version") from error
+                raise LoadFault("E0406", message, hint="ask its authors, or install another version") from error
             if mark_of(function) is None:
                 message = f"`{entry.name}` of the package {name} is not marked as something that programs may use"
-                raise PythonFault("E0407", message, hint="its authors must mark it with `ttscale.plugin`")
+                raise LoadFault("E0407", message, hint="its authors must mark it with `ttscale.plugin`")
             file = inspect.getsourcefile(inspect.unwrap(function)) or name
             text = Path(file).read_bytes() if Path(file).is_file() else f"{name} {distribution.version}".encode()
             digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
@@ -110,17 +110,17 @@ def _loaded(path: Path, source: bytes, digest: str, written: str) -> ModuleType:
     return module
 
 
-def _failed(error: BaseException, path: Path, written: str) -> PythonFault:
+def _failed(error: BaseException, path: Path, written: str) -> LoadFault:
     if isinstance(error, SyntaxError):
         place = f"{path.name}:{error.lineno}"
-        return PythonFault("E0406", f"{written} is not Python: {error.msg}", label=place, hint="mend that line")
+        return LoadFault("E0406", f"{written} is not Python: {error.msg}", label=place, hint="mend that line")
     lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     place = f"{path.name}:{lines[-1].lineno}: {lines[-1].line}" if lines else path.name
     said = " ".join(str(error).split())
     hint = "mend that line"
     if isinstance(error, ModuleNotFoundError):
         hint = "install that package; files beside this one cannot be imported, so keep what it needs in one file"
-    return PythonFault("E0406", f"{written} fails with {type(error).__name__}: {said}", label=place, hint=hint)
+    return LoadFault("E0406", f"{written} fails with {type(error).__name__}: {said}", label=place, hint=hint)
 
 
 def _functions(names: dict[str, object], digest: str, file: str, module: str) -> PythonModule:
