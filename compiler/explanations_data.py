@@ -46,12 +46,6 @@ DATA = table(
         "A recipe that is not installed",
         "A path without `./` names an installed recipe: a Python package with an entry point in the group "
         "`ttscale.recipes`. Install it, or write `./name` for a file beside this one.",
-        pipeline(
-            "return generate(solve_number(question), from: small)",
-            head=HEAD.replace("std/prompts@1 as p", "some-recipe-of-nobody/prompts@1 { solve_number }"),
-        ),
-        "some-recipe-of-nobody/prompts@1",
-        "std/prompts@1",
     ),
     page(
         "E0409",
