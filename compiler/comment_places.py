@@ -21,12 +21,17 @@ from ttscale.compiler.source import SourceFile, Span
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something that can have a line of its own; `head` marks the first value of a chain, which has not quite."""
+    """Something that can have a line of its own.
+
+    Not quite so in a chain: its first value (`begins` False) stands behind other code, and what comes after its last
+    stage (`ends` False) behind that.
+    """
 
     key: int
     start: int
     end: int
-    head: bool = False
+    begins: bool = True
+    ends: bool = True
 
 
 @dataclass
@@ -77,9 +82,9 @@ def items_of(module: ast.Module, source: SourceFile) -> Iterator[Item]:
                     yield Item(id(element), element.span.start, element.span.end)
             case ast.Pipe():
                 head, stages = chain(node)
-                yield Item(id(head), head.span.start, head.span.end, head=True)
+                yield Item(id(head), head.span.start, head.span.end, begins=False)
                 for stage in stages:
-                    yield Item(id(stage), stage.span.start, stage.span.end)
+                    yield Item(id(stage), stage.span.start, stage.span.end, ends=stage is not stages[-1])
         for child in children(node):
             if isinstance(child, _ITEM_NODES) and not _shares_its_line(node, child):
                 yield Item(id(child), child.span.start, child.span.end)
@@ -165,9 +170,10 @@ class _Placing:
         self.starting: dict[int, Item] = {}
         self.ending: dict[int, Item] = {}
         for item in self.items:
-            if not item.head:
+            if item.begins:
                 self.starting.setdefault(item.start, item)
-            self.ending.setdefault(item.end, item)
+            if item.ends:
+                self.ending.setdefault(item.end, item)
         self.places = CommentPlaces()
         self.only_moved: set[int] = set()  # items whose comments before them all come from inside
         first = self.code[0] if self.code else None
@@ -256,7 +262,7 @@ class _Placing:
         return found
 
     def _smallest_around(self, offset: int) -> Item | None:
-        around = [item for item in self.items if item.start <= offset < item.end and not item.head]
+        around = [item for item in self.items if item.start <= offset < item.end and item.begins]
         return min(around, key=lambda item: item.end - item.start, default=None)
 
     def _first_doc(self, start: int) -> int:

@@ -59,7 +59,7 @@ def test_a_declarations_hash_knows_only_the_named_ones() -> None:
     assert declaration_hash(more, ["small", "other"]) != declaration_hash(more, ["small"])
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(modules())
 def test_the_form_is_its_own_form(module: ast.Module) -> None:
     text = canonical_text(module)

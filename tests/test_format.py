@@ -20,7 +20,7 @@ from ttscale.compiler.source import SourceFile
 
 AREA = Path(__file__).resolve().parent / "golden" / "format"
 CASES = sorted(path.stem for path in AREA.glob("*.tts"))
-SLOW = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def read(text: str, name: str = "case.tts") -> tuple[ast.Module, SourceFile]:

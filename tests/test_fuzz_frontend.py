@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -12,10 +13,18 @@ from ttscale.compiler.format import format_module
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
 from ttscale.compiler.render import render
+from ttscale.compiler.scan import split_declarations
 from ttscale.compiler.source import SourceFile
 
 HERE = Path(__file__).resolve().parent
-SEEDS = [path.read_text(encoding="utf-8") for path in sorted((HERE / "golden" / "format").glob("*.tts"))]
+WHOLE = [path.read_text(encoding="utf-8") for path in sorted((HERE / "golden" / "format").glob("*.tts"))]
+# Declarations in pairs: short enough that thousands of them take seconds.
+SEEDS = [
+    text[first.start : second.end]
+    for text in WHOLE
+    for first, second in pairwise(split_declarations(text))
+    if second.end - first.start < 1500
+]
 PIECES = [
     *('"', '"""', '""""', "(", ")", "[", "]", "{", "}", "|>", "->", "=>", "=", "==", ":", ",", "..", "|", "#", "##"),
     *("when", "match", "repeat", "map", "return", "yield", "param", "budget", "model x =", "use a", "tts 1", "up to"),

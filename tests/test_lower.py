@@ -84,7 +84,7 @@ def dump(node: object, text: str, depth: int = 0, name: str = "") -> Iterator[st
         for key, value in values.items()
         if dataclasses.is_dataclass(value) or (isinstance(value, tuple) and any(map(dataclasses.is_dataclass, value)))
     }
-    plain = [f"{k}={v!r}" for k, v in values.items() if k not in nested and v not in ("", None, (), False)]
+    plain = [f"{k}={v!r}" for k, v in values.items() if k not in nested and (v or type(v) is int)]
     span = values["span"]
     shown = text[span.start : span.end]
     quoted = f"  `{shown}`" if "\n" not in shown and len(shown) < 60 else f"  {span.start}-{span.end}"

@@ -13,6 +13,7 @@ import pytest
 from ttscale import grammar
 from ttscale.compiler import parser_tables
 from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.format import format_module
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import MAX_CHARACTERS, parse
 from ttscale.compiler.render import render, summary
@@ -224,3 +225,27 @@ def test_files_that_hold_nothing_or_too_much() -> None:
 )
 def test_deep_nesting_is_a_message(text: str) -> None:
     assert "E0106" in [d.code for d in problems(text)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "(" * 50 + "1" + ")" * 50,
+        "[" * 50 + "]" * 50,
+        "not " * 120 + "x",
+        "-" * 120 + "1",
+        "a" + " + a" * 120,
+        "a" + " |> f()" * 120,
+        "a" + ".b" * 120,
+        "f(" * 40 + ")" * 40,
+        "match x { a => " * 40 + "1" + "}" * 40,
+    ],
+    ids=range(9),
+)
+def test_nesting_below_the_limit_is_followed_to_the_end(value: str) -> None:
+    source = SourceFile("case.tts", f"model m = {value}\n")
+    parsed = parse(source)
+    assert parsed.diagnostics == ()
+    module, _ = lower(parsed, source)
+    once = SourceFile("case.tts", format_module(module, source))
+    assert lower(parse(once), once)[0] == module
