@@ -130,6 +130,18 @@ def judge(row: dict[str, Any], samples: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def keep(
+    path: Path | None, side: str, start: int, block: list[dict[str, Any]], samples: list[list[dict[str, Any]]]
+) -> None:
+    """Append the texts to a pool file, so that they can be judged again by `ttscale replay`."""
+    if path is None:
+        return
+    with path.open("a", encoding="utf-8") as file:
+        for place, (row, found) in enumerate(zip(block, samples, strict=True)):
+            record = {"id": f"{side}-{start + place}", **row, "gold": str(row["gold"]), "samples": found}
+            file.write(json.dumps(record) + "\n")
+
+
 def bootstrap(differences: list[float], seed: int = 7, rounds: int = 10_000) -> tuple[float, float]:
     generator = random.Random(seed)
     n = len(differences)
@@ -172,13 +184,14 @@ async def main() -> None:
     parser.add_argument("--temperature", type=float, default=0.7)
     parser.add_argument("--concurrency", type=int, default=8, help="questions in flight on our side")
     parser.add_argument("--server-blocks", type=int, help="blocks that the server answers too; default all")
+    parser.add_argument("--samples", type=Path, help="a pool file to which all samples are appended")
     parser.add_argument("--json", type=Path, help="where the figures go")
     args = parser.parse_args()
 
     rows = questions(args.data, args.questions)
     blocks = [rows[start : start + args.block] for start in range(0, len(rows), args.block)]
-    every = max(1, len(blocks) // args.server_blocks) if args.server_blocks else 1
-    shared = set(range(0, len(blocks), every)[: args.server_blocks])
+    wanted = len(blocks) if args.server_blocks is None else args.server_blocks
+    shared = set(range(0, len(blocks), max(1, len(blocks) // wanted))[:wanted]) if wanted else set()
     seconds: dict[str, list[float]] = {"ttscale": [], "llama-server": []}
     judged: dict[str, list[dict[str, Any]]] = {"ttscale": [], "llama-server": []}
     both = 0.0
@@ -198,13 +211,15 @@ async def main() -> None:
                     took = time.perf_counter() - started
                     seconds[side].append(took)
                     both += took if side == "ttscale" and number in shared else 0.0
+                    keep(args.samples, side, number * args.block, block, samples)
                     judged[side] += [judge(row, found) for row, found in zip(block, samples, strict=True)]
                     print(f"block {number + 1}/{len(blocks)} {side}: {took:.1f} s", flush=True)
                 report: dict[str, Any] = {
                     side: summary(judged[side], sum(seconds[side])) for side in judged if judged[side]
                 }
-                report["shared_blocks"] = {"ttscale": both, "llama-server": sum(seconds["llama-server"])}
-                report["wall_time_ratio"] = sum(seconds["llama-server"]) / both
+                if both:
+                    report["shared_blocks"] = {"ttscale": both, "llama-server": sum(seconds["llama-server"])}
+                    report["wall_time_ratio"] = sum(seconds["llama-server"]) / both
                 if args.json:
                     args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))
