@@ -27,6 +27,7 @@ from pathlib import Path
 from ttscale.compiler.diagnostics import Diagnostic, suggest
 from ttscale.compiler.ir import Graph, Model, Operand, Stage, Strategy, refs
 from ttscale.compiler.plan import Plan
+from ttscale.compiler.said import inputs_of
 from ttscale.compiler.types import CHAT, Answers, Text, Type
 from ttscale.runtime.answers import coerce, show
 from ttscale.runtime.calls import Caller
@@ -42,11 +43,10 @@ from ttscale.runtime.result import BudgetExhausted, Result, RunError
 from ttscale.runtime.stages import run_stage
 from ttscale.runtime.stages.context import RunNotes, StageContext, as_argument
 from ttscale.runtime.stages.decide import decision
+from ttscale.runtime.template_note import NotingEngines
 from ttscale.runtime.trace import Listener, Recorder
 
 _CHARACTERS_A_TOKEN = 2
-_ASSUMED_TOKENS = 512
-_ASSUMED_TURNS = 8
 
 
 class NamedEngines:
@@ -144,7 +144,8 @@ class _Run:
         self.before = _turns(graph.stages)
         bounds = [_bound(plan, stage, _excess(graph, inputs)) for stage in graph.stages]
         self.admission = Admission(Ledger(graph.budget, bounds), graph.budget.seconds, self._expired)
-        self.desk = Desk(engines, self.admission, self.recorder, run_seed)
+        noting = NotingEngines(engines, self.notes.notes, self.recorder)
+        self.desk = Desk(noting, self.admission, self.recorder, run_seed)
 
     def _expired(self, reason: str) -> None:
         self.desk.limits_met.setdefault(reason)
@@ -266,7 +267,8 @@ class _Run:
             answer = self._longest_cut(pool)  # type: ignore[assignment]
         total = replace(self.recorder.trace.total, sequential_tokens=max(self.sequential.values(), default=0))
         self.recorder.trace.total = total
-        if answer is None or (answer == [] and not pool.candidates):
+        is_said = isinstance(value, Pool) and any(candidate.is_readable for candidate in value)  # of a `T?`: "none"
+        if (answer is None and not is_said) or (answer == [] and not pool.candidates):
             self._require_an_answer(limits)
         text = "" if answer is None else _shown(returns, answer)
         return Result(
@@ -310,11 +312,15 @@ class _Run:
             message = f"the budget ended before any answer: its limit on {limits[0]} was met"
             hint = f"raise `{limits[0]}` in `budget`, or ask for fewer or shorter samples"
             raise BudgetExhausted(Diagnostic("R0704", message, None, label=spent, hint=hint), trace)
-        if self.notes.failures and not self.notes.made:
-            stage, reply = self.notes.failures[0]
-            if reply.error is not None:
-                raise RunError(_engine_diagnostic(reply.error, stage), trace)
-            message = f"no sample gave an answer; the first failed: {reply.reason}"
+        for failure in self.notes.failures:
+            stage, error = failure.stage, failure.error
+            given = self.values.get(stage.path)
+            gave_nothing = stage.source is None and isinstance(given, Pool) and not given.candidates
+            if self.notes.made and not gave_nothing:
+                continue  # what was made elsewhere and cannot be read is the reason, not this failure
+            if error is not None:
+                raise RunError(_engine_diagnostic(error, stage), trace) from error
+            message = f"no sample gave an answer; the first failed: {failure.reason}"
             raise RunError(Diagnostic("R0703", message, stage.span), trace)
 
 
@@ -358,12 +364,10 @@ def models_of(stage: Stage) -> tuple[Model, ...]:
 
 def _excess(graph: Graph, inputs: Mapping[str, object]) -> int:
     """By how many tokens the inputs may be longer than the plan assumed, at most."""
-    excess = 0
-    for name, type_ in graph.inputs:
-        assumed = type_.max_tokens if isinstance(type_, Text) and type_.max_tokens is not None else _ASSUMED_TOKENS
-        assumed *= _ASSUMED_TURNS if type_ == CHAT else 1
-        excess += max(0, len(str(inputs.get(name, ""))) // _CHARACTERS_A_TOKEN - assumed)
-    return excess
+    return sum(
+        max(0, len(str(inputs.get(name, ""))) // _CHARACTERS_A_TOKEN - assumed.high)
+        for name, assumed in inputs_of(graph, {}).items()
+    )
 
 
 def _bound(plan: Plan, stage: Stage, excess: int) -> Amount:

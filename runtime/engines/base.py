@@ -65,7 +65,7 @@ class Completion:
     `index` is the position of its seed in the request. `logprobs` are natural-log probabilities of the
     chosen tokens under the model's own distribution (temperature 1, no truncation), empty where the engine
     cannot tell. `prompt_tokens` counts the whole rendered prompt, `new_tokens` what was generated.
-    `error` says why when `finish` is "failed".
+    `error` says why when `finish` is "failed" or "cancelled", and when it is "length" because the context was full.
     """
 
     index: int

@@ -30,7 +30,7 @@ from ttscale.runtime.answers import read
 from ttscale.runtime.calls import Caller
 from ttscale.runtime.chats import asked_in
 from ttscale.runtime.desk import Ask, Reply
-from ttscale.runtime.engines.base import Message, Sampling
+from ttscale.runtime.engines.base import EngineError, Message, Sampling
 from ttscale.runtime.fewshot import RowStore, with_examples
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.prompts import PromptError, render
@@ -41,13 +41,22 @@ JUDGE_TOKENS = 256
 """New tokens of a judgement in words, where the stage has no `max_tokens` of its own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that failed: its stage, why, and the engine's error where there was one."""
+
+    stage: Stage
+    reason: str
+    error: EngineError | None
+
+
 @dataclass
 class RunNotes:
     """What stages say about themselves during one run, for the result."""
 
     notes: dict[str, None] = field(default_factory=dict)
     judgements: dict[str, Judgements] = field(default_factory=dict)
-    failures: list[tuple[Stage, Reply]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     decided: dict[str, tuple[Pool, str]] = field(default_factory=dict)
     made: int = 0
 
@@ -250,6 +259,8 @@ class StageContext:
         for place, reply in enumerate(replies):
             if reply.state == "done":
                 self._notes.made += 1
+                if reply.completion is not None and reply.completion.error:
+                    self.note(f"{self.stage.op} with {reply.ask.model.name}: {reply.completion.error}")
             elif reply.state != "refused":
                 built[place] = make_candidate(reply, origins[place], path, self._folder)
                 if reply.state == "failed":
@@ -265,9 +276,13 @@ class StageContext:
     # --- saying ----------------------------------------------------------------------------------------
 
     def failed(self, reply: Reply) -> None:
-        """Keep a failure for the result."""
-        self._notes.failures.append((self.stage, reply))
-        self.note(f"{self.stage.op} with {reply.ask.model.name} failed: {reply.reason}")
+        """Keep a failed sample for the result."""
+        self.lost(reply.ask.model, reply.reason, reply.error)
+
+    def lost(self, model: Model, reason: str, error: EngineError | None) -> None:
+        """Keep a failed call of a model for the result."""
+        self._notes.failures.append(Failure(self.stage, reason, error))
+        self.note(f"{self.stage.op} with {model.name} failed: {reason}")
 
     def note(self, text: str) -> None:
         """A sentence for the result's notes and the trace."""

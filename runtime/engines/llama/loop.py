@@ -293,7 +293,14 @@ class Loop:
         if self.vocabulary.is_end(token) or job.answers[index].push(self.vocabulary.piece(token)):
             self._complete(job, member, "stop")
         elif len(member.tail) >= member.limit:
-            self._complete(job, member, "length")
+            self._complete(job, member, "length", self._clipped(request, member))
+
+    def _clipped(self, request: Request, member: Member) -> str:
+        """What to say of a sample that was given less than it asked for."""
+        asked = request.limits[member.index] if request.limits is not None else request.max_tokens
+        if member.limit >= asked:
+            return ""
+        return f"the model's context of {self.context} tokens was full before the answer ended; raise `ctx:`"
 
     def _score_first(self, job: Job, row: Floats) -> None:
         members = [member for member in job.group.members if not member.over]
