@@ -161,6 +161,8 @@ class LlamaEngine:
         )
         ready: Future[Ready] = Future()
         with self._lock:
+            if self._closed:
+                raise _closed_error()
             self._ready = ready
             self._link = self._open(settings, self._on_messages, self._on_end)
         answer = ready.result()
@@ -172,12 +174,14 @@ class LlamaEngine:
         with self._lock:
             self._closed = True
             link, self._link = self._link, None
+            if self._ready is not None and not self._ready.done():
+                self._ready.set_exception(_closed_error())
             pending = list(self._pending.values())
             self._pending.clear()
             self._suspects.clear()
             self._held.clear()
         for item in pending:
-            item.deliver(Report(item.ask.key, None, EngineError("the engine was closed", fatal=False), True))
+            item.deliver(Report(item.ask.key, None, _closed_error(), True))
         if link is not None:
             await asyncio.to_thread(link.close)
 
@@ -229,6 +233,8 @@ class LlamaEngine:
 
     def _ask(self, ask: Ask) -> _Pending:
         with self._lock:
+            if self._closed:
+                raise _closed_error()
             self._keys += 1
             ask = replace(ask, key=self._keys)
             pending = _Pending(ask, asyncio.get_running_loop(), asyncio.Queue())
@@ -266,11 +272,17 @@ class LlamaEngine:
                 self._on_report(message)
             elif isinstance(message, EngineStats):
                 self._stats = message
-            elif self._ready is not None and not self._ready.done():
-                if isinstance(message, Failed):
-                    self._ready.set_exception(message.error)
-                else:
-                    self._ready.set_result(message)
+            else:
+                self._on_load(link, message)
+
+    def _on_load(self, link: Link, message: Ready | Failed) -> None:
+        with self._lock:
+            if link is not self._link or self._ready is None or self._ready.done():
+                return
+            if isinstance(message, Failed):
+                self._ready.set_exception(message.error)
+            else:
+                self._ready.set_result(message)
 
     def _on_report(self, report: Report) -> None:
         with self._lock:
@@ -294,11 +306,14 @@ class LlamaEngine:
             if self._closed or link is not self._link:
                 return
             self._link = None
-            if self._ready is not None and not self._ready.done():
-                self._ready.set_exception(
+            ready = self._ready
+            if ready is not None and not ready.done():
+                ready.set_exception(
                     EngineError(f"the process of {self._path.name} ended while loading: {reason}", hint=_CRASH_HINT)
                 )
                 return
+            if ready is not None and ready.exception() is not None:
+                return  # it ended because it could not load, which its caller has heard
             sent = [item for item in self._pending.values() if item not in self._held and item not in self._suspects]
             poison = self._blame(sent)
             self._suspects.extend(item for item in sent if item not in poison)
@@ -376,6 +391,10 @@ class LlamaEngine:
             pending = list(self._pending.values())
         for item in pending:
             self._fail(item, str(error), fatal=True)
+
+
+def _closed_error() -> EngineError:
+    return EngineError("the engine was closed", hint="make a new one", fatal=False)
 
 
 _CRASH_HINT = f"try a smaller `ctx:`, check the model file, or reinstall the engine: {INSTALL_LINE} --force-reinstall"

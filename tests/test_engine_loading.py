@@ -1,0 +1,125 @@
+"""Loads that fail and engines closed while they load, on a fake link."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from engine_contract import collect
+from engine_files import write_gguf
+from ttscale.runtime.engines.base import EngineError, Message, Request
+from ttscale.runtime.engines.llama import digest, link
+from ttscale.runtime.engines.llama import engine as engine_module
+from ttscale.runtime.engines.llama.engine import LlamaEngine
+from ttscale.runtime.engines.llama.messages import Ask, Failed, Inbound, Ready
+from ttscale.runtime.engines.llama.runner import Settings
+
+
+class FakeLink:
+    """A run of the loop that does what `begin` says, and nothing else; `made` has them all."""
+
+    made: ClassVar[list[FakeLink]] = []
+
+    def __init__(self, settings: Settings, on_messages: link.OnMessages, on_end: link.OnEnd) -> None:
+        self.on_messages, self.on_end = on_messages, on_end
+        FakeLink.made.append(self)
+        threading.Thread(target=self.begin, daemon=True).start()
+
+    def begin(self) -> None:
+        """Load without end."""
+
+    def fail(self) -> None:
+        """Say that loading failed, and end."""
+        self.on_messages(self, [Failed(EngineError("it cannot be loaded"))])
+        self.on_end(self, "exit code 0")
+
+    def send(self, message: Inbound) -> None:
+        pass
+
+    def close(self) -> None:
+        self.on_end(self, "it was told to stop")
+
+
+class FailingLink(FakeLink):
+    def begin(self) -> None:
+        self.fail()
+
+
+class DyingLink(FakeLink):
+    """The first loads and dies, the second cannot load."""
+
+    def begin(self) -> None:
+        if len(FakeLink.made) > 1:
+            self.fail()
+            return
+        self.on_messages(self, [Ready(True, True, 100, 100)])
+
+    def send(self, message: Inbound) -> None:
+        if isinstance(message, Ask):
+            self.on_end(self, "signal 6")
+
+
+@pytest.fixture
+def faked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[type[FakeLink]], LlamaEngine]:
+    """An engine on a kind of fake link."""
+    monkeypatch.setattr(digest, "cache_file", lambda: tmp_path / "digests.json")
+    monkeypatch.setattr(FakeLink, "made", [])
+
+    def make(kind: type[FakeLink]) -> LlamaEngine:
+        monkeypatch.setattr(engine_module, "open_link", lambda in_process: kind)
+        return LlamaEngine(write_gguf(tmp_path / "m.gguf"))
+
+    return make
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+Faked = Callable[[type[FakeLink]], LlamaEngine]
+
+
+async def test_a_load_that_fails_is_not_tried_again_by_itself(faked: Faked) -> None:
+    engine = faked(FailingLink)
+    for tries in (1, 2):
+        with pytest.raises(EngineError, match="it cannot be loaded"):
+            await engine.start()
+        await asyncio.sleep(0.3)
+        assert len(FakeLink.made) == tries  # a later call may find the problem solved
+    await engine.close()
+
+
+async def test_a_restart_that_cannot_load_ends_what_waits(faked: Faked) -> None:
+    engine = faked(DyingLink)
+    with pytest.raises(EngineError, match="it cannot be loaded"):
+        await collect(engine, Request((Message("user", "hello"),), seeds=(1,)))
+    await asyncio.sleep(0.3)
+    assert len(FakeLink.made) == 2
+    await engine.close()
+
+
+async def test_closing_while_loading_ends_start(faked: Faked) -> None:
+    engine = faked(FakeLink)
+    starting = asyncio.create_task(engine.start())
+    await until(lambda: bool(FakeLink.made))
+    await engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        await asyncio.wait_for(starting, 20)
+
+
+async def test_closing_before_the_process_is_started_starts_none(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, hashing = faked(FakeLink), threading.Event()
+    monkeypatch.setattr(engine_module, "file_digest", lambda path: str(hashing.wait(20)))
+    starting = asyncio.create_task(engine.start())
+    await asyncio.sleep(0)
+    await engine.close()
+    hashing.set()
+    with pytest.raises(EngineError, match="closed"):
+        await asyncio.wait_for(starting, 20)
+    assert not FakeLink.made
