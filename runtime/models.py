@@ -47,6 +47,12 @@ def locate(model: Model, base_dir: Path) -> Path:
     return path
 
 
+def home_of(model: Model, base_dir: Path) -> Path:
+    """Where a relative path of the model is looked for: beside the file that declares it, else in `base_dir`."""
+    file = Path(model.span.file) if model.span is not None else None
+    return file.resolve().parent if file is not None and file.is_file() else base_dir
+
+
 def _on_disk(locator: str, base_dir: Path) -> Path:
     path = base_dir / Path(locator).expanduser()
     if path.is_file():
@@ -281,20 +287,15 @@ class EngineHouse:
             key = await asyncio.to_thread(self._identity, model)
             engine = self._engines.get(key)
             if engine is None:
-                engine = self._engines[key] = open_engine(model, self._folder_of(model))
+                engine = self._engines[key] = open_engine(model, home_of(model, self._base_dir))
             self._by_model[model] = engine
         await engine.start()
         return engine
 
-    def _folder_of(self, model: Model) -> Path:
-        """Where a relative path of the model is looked for: beside the file that declares it."""
-        file = Path(model.span.file) if model.span is not None else None
-        return file.resolve().parent if file is not None and file.is_file() else self._base_dir
-
     def _identity(self, model: Model) -> object:
         """What makes two declared models one engine: the file or address, and the options that are not for sampling."""
         options = tuple(sorted((name, repr(value)) for name, value in model.options if name not in SAMPLING_OPTIONS))
-        where = str(locate(model, self._folder_of(model)).resolve()) if model.kind == "gguf" else model.locator
+        where = str(locate(model, home_of(model, self._base_dir)).resolve()) if model.kind == "gguf" else model.locator
         options = tuple(pair for pair in options if pair[0] not in ("file", "sha256", "price"))
         return model.kind, where, options
 

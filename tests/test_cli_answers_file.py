@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,11 @@ def rows_of(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def open_file(path: Path, run: str = "r1", overwrite: bool = False) -> AnswersFile:
+def open_file(
+    path: Path, run: str = "r1", overwrite: bool = False, asks: Mapping[str, str] | None = None
+) -> AnswersFile:
     """The output for a program with the input `question`."""
-    return AnswersFile(path, ("question",), run, overwrite=overwrite)
+    return AnswersFile(path, ("question",), run, asks or {}, overwrite=overwrite)
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv"])
@@ -89,6 +92,24 @@ def test_answers_of_another_program_are_not_mixed(tmp_path: Path) -> None:
     fresh = open_file(path, run="r2", overwrite=True)
     fresh.close()
     assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_a_row_that_asks_something_else_is_not_taken_as_answered(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"answers.{ending}"
+    file = open_file(path, asks={"a": "h1", "b": "h2", "c": "h3"})
+    file.add(row("a"))
+    file.add(row("b"))
+    file.add(row("c", error="E: no"))
+    file.close()
+    before = path.read_bytes()
+    with pytest.raises(Failure) as caught:
+        open_file(path, asks={"a": "h1", "b": "changed"})
+    assert "row b" in str(caught.value) and "--overwrite" in caught.value.hint
+    assert path.read_bytes() == before
+    again = open_file(path, asks={"a": "h1", "c": "changed"})  # rows left out of this run stay as they are
+    assert set(again.done) == {"a", "b"}
+    again.close()
 
 
 @pytest.mark.parametrize("text", ['{"question": "my data"}\n', "not json\n", "[1]\n"])

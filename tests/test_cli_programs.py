@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from cli_runs import SCRIPTED, tts, write
+from engine_files import META, write_gguf
+from ttscale.cli.faults import Failure
+from ttscale.cli.opened import Chosen, open_program
 
 # --- plan and graph ----------------------------------------------------------------------------------------
 
@@ -212,6 +215,25 @@ pipeline main(question: Text) -> Text {
 def test_locking_missing_weights_says_what_to_do(tmp_path: Path) -> None:
     ran = tts("lock", write(tmp_path, GGUF.replace("LOCATOR", "absent.gguf")))
     assert ran.code == 1 and "absent.gguf" in ran.err and not (tmp_path / "tts.lock").exists()
+
+
+def test_weights_are_looked_for_beside_the_file_that_names_them(tmp_path: Path) -> None:
+    inner = tmp_path / "parts"
+    inner.mkdir()
+    write(inner, GGUF.replace("LOCATOR", "tiny.gguf"), "part.tts")
+    write_gguf(inner / "tiny.gguf", {**META, "general.name": "Inner"})
+    write_gguf(tmp_path / "tiny.gguf")
+    uses = GGUF.replace("LOCATOR", "tiny.gguf").replace("tts 1\n", "tts 1\nuse ./parts/part { main as inner }\n")
+    path = write(tmp_path, uses.replace("return generate(ask(question), from: m)", "return inner(question)"))
+    ran = tts("lock", path, "--json")
+    assert ran.code == 0, ran
+    weights = ran.json["weights"]
+    assert set(weights) == {"parts/tiny.gguf", "tiny.gguf"}
+    assert weights["parts/tiny.gguf"]["sha256"] != weights["tiny.gguf"]["sha256"]
+    assert open_program(Chosen(str(path), locked=True)).plan.graph.models
+    write_gguf(inner / "tiny.gguf", {**META, "general.name": "Changed"})
+    with pytest.raises(Failure, match=r"parts/tiny\.gguf are not the ones locked"):
+        open_program(Chosen(str(path), locked=True))
 
 
 def test_models_lists_and_diagnoses(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from cli_runs import SCRIPTED, environment, tts, write
+from engine_files import META, write_gguf
+from ttscale.cli.opened import Chosen, open_program
 
 TWO_INPUTS = """tts 1
 model small = script({"red": ["Answer: 1"], "blue": ["Answer: 2"]})
@@ -248,6 +250,29 @@ def test_another_parameter_does_not_mix_with_the_answers_there(tmp_path: Path) -
         assert output.read_bytes() == before
     ran = tts("run", path, "--input", rows, "--output", output, "--param", "n=2", "--overwrite")
     assert ran.code == 0 and len(answers(output)) == 4
+
+
+def test_rows_with_other_inputs_under_the_same_id_do_not_keep_their_answers(tmp_path: Path) -> None:
+    path, output, rows = write(tmp_path, TWO_INPUTS), tmp_path / "answers.jsonl", rows_file(tmp_path, 2)
+    red = ("run", path, "--input", rows, "--output", output, "--set", "colour=red")
+    assert tts(*red).code == 0 and [row["answer"] for row in answers(output)] == [1, 1]
+    before = output.read_bytes()
+    blue = ("run", path, "--input", rows, "--output", output, "--set", "colour=blue")
+    ran = tts(*blue)
+    assert ran.code == 1 and "other inputs" in ran.err and "--overwrite" in ran.err
+    rows.write_text(rows.read_text(encoding="utf-8").replace('"question": "', '"question": "again: '), encoding="utf-8")
+    assert tts(*red).code == 1 and output.read_bytes() == before
+    assert tts(*blue, "--overwrite").code == 0 and [row["answer"] for row in answers(output)] == [2, 2]
+
+
+def test_other_weights_under_the_same_name_make_another_program(tmp_path: Path) -> None:
+    weights = write_gguf(tmp_path / "tiny.gguf")
+    model = SCRIPTED.splitlines()[2]
+    path = write(tmp_path, SCRIPTED.replace(model, 'model small = gguf("tiny.gguf")'))
+    before = open_program(Chosen(str(path))).fingerprint()
+    assert open_program(Chosen(str(path))).fingerprint() == before
+    write_gguf(weights, {**META, "general.name": "Other"})
+    assert open_program(Chosen(str(path))).fingerprint() != before
 
 
 def test_layout_and_comments_do_not_make_another_program(tmp_path: Path) -> None:

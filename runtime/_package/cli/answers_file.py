@@ -2,8 +2,9 @@
 
 Each row is appended and flushed when it is done. A row is known by its `id` (or, without one, by a hash of its inputs),
 never by its position, and carries `run`, a hash of the program, parameters, models and seed that made it: a later run
-with the same hash skips what is there, one with another refuses to mix. Rows that failed are dropped and tried again. A
-last line without its end, as a killed process leaves it, is dropped too.
+with the same hash skips what is there, one with another refuses to mix. It also carries `asked`, a hash of its inputs,
+so that an `id` which now asks something else is refused too. Rows that failed are dropped and tried again. A last line
+without its end, as a killed process leaves it, is dropped too.
 """
 
 from __future__ import annotations
@@ -18,21 +19,25 @@ from typing import IO, Any
 from ttscale.cli.faults import Failure
 
 REPORT_COLUMNS = ("answer", "text", "decided", "cut", "calls", "tokens", "seconds", "usd", "gold", "correct", "sampled")
-RESERVED_COLUMNS = frozenset({"id", *REPORT_COLUMNS, "cost", "error", "run"})
+RESERVED_COLUMNS = frozenset({"id", *REPORT_COLUMNS, "cost", "error", "asked", "run"})
 
 
 class AnswersFile:
     """Rows of answers in JSON Lines or CSV, told apart by the file's ending.
 
     `inputs` are the columns that hold the inputs. With `overwrite` what is there is thrown away. Raises Failure where
-    the file holds something else, or answers of another `run`.
+    the file holds something else, answers of another `run`, or a row that asked something else than `asks` says, which
+    gives the hash of the inputs by row id.
     """
 
-    def __init__(self, path: Path, inputs: Sequence[str], run: str, *, overwrite: bool) -> None:
+    def __init__(
+        self, path: Path, inputs: Sequence[str], run: str, asks: Mapping[str, str], *, overwrite: bool
+    ) -> None:
         self.path = path
         self.run = run
+        self.asks = asks
         self.is_csv = path.suffix.lower() == ".csv"
-        self.columns = ("id", *inputs, *REPORT_COLUMNS, "error", "run")
+        self.columns = ("id", *inputs, *REPORT_COLUMNS, "error", "asked", "run")
         self.done: dict[str, dict[str, Any]] = {}
         if overwrite or not path.exists() or path.stat().st_size == 0:
             self._start([])
@@ -55,7 +60,17 @@ class AnswersFile:
                     f"{self.path} holds answers made by another program, or with other parameters, models or seed",
                     "name another file, or give --overwrite to start anew",
                 )
-        return [row for row in rows if not row.get("error")]
+        finished = [row for row in rows if not row.get("error")]
+        changed = [
+            str(row["id"]) for row in finished if row.get("asked") != self.asks.get(str(row["id"]), row.get("asked"))
+        ]
+        if changed:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            raise Failure(
+                f"{self.path} holds answers to other inputs than these: row {changed[0]}{more}",
+                "give changed rows another id, name another file, or give --overwrite to start anew",
+            )
+        return finished
 
     def _complete_text(self) -> str:
         """The file's text up to the last finished line."""
@@ -105,7 +120,7 @@ class AnswersFile:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append one row and hand it to the system before returning."""
-        kept = {**row, "run": self.run}
+        kept = {**row, "asked": self.asks.get(str(row["id"]), ""), "run": self.run}
         self._file.write(self._line(flat(kept) if self.is_csv else kept))
         self._file.flush()
 

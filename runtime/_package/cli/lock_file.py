@@ -1,7 +1,8 @@
 """`tts.lock`: which weights and which imports a program was locked with, by their hashes.
 
-One file for a folder, in JSON. Weights are kept by locator, imported modules by name (files relative to the lock); the
-hash of a module is that of its canonical form, so that layout and comments do not count.
+One file for a folder, in JSON. Weights are kept by locator (paths relative to the lock), imported modules by name
+(files relative to the lock); the hash of a module is that of its canonical form, so that layout and comments do not
+count.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ttscale.cli.faults import Failure
+from ttscale.compiler.models import GGUF_PREFIXES
 
 if TYPE_CHECKING:
     from ttscale.compiler.driver import Checked
@@ -76,14 +78,16 @@ def current(checked: Checked, folder: Path, models: list[Model]) -> Lock:
     """What a program uses now. Raises EngineError where weights are missing."""
     from ttscale.compiler.canonical import canonical_hash
     from ttscale.runtime.engines.llama.digest import file_digest
-    from ttscale.runtime.models import locate
+    from ttscale.runtime.models import home_of, locate
 
     found = Lock()
     for model in models:
-        if model.kind == "gguf" and model.locator not in found.weights:
-            path = locate(model, folder)
+        home = home_of(model, folder)
+        name = weights_name(model.locator, home, folder)
+        if model.kind == "gguf" and name not in found.weights:
+            path = locate(model, home)
             digest = file_digest(path).removeprefix("sha256:")
-            found.weights[model.locator] = Weights(sha256=digest, size=path.stat().st_size)
+            found.weights[name] = Weights(sha256=digest, size=path.stat().st_size)
     linked = checked.linked
     for name, scope in linked.modules.items():
         if name != linked.entry:
@@ -91,6 +95,13 @@ def current(checked: Checked, folder: Path, models: list[Model]) -> Lock:
     for module in linked.python.values():
         found.modules[portable(module.file, folder)] = module.digest
     return found
+
+
+def weights_name(locator: str, home: Path, folder: Path) -> str:
+    """A locator that names one file for the whole program: a relative path counts from `folder`, not from `home`."""
+    if locator.startswith(GGUF_PREFIXES) or Path(locator).expanduser().is_absolute():
+        return locator
+    return Path(os.path.relpath(home / locator, folder.resolve())).as_posix()
 
 
 def portable(name: str, folder: Path) -> str:

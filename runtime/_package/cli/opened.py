@@ -17,7 +17,7 @@ from ttscale.compiler.models import GGUF_PREFIXES, model_from_locator
 from ttscale.compiler.types import Type
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore
-from ttscale.runtime.models import EngineHouse
+from ttscale.runtime.models import EngineHouse, home_of, locate
 from ttscale.runtime.program import Program
 
 if TYPE_CHECKING:
@@ -141,17 +141,32 @@ class Opened:
         }
 
     def fingerprint(self) -> str:
-        """A hash of everything that answers depend on: texts, pipeline, parameters, models with their options, seed."""
+        """A hash of all that a row's answer depends on but the row: texts, pipeline, parameters, models, weights, seed.
+
+        Raises EngineError where weights are missing.
+        """
         graph = self.plan.graph
         modules = {
             name if name != self.checked.linked.entry else "": canonical_hash(scope.tree)
             for name, scope in self.checked.linked.modules.items()
         }
-        models = [(name, m.kind, m.locator, repr(m.options)) for name, m in sorted(graph.models.items())]
+        models = [
+            (name, m.kind, m.locator, repr(m.options), weights_digest(m, self.folder))
+            for name, m in sorted(graph.models.items())
+        ]
         params = {name: repr(value) for name, value in graph.params.items()}
         modules |= dict(python_hashes(self.checked.linked))
         parts = [sorted(modules.values()), graph.pipeline, params, models, self.seed]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def weights_digest(model: Model, folder: Path) -> str:
+    """The sha256 of a model's weights, empty for models without a file here."""
+    if model.kind != "gguf":
+        return ""
+    from ttscale.runtime.engines.llama.digest import file_digest
+
+    return file_digest(locate(model, home_of(model, folder)))
 
 
 def python_hashes(linked: Linked) -> list[tuple[str, str]]:

@@ -25,6 +25,16 @@ class Row:
     inputs: Mapping[str, object]
     gold: object = None
 
+    def digest(self) -> str:
+        """A hash of the inputs: a row that keeps its `id` may still ask something else than it did."""
+        return digest_of(self.inputs)
+
+
+def digest_of(values: Mapping[str, object]) -> str:
+    """A hash of inputs by name, in 16 hexadecimal digits."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
 
 def from_file(path: Path, inputs: Sequence[str], fixed: Mapping[str, object], gold: str | None) -> list[Row]:
     """Rows of a JSON Lines or CSV file; columns bind to inputs by name, `fixed` gives the other inputs."""
@@ -90,7 +100,6 @@ def name_of(record: Mapping[str, Any], values: Mapping[str, object], seen: dict[
             raise Failure(f"{where}: two rows have the id `{name}`", "an id names one row; change one of them")
         seen[name] = 1
         return name
-    text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=str)
-    name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    name = digest_of(values)
     seen[name] = seen.get(name, 0) + 1
     return name if seen[name] == 1 else f"{name}-{seen[name]}"

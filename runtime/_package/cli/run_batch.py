@@ -21,15 +21,13 @@ from ttscale.cli.rows import Row, from_dataset, from_file
 from ttscale.cli.run_one import from_option
 from ttscale.cli.score import Tally, check_golds, mark
 from ttscale.compiler.types import TEXT
+from ttscale.runtime.engines.base import EngineError
 from ttscale.runtime.result import BudgetExhausted, RunError
 from ttscale.runtime.trace import Event, Listener
 
 if TYPE_CHECKING:
     from ttscale.cli.run import Wishes
     from ttscale.runtime.result import Result
-
-HOPELESS = "R0701"
-"""The model cannot be loaded or does not answer: the next row would end the same way."""
 
 
 @dataclass
@@ -141,7 +139,8 @@ def prepare(wishes: Wishes, opened: Opened, rows: list[Row], has_gold: bool, sta
     kept: dict[str, dict[str, Any]] = {}
     if wishes.output is not None:
         columns = [name for name in opened.inputs if name not in RESERVED_COLUMNS]
-        output = AnswersFile(wishes.output, columns, opened.fingerprint(), overwrite=wishes.overwrite)
+        asks = {row.id: row.digest() for row in rows}
+        output = AnswersFile(wishes.output, columns, opened.fingerprint(), asks, overwrite=wishes.overwrite)
         stack.callback(output.close)
         kept = output.done
     left = [row for row in rows if row.id not in kept]
@@ -186,11 +185,16 @@ async def one_worker(batch: Batch, waiting: Iterator[Row]) -> None:
         try:
             result = await batch.opened.answer(row.inputs, batch.listener(row), None)
         except RunError as failure:
-            if failure.diagnostic.code == HOPELESS:
+            if is_hopeless(failure):
                 raise
             batch.fail(row, failure)
         else:
             batch.finish(row, result)
+
+
+def is_hopeless(failure: RunError) -> bool:
+    """Whether the model cannot be loaded or does not answer at all, so that the next row would end the same way."""
+    return isinstance(failure.__cause__, EngineError) and failure.__cause__.fatal
 
 
 def report(batch: Batch, wishes: Wishes, *, interrupted: bool) -> None:
