@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 
 from ttscale.compiler.ir import Model, Stage
 from ttscale.compiler.models import prices
 from ttscale.compiler.plan import Cost
-from ttscale.runtime.desk import Ask, Desk, Judgement, Reply, ReplyState, Verdict, together
-from ttscale.runtime.engines.base import Completion, ContextExceeded, Engine, EngineError, Message, Request
+from ttscale.runtime.desk import Ask, Desk, Judgement, Reply, ReplyState, Verdict, prompt_sizes, together
+from ttscale.runtime.engines.base import Completion, ContextExceeded, Engine, EngineError, Request
 from ttscale.runtime.ledger import Call, CallKey, Decision, Price
 from ttscale.runtime.seeds import messages_digest, sample_seed
 from ttscale.runtime.verdicts import score_labels
@@ -108,21 +109,21 @@ class Caller:
     async def _round(self, wanted: Sequence[tuple[int, Ask, int]]) -> dict[int, Reply]:
         replies: dict[int, Reply] = {}
         pending: list[_Pending] = []
-        counted: dict[tuple[int, tuple[Message, ...]], int] = {}
+        opened: list[tuple[int, Ask, int, Engine]] = []
         for place, ask, attempt in wanted:
-            opened = await self._open(ask)
-            if isinstance(opened, Reply):
-                replies[place] = opened
-                continue
-            ask, engine = opened
-            same = (id(engine), ask.messages)
-            if same not in counted:
-                counted[same] = await engine.count_tokens(ask.messages)
-            tokens, context = counted[same], engine.capabilities.context
-            if context is not None and tokens >= context:
-                exceeded = ContextExceeded(tokens, context)
-                self._failed(ask, attempt, str(exceeded))
-                replies[place] = Reply(ask, "failed", None, reason=str(exceeded), can_retry=False, error=exceeded)
+            engine = await self._open(ask)
+            if isinstance(engine, Reply):
+                replies[place] = engine
+            else:
+                opened.append((place, ask, attempt, engine))
+        sizes = await prompt_sizes((engine, ask.messages) for _, ask, _, engine in opened)
+        for place, ask, attempt, engine in opened:
+            tokens, context = sizes[id(engine), ask.messages], engine.capabilities.context
+            if isinstance(tokens, int) and context is not None and tokens >= context:
+                tokens = ContextExceeded(tokens, context)
+            if isinstance(tokens, EngineError):
+                self._failed(ask, attempt, str(tokens))
+                replies[place] = Reply(ask, "failed", reason=str(tokens), can_retry=_can_retry(tokens), error=tokens)
                 continue
             key = (self._position, place) if attempt == 0 else (self._position, place, attempt)
             digest = messages_digest(ask.messages)
@@ -130,24 +131,17 @@ class Caller:
             pending.append(_Pending(place, ask, ask.model, engine, attempt, key, tokens, seed))
         calls = [(p.key, Call(p.prompt_tokens, p.ask.max_tokens, Price(*prices(p.model)))) for p in pending]
         tickets = self._desk.admission.ask(calls)
-        groups: dict[object, list[_Pending]] = {}
-        for item in pending:
-            a = item.ask
-            same_request = (id(item.engine), a.messages, a.sampling, a.max_tokens, a.stop, a.thinking, a.timeout)
-            groups.setdefault(same_request, []).append(item)
-        await together(
-            [self._group(group, tickets, replies) for group in groups.values()],
-            ordered=any(p.model.kind == "script" for p in pending),
-        )
+        ordered = any(item.model.kind == "script" for item in pending)
+        await together([self._group(group, tickets, replies) for group in _requests(pending, ordered)], ordered=ordered)
         self.sequential_tokens += max(
             (reply.completion.new_tokens for reply in replies.values() if reply.completion is not None), default=0
         )
         return replies
 
-    async def _open(self, ask: Ask) -> tuple[Ask, Engine] | Reply:
-        """The engine of an ask, or of its `or_else` where the first cannot be opened."""
+    async def _open(self, ask: Ask) -> Engine | Reply:
+        """The engine of an ask; a failed reply where it cannot be opened and `or_else` names another."""
         try:
-            return ask, await self.engine(ask.model)
+            return await self.engine(ask.model)
         except EngineError as error:
             if ask.or_else is None:
                 raise
@@ -258,8 +252,7 @@ class Caller:
             cost=Cost(1, item.prompt_tokens, 0, 0, actual.usd),
             data=_names(item),
         )
-        can_retry = not isinstance(error, ContextExceeded) and not (error is not None and error.fatal)
-        return Reply(item.ask, state, None, reason=reason, can_retry=can_retry, error=error)
+        return Reply(item.ask, state, None, reason=reason, can_retry=_can_retry(error), error=error)
 
     def _refused(self, item: _Pending, reason: str) -> Reply:
         self._desk.limits_met[reason] = None
@@ -269,6 +262,29 @@ class Caller:
     def _failed(self, ask: Ask, attempt: int, reason: str) -> None:
         data = {"model": ask.model.name, "series": ask.series, "index": ask.index, "attempt": attempt}
         self._desk.recorder.emit("call_failed", self._stage, cause=reason, data=data)
+
+
+def _requests(pending: Sequence[_Pending], ordered: bool) -> list[list[_Pending]]:
+    """Calls that may be one request, together.
+
+    With `ordered` only neighbours are: a group then holds no call that has to wait for one of a later group.
+    """
+
+    def settings(item: _Pending) -> tuple[object, ...]:
+        ask = item.ask
+        return (id(item.engine), ask.messages, ask.sampling, ask.max_tokens, ask.stop, ask.thinking, ask.timeout)
+
+    if ordered:
+        return [list(group) for _, group in groupby(pending, settings)]
+    groups: dict[object, list[_Pending]] = {}
+    for item in pending:
+        groups.setdefault(settings(item), []).append(item)
+    return list(groups.values())
+
+
+def _can_retry(error: EngineError | None) -> bool:
+    """Whether the same request may succeed when it is asked again."""
+    return error is None or not (error.fatal or isinstance(error, ContextExceeded))
 
 
 def _names(item: _Pending) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -73,6 +73,7 @@ class Verdict:
     logprobs: tuple[tuple[float, ...], ...] | None
     state: ReplyState = "done"
     reason: str = ""
+    error: EngineError | None = None
 
 
 @dataclass
@@ -90,6 +91,26 @@ class Desk:
         """Cancel every request now at an engine; each notes which of its samples are missing."""
         for task in self.running:
             task.cancel()
+
+
+Prompt = tuple[Message, ...]
+
+
+async def prompt_sizes(prompts: Iterable[tuple[Engine, Prompt]]) -> dict[tuple[int, Prompt], int | EngineError]:
+    """The tokens of each prompt, or why its engine cannot tell, by the engine's identity and the prompt.
+
+    Each prompt is counted once and all at the same time, since an engine may have to ask another process.
+    """
+
+    async def count(engine: Engine, messages: Prompt) -> int | EngineError:
+        try:
+            return await engine.count_tokens(messages)
+        except EngineError as error:
+            return error
+
+    asked = {(id(engine), messages): engine for engine, messages in prompts}
+    sizes = await asyncio.gather(*(count(engine, messages) for (_, messages), engine in asked.items()))
+    return dict(zip(asked, sizes, strict=True))
 
 
 async def together(work: Sequence[Coroutine[object, object, None]], *, ordered: bool) -> None:

@@ -142,7 +142,7 @@ class _Run:
         self.sequential: dict[str, int] = {}
         self.finished = {stage.path: asyncio.Event() for stage in graph.stages}
         self.before = _turns(graph.stages)
-        bounds = [_bound(plan, stage, _excess(graph, inputs)) for stage in graph.stages]
+        bounds = [_bound(plan, stage, input_excess(graph, inputs)) for stage in graph.stages]
         self.admission = Admission(Ledger(graph.budget, bounds), graph.budget.seconds, self._expired)
         noting = NotingEngines(engines, self.notes.notes, self.recorder)
         self.desk = Desk(noting, self.admission, self.recorder, run_seed)
@@ -362,7 +362,7 @@ def models_of(stage: Stage) -> tuple[Model, ...]:
     return tuple(found)
 
 
-def _excess(graph: Graph, inputs: Mapping[str, object]) -> int:
+def input_excess(graph: Graph, inputs: Mapping[str, object]) -> int:
     """By how many tokens the inputs may be longer than the plan assumed, at most."""
     return sum(
         max(0, len(str(inputs.get(name, ""))) // _CHARACTERS_A_TOKEN - assumed.high)

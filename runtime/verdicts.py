@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ttscale.compiler.ir import Model, Stage
 from ttscale.compiler.models import prices
 from ttscale.compiler.plan import Cost
-from ttscale.runtime.desk import Desk, Judgement, Verdict, together
+from ttscale.runtime.desk import Desk, Judgement, Verdict, prompt_sizes, together
 from ttscale.runtime.engines.base import Engine, EngineError
 from ttscale.runtime.ledger import Call, CallKey, Decision, Price
 
@@ -21,20 +21,25 @@ async def score_labels(
     desk: Desk, stage: Stage, model: Model, engine: Engine, keys: Sequence[CallKey], judgements: Sequence[Judgement]
 ) -> list[Verdict]:
     """One verdict a judgement, in order; `keys` are their places in the ledger."""
-    calls: list[Call] = []
-    for judgement in judgements:
-        tokens = await engine.count_tokens(judgement.messages)
+    calls: dict[int, Call] = {}
+    verdicts = [Verdict(None, "cancelled")] * len(judgements)
+    sizes = await prompt_sizes((engine, judgement.messages) for judgement in judgements)
+    for place, judgement in enumerate(judgements):
+        tokens = sizes[id(engine), judgement.messages]
+        if isinstance(tokens, EngineError):
+            desk.recorder.emit("call_failed", stage, cause=str(tokens), data=_names(model, judgement))
+            verdicts[place] = Verdict(None, "failed", str(tokens), tokens)
+            continue
         longest = sum(max(len(spelling.encode()) for spelling in spellings) for spellings in judgement.labels)
         count = len(judgement.labels)
-        calls.append(Call(tokens * count, longest, Price(*prices(model)), count, can_shorten=False))
-    tickets = desk.admission.ask(zip(keys, calls, strict=True))
-    verdicts = [Verdict(None, "cancelled")] * len(judgements)
+        calls[place] = Call(tokens * count, longest, Price(*prices(model)), count, can_shorten=False)
+    tickets = desk.admission.ask((keys[place], call) for place, call in calls.items())
 
     async def judge(place: int) -> None:
         key = keys[place]
         verdicts[place] = await _judge(desk, stage, model, engine, key, calls[place], tickets[key], judgements[place])
 
-    await together([judge(place) for place in range(len(judgements))], ordered=model.kind == "script")
+    await together([judge(place) for place in calls], ordered=model.kind == "script")
     return verdicts
 
 
@@ -48,7 +53,7 @@ async def _judge(
     ticket: asyncio.Future[Decision],
     judgement: Judgement,
 ) -> Verdict:
-    data = {"model": model.name, "labels": [spellings[0] for spellings in judgement.labels]}
+    data = _names(model, judgement)
     decision = await ticket
     if not decision.started:
         desk.limits_met[decision.reason] = None
@@ -65,7 +70,7 @@ async def _judge(
         new_tokens = sum(max(length for _, length in label) for label in by_label)
         verdict = Verdict(tuple(tuple(total for total, _ in label) for label in by_label))
     except EngineError as error:
-        verdict = Verdict(None, "failed", str(error))
+        verdict = Verdict(None, "failed", str(error), error)
     except asyncio.CancelledError:
         if not desk.admission.expired:
             work.cancel()
@@ -83,3 +88,7 @@ async def _judge(
         data=data,
     )
     return verdict
+
+
+def _names(model: Model, judgement: Judgement) -> dict[str, object]:
+    return {"model": model.name, "labels": [spellings[0] for spellings in judgement.labels]}

@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from cli_runs import SCRIPTED, environment, tts, write
 from engine_files import META, write_gguf
 from ttscale.cli.opened import Chosen, open_program
+from ttscale.runtime.engines.base import EngineError, Message
+from ttscale.runtime.engines.script import ScriptEngine
 
 TWO_INPUTS = """tts 1
 model small = script({"red": ["Answer: 1"], "blue": ["Answer: 2"]})
@@ -324,6 +327,25 @@ def test_one_failing_row_does_not_stop_the_others(tmp_path: Path) -> None:
     found = {row["id"]: row for row in answers(output)}
     assert found["a"]["answer"] == 1 and found["b"]["answer"] is None
     assert ran.code in (0, 1)
+
+
+@pytest.mark.parametrize(("fatal", "answered"), [(False, 2), (True, 1)])
+def test_only_a_model_that_is_gone_ends_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fatal: bool, answered: int
+) -> None:
+    async def count(self: ScriptEngine, messages: Sequence[Message]) -> int:
+        if any("poison" in message.content for message in messages):
+            raise EngineError("no answer to this", fatal=fatal)
+        return 1
+
+    monkeypatch.setattr(ScriptEngine, "count_tokens", count)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"id": q, "question": q}) + "\n" for q in ("one", "poison", "two")))
+    output = tmp_path / "answers.jsonl"
+    ran = tts("run", write(tmp_path), "--input", rows, "--output", output, "--concurrency", "1")
+    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert ran.code == 1 and "no answer to this" in ran.err
+    assert sum(record.get("answer") is not None for record in records) == answered
 
 
 def test_rows_of_a_dataset_of_the_program(tmp_path: Path) -> None:

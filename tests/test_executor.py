@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from running import FakeEngine, answer, kinds, pipeline, plan_of
 from ttscale.compiler.ir import Budget
+from ttscale.compiler.said import inputs_of
 from ttscale.runtime.engines.base import Completion, Engine, EngineError
-from ttscale.runtime.executor import execute
+from ttscale.runtime.executor import execute, input_excess
 from ttscale.runtime.result import BudgetExhausted, RunError
 
 GGUF = 'model m = gguf("m.gguf")'
@@ -80,7 +81,7 @@ async def test_branches_run_side_by_side() -> None:
             arrived.append(self.digest)
             if len(arrived) == 2:
                 both.set()
-            await asyncio.wait_for(both.wait(), 5)
+            await asyncio.wait_for(both.wait(), 30)
             yield Completion(0, "Answer: 1", "stop", 1, 1)
 
     text = pipeline(
@@ -339,3 +340,105 @@ async def test_wrong_inputs_are_named(inputs: dict[str, object], words: str) -> 
     with pytest.raises(RunError, match="R0708") as raised:
         await execute(plan.graph, plan, inputs, {"m": FakeEngine()})
     assert words in raised.value.diagnostic.message
+
+
+# --- failures that are no sample's -----------------------------------------------------------------------
+
+
+class Refusing(FakeEngine):
+    """Cannot count the prompts that contain "poison", as where a template refuses them."""
+
+    async def count_tokens(self, messages):  # type: ignore[no-untyped-def]
+        if any("poison" in message.content for message in messages):
+            raise EngineError("the template refuses this", hint="say it otherwise", fatal=False)
+        return await super().count_tokens(messages)
+
+
+async def test_a_prompt_that_cannot_be_counted_is_a_failed_sample_that_another_model_may_answer() -> None:
+    models = 'model a = gguf("a.gguf")\nmodel b = gguf("b.gguf")'
+    engines = {"a": Refusing(), "b": FakeEngine(lambda request, place: "Answer: 8")}
+    text = pipeline("return generate(ask(question), from: a, or_else: b)", models)
+    assert (await answer(text, engines, question="poison")).answer == 8
+    result = await answer(pipeline("return generate(ask(question), from: [a, b]) |> vote()", models), engines, "poison")
+    assert result.answer == 8 and any("the template refuses this" in note for note in result.notes)
+    with pytest.raises(RunError) as raised:
+        await answer(VOTE, {"m": Refusing()}, question="poison")
+    assert raised.value.diagnostic.hint == "say it otherwise" and raised.value.diagnostic.primary is not None
+    assert raised.value.__cause__ is not None and not raised.value.__cause__.fatal  # type: ignore[attr-defined]
+
+
+async def test_prompts_are_counted_at_the_same_time() -> None:
+    counted: set[str] = set()
+    all_asked = asyncio.Event()
+
+    class Meeting(FakeEngine):
+        async def count_tokens(self, messages):  # type: ignore[no-untyped-def]
+            if "Meet" in messages[0].content:
+                counted.add(messages[0].content)
+                if len(counted) == 3:
+                    all_asked.set()
+                await asyncio.wait_for(all_asked.wait(), 30)  # counted one by one, the first waits here for ever
+            return await super().count_tokens(messages)
+
+    prompts = "\n".join(f'prompt p{n}(question: Text) -> Number = "Meet {n} {{{{ question }}}}"' for n in range(3))
+    body = "return generate([p0(question), p1(question), p2(question)], from: m, n: 2) |> vote()"
+    result = await answer(f"{prompts}\n{pipeline(body, GGUF)}", {"m": Meeting()})
+    assert result.answer == 1
+    counted.clear()
+    all_asked.clear()
+    judge = 'prompt like(answer: Text) -> Bool = "Meet {{ answer }}"'
+    body = "return generate(ask(question), from: m, n: 3) |> score(by: yes_no, using: like, from: m) |> vote()"
+    engine = Meeting(lambda request, place: f"Answer: {place}")
+    assert (await answer(f"{judge}\n{pipeline(body, GGUF)}", {"m": engine})).answer in (0, 1, 2)
+
+
+# --- scripts ---------------------------------------------------------------------------------------------
+
+CRITICS = """prompt crit(question: Text, answer: Text) -> Text = "Review {{ question }} {{ answer }}"
+model gen = script("x", "y", "x")
+model critic = script("first", "second", "third")"""
+
+
+async def test_scripted_replies_go_to_equal_prompts_in_the_order_of_the_asks() -> None:
+    body = "return generate(say(question), from: gen, n: 3) |> critique(using: crit, from: critic)"
+    result = await answer(pipeline(body, CRITICS, "Answers[Text]"))
+    assert [(c.text, c.critique) for c in result.pool] == [("x", "first"), ("y", "second"), ("x", "third")]
+    other = 'prompt other(question: Text) -> Text = "Other {{ question }}"\nmodel m = script("a1", "a2", "a3")'
+    body = "return generate([say(question), other(question), say(question)], from: m)"
+    assert (await answer(pipeline(body, other, "Answers[Text]"))).answer == ["a1", "a2", "a3"]
+
+
+async def test_scripted_calls_that_wait_for_the_budget_do_not_wait_for_each_other() -> None:
+    body = "return generate(say(question), from: gen, n: 3, max_tokens: 4)"
+    body += " |> critique(using: crit, from: critic, max_tokens: 20)"
+    found = []
+    for tokens in range(24, 120, 3):
+        text = pipeline(body, CRITICS, "Answers[Text]")
+        async with asyncio.timeout(60):  # where they did, this never ended
+            result = await answer(text, budget=Budget(tokens=tokens))
+        assert result.cost.tokens <= tokens
+        found.append(tuple(c.critique for c in result.pool))
+    assert found[-1] == ("first", "second", "third")
+
+
+# --- none as an answer -----------------------------------------------------------------------------------
+
+
+async def test_none_is_an_answer_even_where_a_call_was_refused() -> None:
+    text = 'prompt maybe(question: Text) -> Number? = "Maybe {{ question }}"\n' + pipeline(
+        "return generate(maybe(question), from: m, n: 3) |> vote()", 'model m = script("none")', "Number?"
+    )
+    result = await answer(text, budget=Budget(calls=2))
+    assert result.answer is None and result.cut and result.decided.startswith("2 of 2")
+    with pytest.raises(BudgetExhausted):
+        await answer(text, budget=Budget(calls=0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("[Text]", ["word " * 300, "word " * 300]), ("Chat", "word " * 1500), ("Text(max: 9)", "short")]
+)
+def test_the_executor_assumes_what_the_plan_assumes_of_inputs(kind: str, value: object) -> None:
+    text = f'model m = script("1")\npipeline main(question: Text, more: {kind}) -> Number {{\n'
+    graph = plan_of(text + "return generate(ask(question), from: m)\n}\n").graph
+    assumed = inputs_of(graph, {})["more"].high
+    assert input_excess(graph, {"question": "", "more": value}) == max(0, len(str(value)) // 2 - assumed)

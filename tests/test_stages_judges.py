@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from running import FakeEngine, answer, pipeline
 from ttscale.compiler.ir import Budget
-from ttscale.runtime.engines.base import Capabilities, Completion, Message
+from ttscale.runtime.engines.base import Capabilities, Completion, ContextExceeded, EngineError, Message
 from ttscale.runtime.pool import Candidate
 from ttscale.runtime.result import Judgements, RunError
 from ttscale.runtime.stages.judging import Label, normalised
@@ -240,3 +240,51 @@ async def test_fuse_passes_its_pool_on_where_it_cannot_write() -> None:
 
 def test_a_candidate_is_readable_by_its_key() -> None:
     assert Candidate("x", key="x").is_readable and not Candidate("x").is_readable
+
+
+# --- engines that fail while they judge ------------------------------------------------------------------
+
+
+class Narrow(FakeEngine):
+    """Its context is too small for every prompt that it is to judge."""
+
+    async def score(self, messages, continuations, *, priority=()):  # type: ignore[no-untyped-def]
+        raise ContextExceeded(5000, 4096)
+
+
+KINDS = 'prompt kind(question: Text) -> Choice(a, b) = "Kind of {{ question }}"\n'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return classify(kind(question), from: j)",
+        "return match classify(kind(question), from: j) {\n a => PICK\n b => PICK\n}",
+        "x = generate(say(question), from: m)\nreturn match classify(kind(x), from: j) {\n a => PICK\n b => PICK\n}",
+    ],
+)
+async def test_a_classification_that_fails_is_an_error_and_no_empty_answer(body: str) -> None:
+    text = KINDS + pipeline(body.replace("PICK", "generate(kind(question), from: m)"), TWO, "Choice(a, b)")
+    with pytest.raises(RunError) as raised:
+        await answer(text, {"m": FakeEngine(lambda request, place: "a"), "j": Narrow()})
+    assert raised.value.diagnostic.code == "R0702" and "5000" in raised.value.diagnostic.message
+    assert raised.value.diagnostic.hint and raised.value.diagnostic.primary is not None
+
+
+async def test_a_scored_judgement_that_fails_is_told_and_the_rest_decides() -> None:
+    text = pool_text("score(by: yes_no, from: j)", " |> select(by: score)")
+    result = await answer(text, {"m": drafts(), "j": Narrow()})
+    assert result.answer == 0 and any("score with j failed" in note and "5000" in note for note in result.notes)
+
+
+async def test_a_prompt_that_cannot_be_counted_is_a_failed_judgement() -> None:
+    class Uncounted(FakeEngine):
+        async def count_tokens(self, messages):  # type: ignore[no-untyped-def]
+            if any("Answer: 1" in message.content for message in messages):
+                raise EngineError("the template refuses this", fatal=False)
+            return await super().count_tokens(messages)
+
+    judge = Uncounted(verdict=likes(2))
+    result = await answer(pool_text("score(by: yes_no, from: j)"), {"m": drafts(), "j": judge})
+    assert [bool(c.scores) for c in result.pool] == [True, False, True]
+    assert any("the template refuses this" in note for note in result.notes) and result.trace.of("call_failed")

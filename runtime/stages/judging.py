@@ -92,7 +92,7 @@ async def _scored(
             found.append(Opinion("unreadable"))
         else:
             if verdict.state == "failed":
-                context.note(f"a judgement of {context.stage.op} failed: {verdict.reason}")
+                context.lost(model, verdict.reason, verdict.error)
             found.append(Opinion(verdict.state, text=verdict.reason))
     context.judged(sum(verdict.state != "refused" for verdict in verdicts), unreadable)
     return found
