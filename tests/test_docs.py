@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from ttscale.compiler.check_data import LATER_KINDS
+from ttscale.compiler.check_rows import ROW_FUNCTIONS
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.render import render
+from ttscale.compiler.signatures import FUNCTIONS, LATER, RULES, SIGNATURES, asking
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
 
@@ -45,3 +48,58 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     commands = re.findall(r"\b((?:examples|benchmarks)/[\w./-]+\.(?:tts|py|jsonl))", text)
     missing += [name for name in commands if not (ROOT / name).exists()]
     assert not missing
+
+
+# --- the reference is complete -----------------------------------------------------------------------------
+
+ASKING = {parameter.name for parameter in asking(1, None)}
+
+
+def reference(first: str = "", last: str | None = None) -> str:
+    """`docs/language.md` between two headings, without its programs."""
+    text = FENCE.sub("", (ROOT / "docs" / "language.md").read_text(encoding="utf-8"))
+    text = text[text.index(first) :]
+    return text if last is None else text[: text.index(last, 1)]
+
+
+def words_in_code(text: str) -> set[str]:
+    """Every word that stands between single backticks."""
+    return {word for code in re.findall(r"`([^`]+)`", text) for word in re.findall(r"\w+", code)}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_the_reference_has_every_argument_of_a_stage(name: str) -> None:
+    stages = reference("### Stages", "### Rules")
+    (row,) = re.findall(rf"^\| `{name}\(.*$", stages, re.MULTILINE)
+    wanted = {parameter.name for parameter in SIGNATURES[name].parameters}
+    if wanted >= ASKING:
+        (sentence,) = re.findall(r"^(.*) also take what every question to a model takes:$", stages, re.MULTILINE)
+        assert name in words_in_code(sentence)
+        first_column = "\n".join(re.findall(r"^\| (`\w+`(?: `\w+`)*) \|", stages, re.MULTILINE))
+        assert words_in_code(first_column) == ASKING
+        wanted -= ASKING
+    assert wanted <= words_in_code(row.rsplit(" | ", 1)[1])
+
+
+def test_the_reference_has_every_rule_with_its_arguments_and_names() -> None:
+    rules = reference("### Rules", "### Functions")
+    known = words_in_code(rules)
+    for rule in RULES.values():
+        rows = [row for row in rules.splitlines() if row.startswith(f"| `{rule.name}")]
+        assert rows, rule.name
+        assert set(rule.where) <= words_in_code(rows[0].split(" | ")[1].replace(" | ", "")), rule.name
+        assert set(rule.aliases) <= known, rule.name
+        for parameter in rule.parameters:
+            assert {parameter.name} <= words_in_code(rows[0]) or set(parameter.choices) & words_in_code(rows[0])
+
+
+def test_the_reference_has_every_function() -> None:
+    assert set(FUNCTIONS) <= words_in_code(reference("### Functions", "### Flow"))
+    assert set(ROW_FUNCTIONS) <= words_in_code(reference("## Data, metrics", "## Modules"))
+
+
+def test_the_reference_says_what_does_not_run_yet_and_no_more() -> None:
+    text = reference("## Read but not run yet")
+    named = set(re.findall(r"`(\w+)\(…\)`", text))
+    assert named == {*LATER, *LATER_KINDS}
+    assert "L008" in text and "W0290" in text
