@@ -100,6 +100,83 @@ def test_one_number_has_one_key() -> None:
     assert read(t.NUMBER, "-0")[1] == "0"
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Answer: 15 = 5 * 3", 15),
+        ("Answer: 2^5 = 32", 32),
+        ("Answer: 2**5 = 32", 32),
+        ("Answer: 5 apples + 3 oranges = 8 fruits", 8),
+        ("Answer: $18 per day * 7 days = $126", 126),
+        ("Answer: 16 - 3 - 4 = 9 eggs and 9 * $2 = $18", 18),
+        ("Answer: 9 eggs x $2/egg = $18 every day for 7 days.", 18),
+        ("Answer: 50% of 36 = 18", 18),
+        ("Answer: (3 + 5) * 2 = 16", 16),
+        ("Answer: 6 * 3, which is 18", 18),
+        ("Answer: x = 3 + 5 = 8", 8),
+        ("Answer: 3 * x = 12, x = 4", 4),
+        ("Answer: 9 * 2 = 18, not 20", 18),
+        ("Answer: Total = about $18", 18),
+        ("\\boxed{3 \\times 6 = 18}", 18),
+        ("The answer is 3 + 5.\nThat makes 8.", 8),
+    ],
+)
+def test_equations_behind_a_mark(text: str, value: float) -> None:
+    assert read(t.NUMBER, text)[0] == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Answer: 3 x 4",
+        "Answer: 3 + 5",
+        "Answer: 2^5",
+        "Answer: 16 - 3 - 4",
+        "Answer: 18 dollars per day * 7 days",
+        "Answer: x = 3 + 5",
+        "Answer: she needs 3 + 5",
+        "The answer is 3 + 5.",
+        "It was 7.\n\\boxed{3 \\times 6}",
+    ],
+)
+def test_a_sum_left_open_is_no_number(text: str) -> None:
+    assert read(t.NUMBER, text) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Answer: $18.", 18),
+        ("**Answer:** 18", 18),
+        ("**Answer: 18**", 18),
+        ("Answer: **$18**", 18),
+        ("Answer: 18 dollars per day", 18),
+        ("Answer: 60 miles/hour", 60),
+        ("Answer: 18+", 18),
+        ("The answer is 18, not 20", 18),
+        ("Answer: Janet makes $18, not $20.", 18),
+        ("Answer: Janet makes $18 every day (9 eggs * $2).", 18),
+        ("Answer: about 18 (rounded from 17.6)", 18),
+        ("Answer: 18 (9 x 2)", 18),
+        ("Answer: 18, since 9 * 2 = 18 and 18 < 20", 18),
+        ("Answer: 18. Janet sells 16 - 7 = 9 eggs", 18),
+        ("Answer: 10-12", 10),
+        ("Answer: $10 to $12", 10),
+        ("Answer: 25%", 25),
+        ("Answer: 25 percent of 80 people", 25),
+        ("#### 18", 18),
+        ("So she makes 9 * 2 = <<9*2=18>>18 dollars.\n#### 18", 18),
+        ("The final answer is: $\\boxed{18}$", 18),
+        ("The answer is $18 per day.\n\nI hope this helps you with all 3 parts!", 18),
+        ("Answer: 3 (apples) + 4 (pears) = 7", 7),
+        ("She sells 9 eggs at $2.\nSo she makes $18 = 9 * $2.", 18),
+        ("She sells 9 eggs at $2.\nSo she makes 9 * $2 = $18.", 18),
+    ],
+)
+def test_numbers_of_small_models(text: str, value: float) -> None:
+    assert read(t.NUMBER, text)[0] == value
+
+
 def test_int_and_float() -> None:
     assert read(t.INT, "Answer: 3.0") == (3, "3")
     assert read(t.INT, "Answer: 3.5") == (None, None)
@@ -133,6 +210,7 @@ def test_a_printed_number_reads_back(whole: int, decimals: int) -> None:
         ("Answer: A dog", None),
         ("CABBAGE", None),
         ("nothing", None),
+        ("Answer: not A but B", "B"),
     ],
 )
 def test_letters(text: str, label: str | None) -> None:
@@ -149,6 +227,12 @@ def test_letters(text: str, label: str | None) -> None:
         ("NO", "no"),
         ("I know nothing of eyes", None),
         ("a no-nonsense reply", None),
+        ("The answer has no mistakes.", None),
+        ("The answer is that there are no mistakes", None),
+        ("There is no doubt about it, yes", "yes"),
+        ("It is good. My verdict: yes it is", "yes"),
+        ("I would say no.", "no"),
+        ("Reply with yes/no please", None),
     ],
 )
 def test_words(text: str, label: str | None) -> None:
@@ -172,6 +256,18 @@ def test_labels_of_several_words() -> None:
         ("Is the answer correct (Yes/No)? nope", False),
         ("y", True),
         ("maybe", None),
+        ("The answer is not correct.", False),
+        ("That is not true.", False),
+        ("It isn't correct", False),
+        ("It isn’t right.", False),
+        ("I don't think that this is correct.", False),
+        ("not wrong", True),
+        ("Answer: not false", True),
+        ("There are no errors, so the solution is correct.", True),
+        ("The answer has no mistakes.", None),
+        ("No mistakes.", None),
+        ("I checked it. No, step 2 is wrong, though the first is right", False),
+        ("my verdict is no because 3 is odd", False),
     ],
 )
 def test_bools(text: str, value: bool | None) -> None:
@@ -243,6 +339,28 @@ def test_records() -> None:
         assert read(INVOICE, wrong) == (None, None)
 
 
+@pytest.mark.parametrize(
+    "comments",
+    [
+        ("// the company that sent it", "// with tax"),
+        ('// the "company"', "// in {dollars}"),
+        ('// 5" paper', "// it's with tax"),
+        ("", "// none }"),
+    ],
+)
+def test_records_with_comments(comments: tuple[str, str]) -> None:
+    first, second = comments
+    text = f'Here it is:\n{{\n  "vendor": "Acme",  {first}\n  "total": 5,  {second}\n  "due": null  // never\n}}'
+    assert read(INVOICE, text)[0] == {"vendor": "Acme", "total": 5, "due": None}
+    assert read(t.Json(""), text)[0] == {"vendor": "Acme", "total": 5, "due": None}
+
+
+def test_addresses_are_no_comments() -> None:
+    linked = {"vendor": "https://acme.example // x", "total": 5, "due": None}
+    assert read(INVOICE, 'See https://acme.example: {"vendor": "https://acme.example // x", "total": 5}')[0] == linked
+    assert read(INVOICE, '{"vendor": "https://acme.example // x", // where\n"total": 5}')[0] == linked
+
+
 def test_lists() -> None:
     ints = t.ListOf(t.INT)
     for text in ("2, 1, 3", "2,1,3", "Ranking: 2 > 1 > 3", "[2, 1, 3]", "1. Candidate 2\n2. Candidate 1\n3. Number 3"):
@@ -273,6 +391,34 @@ def test_text_and_optional() -> None:
     assert read(t.Optional(t.NUMBER), "None.") == (None, "none")
     assert read(t.Optional(t.NUMBER), "Answer: 5") == (5, "5")
     assert read(t.Optional(t.NUMBER), "five") == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("type_", "text"),
+    [
+        (t.NUMBER, "I saw 3 of them. Answer: none"),
+        (t.NUMBER, "Answer: N/A (the letter of 12 May names no amount)"),
+        (t.NUMBER, "Answer: none"),
+        (t.NUMBER, "**Answer:** None."),
+        (t.INT, "Of the 3 letters none has one.\n\nNone."),
+        (t.NUMBER, "Answer: 4\nNo, wait.\nAnswer: none"),
+        (t.MATH, "\\boxed{\\text{None}}"),
+        (LETTERS, "A or B? Answer: unknown"),
+        (t.BOOL, "Answer: n/a"),
+        (INVOICE, "There is no invoice.\nAnswer: none"),
+        (t.ListOf(INVOICE), "Answer: none"),
+    ],
+)
+def test_a_marked_none_is_none(type_: t.Type, text: str) -> None:
+    assert read(t.Optional(type_), text) == (None, "none")
+
+
+def test_what_only_looks_like_none() -> None:
+    assert read(t.Optional(t.NUMBER), "Answer: none\nNo, wait.\nAnswer: 4")[0] == 4
+    assert read(t.Optional(t.NUMBER), "Answer: -5")[0] == -5
+    assert read(t.Optional(t.NUMBER), "None of them fits.\nSo 7")[0] == 7
+    held = '{"vendor": "Answer: none", "total": 3}'
+    assert read(t.Optional(INVOICE), held)[1] == ("answer: none", "3", "none")
 
 
 def test_gold_answers() -> None:

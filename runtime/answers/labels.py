@@ -14,6 +14,17 @@ from ttscale.runtime.answers.markers import last_line, tails
 
 _YES = ("yes", "true", "correct", "right", "y")
 _NO = ("no", "false", "incorrect", "wrong", "n", "nope")
+_NEGATION = (
+    r"(?<![A-Za-z])(?:not|never|cannot be|[A-Za-z]{2,6}n['’]t)[ ]"
+    r"(?:(?:think|believe)[ ](?:that[ ])?(?:[A-Za-z]{1,12}[ ]){1,3}is[ ])?"
+    r"(?:(?:really|quite|entirely|completely|fully|actually|exactly|a|the)[ ])?"
+)
+_NEGATED = re.compile(_NEGATION + r"(?:(true|correct|right)|false|incorrect|wrong)(?![\w-])", re.I)
+_NOT_BEFORE = re.compile(r"(?:not|never|n['’]t)[ ](?:really[ ]|a[ ]|the[ ])?[*_`\"'(]{0,3}$", re.I)
+_AFTER_ANSWER = re.compile(r"[ \t]*(?:$|[\n.,;:!?)\]}*_`\"'—–-]|(?:because|since|as)(?![a-z]))", re.I)
+_NO_THING = re.compile(
+    r"no[ ](?:[a-z]{1,15}[ ]){0,2}(?:mistakes?|errors?|problems?|issues?|flaws?|faults?)(?![a-z])", re.I
+)
 _DECORATION = " \t\r\n*_`\"'([{<$#>-:"
 
 
@@ -63,7 +74,8 @@ def find_label(text: str, labels: tuple[str, ...]) -> str | None:
 
 
 def find_bool(text: str) -> bool | None:
-    """Yes or no, also as true/false, correct/incorrect, right/wrong; None when the text says neither."""
+    """Yes or no, also as true/false, correct/incorrect, right/wrong, also negated; None when it says neither."""
+    text = _NEGATED.sub(lambda match: "false" if match[1] else "true", text)
     found = find_label(text, ("yes", "no", "true", "false"))
     if found is None:
         found = find_label(text, (*(w for w in _YES if len(w) > 1), *(w for w in _NO if len(w) > 1)))
@@ -91,7 +103,7 @@ def _leading(text: str, labels: tuple[str, ...]) -> str | None:
     """The label that a piece begins with, followed by punctuation or the end, or a word label by anything."""
     text = _unwrapped(text).lstrip(_DECORATION)
     match = _pattern(labels).match(text)
-    if match is None or _is_word(text, match.start(), labels):
+    if match is None or _is_word(text, match.start(), labels) or _NO_THING.match(text, match.start()):
         return None
     rest = text[match.end() :].lstrip("*_`\"'")
     if rest and len(match[1]) == 1 and rest[0] not in ").:,;]}!-–— \n":
@@ -109,8 +121,22 @@ def _bracketed(text: str, labels: tuple[str, ...]) -> str | None:
 
 def _pick(text: str, labels: tuple[str, ...], which: int) -> str | None:
     text = _unwrapped(text)
-    found = [m[1] for m in _pattern(labels).finditer(text) if not _is_word(text, m.start(), labels)]
+    found = [m[1] for m in _pattern(labels).finditer(text) if _counts(text, m, labels)]
     return _declared(found[which], labels) if found else None
+
+
+def _counts(text: str, match: re.Match[str], labels: tuple[str, ...]) -> bool:
+    """Whether a label inside a line is meant: it is not negated, and a yes or no is no word of a phrase ("has no")."""
+    start = match.start()
+    before = text[max(0, start - 24) : start]
+    if _is_word(text, start, labels) or _NOT_BEFORE.search(before):
+        return False
+    if match[1].casefold() not in ("yes", "no"):
+        return True
+    if _NO_THING.match(text, start) or before.endswith(("/", "|")):
+        return False
+    opened = before.rpartition("\n")[2].rstrip(_DECORATION.replace(":", "")) if start < 24 or "\n" in before else before
+    return opened == "" or opened.rstrip().endswith(":") or _AFTER_ANSWER.match(text, match.end()) is not None
 
 
 def _is_word(text: str, start: int, labels: tuple[str, ...]) -> bool:

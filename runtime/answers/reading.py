@@ -16,6 +16,7 @@ Read = tuple[object, Hashable]
 UNREADABLE: Read = (None, None)
 NONE_KEY = "none"
 _ABSENT = frozenset({"", "none", "null", "n/a", "na", "unknown", "-", "nil"})
+_ABSENT_FIRST = re.compile(r"[\s*_`\"'(\[{$]*+(?:\\text\{)?(?:none|null|n/a|na|unknown|nil)(?![\w/-])", re.I)
 _ENUMERATED = re.compile(r"^[ \t]{0,8}(?:[0-9]{1,3}[.):][ \t]|[-*•][ \t])[ \t]{0,8}(.*)$")
 
 
@@ -55,9 +56,29 @@ def _read(type_: t.Type, text: str, folder: Path | None) -> Read:
         case t.Optional(item):
             if text.strip(" \t\r\n.*_`\"'").casefold() in _ABSENT:
                 return None, NONE_KEY
-            return _read(item, text, folder)
+            return _read_optional(item, text, folder)
         case _:
             return coerce(type_, text.strip())
+
+
+def _read_optional(item: t.Type, text: str, folder: Path | None) -> Read:
+    """A `T?` in a longer text: "Answer: none" says that there is none, whatever the reasoning before it mentions."""
+    marked = isinstance(item, t.Simple | t.Choice)
+    if marked and _says_none(text):
+        return None, NONE_KEY
+    found = _read(item, text, folder)
+    # What records, lists and programs hold may itself say "Answer: none", so their own reading goes first.
+    if found[1] is None and not isinstance(item, t.Text) and _says_none(text):
+        return None, NONE_KEY
+    return found
+
+
+def _says_none(text: str) -> bool:
+    """Whether the last mark's tail begins with a word for nothing, or the last line is one where there is no mark."""
+    tail = next(tails(text), None)
+    if tail is not None:
+        return _ABSENT_FIRST.match(tail.text) is not None or tail.text.strip(" .*_`") == "-"
+    return _ABSENT_FIRST.fullmatch(last_line(text).rstrip(" .*_`\"'!")) is not None
 
 
 def coerce(type_: t.Type, value: object, *, folder: Path | None = None) -> Read:

@@ -19,6 +19,7 @@ TRIED = 12
 _FENCE = re.compile(r"^[ \t]{0,8}(`{3,}|~{3,})[ \t]{0,4}([^\s`~]{0,30})[^\n`]{0,100}$", re.M)
 _INLINE_CLOSE = re.compile(r"^[ \t]{0,8}(`{3,}|~{3,})", re.M)
 _TRAILING_COMMA = re.compile(r",(?=\s{0,200}[}\]])")
+_COMMENT_OR_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*+"?|//[^\n]*+')
 _SYNONYMS = {"py": "python", "python3": "python", "js": "javascript", "sh": "bash", "shell": "bash", "ts": "typescript"}
 
 
@@ -88,6 +89,13 @@ def code_key(code: str, language: str) -> str:
 
 def json_values(text: str, opening: str) -> Iterator[object]:
     """Values of balanced `{…}` or `[…]` pieces that parse, from the last back, outer ones before what they hold."""
+    yield from _values(text, opening)
+    if "//" in text:  # quotes and braces inside comments hide where a value ends
+        bare = without_comments(text[max(text.find(opening), 0) :])
+        yield from _values(bare, opening)
+
+
+def _values(text: str, opening: str) -> Iterator[object]:
     spans = _spans(text, opening, strings=True) or _spans(text, opening, strings=False)
     spans.sort(key=lambda span: (-span[1], span[0]))
     taken: int | None = None
@@ -124,9 +132,23 @@ def _spans(text: str, opening: str, *, strings: bool) -> list[tuple[int, int]]:
     return found
 
 
+def without_comments(text: str) -> str:
+    """`text` without what follows a `//` outside double quotes, up to the end of its line."""
+    kept: list[str] = []
+    position = 0
+    for match in _COMMENT_OR_STRING.finditer(text):
+        if match[0].startswith("//"):
+            kept.append(text[position : match.start()])
+            position = match.end()
+    return "".join([*kept, text[position:]])
+
+
 def parse_json(text: str) -> object | None:
-    """One JSON value, forgiving trailing commas, raw newlines in strings and Python's own spelling; else None."""
-    for attempt in (text, _TRAILING_COMMA.sub("", text)):
+    """One JSON value, or None; forgives trailing commas, `//` comments, newlines in strings and Python's spelling."""
+    attempts = [text, _TRAILING_COMMA.sub("", text)]
+    if "//" in text:
+        attempts.append(_TRAILING_COMMA.sub("", without_comments(text)))
+    for attempt in attempts:
         try:
             value: object = json.loads(attempt, strict=False, parse_constant=_refuse)
             return value
