@@ -15,12 +15,13 @@ from ttscale.runtime.answers.markers import last_line, tails
 _YES = ("yes", "true", "correct", "right", "y")
 _NO = ("no", "false", "incorrect", "wrong", "n", "nope")
 _NEGATION = (
-    r"(?<![A-Za-z])(?:not|never|cannot be|[A-Za-z]{2,6}n['’]t)[ ]"
+    r"(?<![A-Za-z])(?:not|never|cannot|[A-Za-z]{2,6}n['’]t)[ ]"
     r"(?:(?:think|believe)[ ](?:that[ ])?(?:[A-Za-z]{1,12}[ ]){1,3}is[ ])?"
-    r"(?:(?:really|quite|entirely|completely|fully|actually|exactly|a|the)[ ])?"
+    r"(?:(?:seem|appear|look|be|to be|a|the|"
+    r"really|quite|entirely|completely|fully|necessarily|actually|exactly)[ ]){0,2}"
 )
 _NEGATED = re.compile(_NEGATION + r"(?:(true|correct|right)|false|incorrect|wrong)(?![\w-])", re.I)
-_NOT_BEFORE = re.compile(r"(?:not|never|n['’]t)[ ](?:really[ ]|a[ ]|the[ ])?[*_`\"'(]{0,3}$", re.I)
+_NOT_BEFORE = re.compile(_NEGATION + r"[*_`\"'(]{0,3}$", re.I)
 _AFTER_ANSWER = re.compile(r"[ \t]*(?:$|[\n.,;:!?)\]}*_`\"'—–-]|(?:because|since|as)(?![a-z]))", re.I)
 _NO_THING = re.compile(
     r"no[ ](?:[a-z]{1,15}[ ]){0,2}(?:mistakes?|errors?|problems?|issues?|flaws?|faults?)(?![a-z])", re.I
@@ -129,7 +130,7 @@ def _counts(text: str, match: re.Match[str], labels: tuple[str, ...]) -> bool:
     """Whether a label inside a line is meant: it is not negated, and a yes or no is no word of a phrase ("has no")."""
     start = match.start()
     before = text[max(0, start - 24) : start]
-    if _is_word(text, start, labels) or _NOT_BEFORE.search(before):
+    if _is_word(text, start, labels) or _NOT_BEFORE.search(text, max(0, start - 60), start):
         return False
     if match[1].casefold() not in ("yes", "no"):
         return True
