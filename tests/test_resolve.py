@@ -63,7 +63,7 @@ def test_a_circle_of_imports_is_told_with_its_path() -> None:
         ("use std/prompt@1 as p", "E0401", "std/prompts"),
         ("use std/prompts@7 as p", "E0401", "std/prompts@1"),
         ("use ./gone as g", "E0401", "gone.tts"),
-        ("use someone/recipe@1 as r", "E0401", "not fetched"),
+        ("use someone/recipe@1 as r", "E0401", "installed as a package"),
         ("use ./judges { numerc }", "E0402", "numeric"),
         ('use ./judges { numeric }\nmodel numeric = script("1")', "E0201", "another name"),
     ],
