@@ -109,7 +109,7 @@ def test_ranking_and_fusing_share_what_stands_first() -> None:
 def test_versions_of_std() -> None:
     load = FileLoader()
     assert load("std/prompts", "", "x.tts") == load("std/prompts", "1", "x.tts")
-    for path, version in (("std/prompts", "2"), ("std/nothing", "1"), ("std/../loader", "1"), ("recipe/x", "1")):
+    for path, version in (("std/prompts", "2"), ("std/nothing", "1"), ("std/../loader", "1")):
         assert load(path, version, "x.tts") is None
 
 
