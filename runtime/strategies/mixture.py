@@ -67,7 +67,8 @@ def fit_mixture(values: Sequence[float]) -> Mixture:
         from scipy.optimize import minimize  # type: ignore[import-untyped]
     except ImportError as error:
         raise StrategyError(
-            "`likelihood_mixture` fits a mixture and needs SciPy, which is not installed", hint="pip install scipy"
+            "`likelihood_mixture` fits a mixture and needs SciPy, which is not installed",
+            hint="pip install 'ttscale[fit]'",
         ) from error
     logs = numpy.log(numpy.asarray(values, dtype=float))
 
