@@ -63,6 +63,8 @@ def evaluate(expansion: Expansion, expr: ast.Expr, frame: Frame, site: Site) -> 
             return call(expansion, expr, None, frame, site)
         case ast.Pipe(left=left, right=right):
             source = expansion.evaluate(left, frame, site.inner())
+            if isinstance(source, RowsValue):
+                return RowsValue(rows_ir(expr, frame.module, expansion.linked))
             return call(expansion, right, source, frame, site)
         case ast.Binary():
             return _binary(expansion, expr, frame, site)

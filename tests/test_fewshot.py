@@ -81,6 +81,17 @@ async def test_rows_stand_as_turns_before_the_question(program: Program) -> None
     )
 
 
+async def test_rows_may_be_chosen_by_a_condition(program: Program, tmp_path: Path) -> None:
+    text = PROGRAM.replace("sums[0:8]", 'sums |> where(contains(question, "boat"))')
+    (tmp_path / "boats.tts").write_text(text, encoding="utf-8")
+    boats = load(tmp_path / "boats.tts")
+    sent = await shown(boats, "how many?")
+    assert [m.content for m in sent if m.role == "user"][:2] == [
+        "five ships and one boat (short)",
+        "nine ships and one boat (short)",
+    ]
+
+
 async def test_what_is_alike_stands_last(program: Program) -> None:
     messages = await shown(program, "four cats and a dog", shots=3, choose="similar")
     texts = [m.content for m in messages if m.role == "user"][:-1]
