@@ -7,7 +7,7 @@ by block (the order alternates), so that a noisy neighbour hurts both. The serve
 
     python benchmarks/gsm8k_against_server.py --data gsm8k/test.jsonl --weights qwen.gguf --server llama-server
 
-`--server-blocks` limits the server to the first of every other block, where a whole run of it would take too long; wall
+`--server-blocks` limits the server to some blocks, evenly spread, where a whole run of it would take too long; wall
 time is then compared over those blocks alone. Figures so far are written after every block.
 
 Accuracy: the mean over single samples against the majority vote, with a paired bootstrap 95% interval over
@@ -21,7 +21,6 @@ import asyncio
 import contextlib
 import json
 import os
-import random
 import socket
 import subprocess
 import time
@@ -33,6 +32,8 @@ import httpx
 import ttscale
 from ttscale.compiler.types import NUMBER
 from ttscale.runtime.answers import classes, read
+from ttscale.runtime.metrics import paired_bootstrap
+from ttscale.runtime.strategies import vote
 
 HERE = Path(__file__).parent
 PROMPT = '{question}\nThink step by step, then end with "Answer: <number>".'
@@ -104,7 +105,8 @@ async def ask_program(
 ) -> list[list[dict[str, Any]]]:
     pools: dict[int, list[dict[str, Any]]] = {}
     rows = [{"question": row["question"]} for row in block]
-    async for found in program.run_many(rows, concurrency=args.concurrency):
+    params = {"n": args.n, "temperature": args.temperature, "max_tokens": args.max_tokens}
+    async for found in program.run_many(rows, concurrency=args.concurrency, params=params):
         if found.error is not None:
             raise found.error
         pools[found.index] = [{"text": c.text, "tokens": c.tokens} for c in found.result.samples]
@@ -115,12 +117,7 @@ def judge(row: dict[str, Any], samples: list[dict[str, Any]]) -> dict[str, Any]:
     answers = [read(NUMBER, sample["text"]) for sample in samples]
     right = [key is not None and abs(float(value) - row["gold"]) < 1e-6 for value, key in answers]
     groups = classes(NUMBER, [key for _, key in answers])
-    counts: dict[int, int] = {}
-    for group in groups:
-        if group is not None:
-            counts[group] = counts.get(group, 0) + 1
-    winner = max(counts, key=lambda g: counts[g]) if counts else None
-    picked = groups.index(winner) if winner is not None else None
+    picked = vote(groups).index
     return {
         "single": sum(right) / len(right),
         "majority": float(picked is not None and right[picked]),
@@ -142,16 +139,9 @@ def keep(
             file.write(json.dumps(record) + "\n")
 
 
-def bootstrap(differences: list[float], seed: int = 7, rounds: int = 10_000) -> tuple[float, float]:
-    generator = random.Random(seed)
-    n = len(differences)
-    means = sorted(sum(generator.choices(differences, k=n)) / n for _ in range(rounds))
-    return means[int(0.025 * rounds)], means[int(0.975 * rounds)]
-
-
 def summary(rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
     count = len(rows)
-    low, high = bootstrap([row["majority"] - row["single"] for row in rows])
+    low, high = paired_bootstrap([row["majority"] for row in rows], [row["single"] for row in rows], seed=7)
     tokens = sum(row["tokens"] for row in rows)
     return {
         "questions": count,
@@ -201,7 +191,8 @@ async def main() -> None:
         with server(args.server, args.weights, args.slots, 1024, args.threads) as url:
             await ask_server(url, [{"question": "1 + 1?"}], args)
             for number, block in enumerate(blocks):
-                order = ["ttscale", "llama-server"] if number % 2 == 0 else ["llama-server", "ttscale"]
+                turn = len(seconds["llama-server"])
+                order = ["ttscale", "llama-server"] if turn % 2 == 0 else ["llama-server", "ttscale"]
                 for side in order if number in shared else ["ttscale"]:
                     started = time.perf_counter()
                     if side == "ttscale":

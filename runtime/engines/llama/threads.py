@@ -2,9 +2,9 @@
 
 llama.cpp's threads meet at a barrier after every operation, hundreds of times a call. On a quiet machine they should
 spin there, which is fastest. Where another program keeps one core busy, each barrier waits for the thread that has
-been put aside, and two threads may be ten times slower than one (measured: 21 against 147 tokens a second, 16
+been put aside, and two threads may be four times slower than one (measured: 10 against 43 tokens a second, 16
 sequences of a 135M model on two cores). So calls are timed, and now and then the other number of threads is tried.
-Pure: the caller measures. The number of threads does not change what is computed for a row.
+Pure: the caller measures.
 """
 
 from __future__ import annotations
