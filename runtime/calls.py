@@ -172,11 +172,10 @@ class Caller:
                     else:
                         replies[item.place] = self._refused(item, decision.reason)
                 if admitted:
-                    task = streams.create_task(self._stream(admitted, replies))
-                    self._desk.running.add(task)
-                    task.add_done_callback(self._desk.running.discard)
-        for item in group:  # a request that was cancelled before its first step left no word
-            replies.setdefault(item.place, Reply(item.ask, "cancelled", reason=self._desk.admission.expired))
+                    self._desk.track(streams.create_task(self._stream(admitted, replies)))
+        for item in group:
+            if item.place not in replies:  # its request was cancelled before its first step and left no word
+                replies[item.place] = self._lost(item, "cancelled", self._desk.admission.expired, None)
 
     async def _stream(self, items: Sequence[_Pending], replies: dict[int, Reply]) -> None:
         """One request at an engine: note every sample as it finishes, then what is missing."""

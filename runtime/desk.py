@@ -87,6 +87,16 @@ class Desk:
     running: set[asyncio.Future[Any]] = field(default_factory=set)
     limits_met: dict[str, None] = field(default_factory=dict)
 
+    def track(self, request: asyncio.Future[Any]) -> None:
+        """Enter a request on its way to an engine, so that the end of the run cancels it.
+
+        One that was admitted just before the end, and starts just after, is cancelled here.
+        """
+        self.running.add(request)
+        request.add_done_callback(self.running.discard)
+        if self.admission.expired:
+            request.cancel()
+
     def cancel_running(self) -> None:
         """Cancel every request now at an engine; each notes which of its samples are missing."""
         for task in self.running:

@@ -62,7 +62,7 @@ async def _judge(
     begun = desk.recorder.elapsed()
     spellings = [spelling for label in judgement.labels for spelling in label]
     work = asyncio.ensure_future(engine.score(judgement.messages, spellings, priority=(-key[0],)))
-    desk.running.add(work)
+    desk.track(work)
     new_tokens = 0
     try:
         scored = iter([(sum(item.logprobs), len(item.logprobs)) for item in await work])
@@ -77,7 +77,6 @@ async def _judge(
             raise
         verdict = Verdict(None, "cancelled", desk.admission.expired)
     finally:
-        desk.running.discard(work)
         actual = desk.admission.finish(key, new_tokens)
     desk.recorder.emit(
         "call_finished" if verdict.state == "done" else "call_failed",

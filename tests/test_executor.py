@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from running import FakeEngine, answer, kinds, pipeline, plan_of
 from ttscale.compiler.ir import Budget
 from ttscale.compiler.said import inputs_of
-from ttscale.runtime.engines.base import Completion, Engine, EngineError
+from ttscale.runtime.engines.base import Completion, Engine, EngineError, Scored
 from ttscale.runtime.executor import execute, input_excess
 from ttscale.runtime.result import BudgetExhausted, RunError
 
@@ -207,6 +208,48 @@ async def test_stopping_answers_with_what_is_there() -> None:
         GGUF,
     )
     result = await answer(text, {"m": engine}, stop=stop, listener=listener)
+    assert (result.answer, result.cut, result.cut_reason) == (1, True, "stopped")
+
+
+def stop_after(turns: int, stop: asyncio.Event) -> Callable[[object], None]:
+    """A listener that stops the run `turns` turns of the event loop after a sample is there."""
+
+    def wait(left: int) -> None:
+        if left:
+            asyncio.get_running_loop().call_soon(wait, left - 1)
+        else:
+            stop.set()
+
+    return lambda event: wait(turns) if event.kind == "candidate" else None  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("turns", range(24))
+async def test_a_stop_between_admission_and_the_engine_is_not_missed(turns: int) -> None:
+    stop = asyncio.Event()
+    engine = FakeEngine(delay=lambda request: 0.0 if request.sampling.temperature == 0.5 else 600.0)
+    text = pipeline(  # calls of a scripted model start one after the other
+        "x = generate(ask(question), from: m, temperature: 0.5)\ny = generate(ask(question), from: m, temperature: 0.9)"
+        "\nreturn x + y |> vote()"
+    )
+    async with asyncio.timeout(20):
+        result = await answer(text, {"m": engine}, stop=stop, listener=stop_after(turns, stop))
+    assert (result.answer, result.cut, result.cut_reason) == (1, True, "stopped")
+
+
+class NeverScores(FakeEngine):
+    """Samples at once; a judgement never comes back."""
+
+    async def score(self, *arguments: object, **more: object) -> list[Scored]:
+        await asyncio.sleep(600.0)
+        return []
+
+
+@pytest.mark.parametrize("turns", range(24))
+async def test_a_stop_between_admission_and_a_judgement_is_not_missed(turns: int) -> None:
+    stop = asyncio.Event()
+    text = pipeline("return generate(ask(question), from: m) |> score(by: yes_no, from: m) |> vote()", GGUF)
+    async with asyncio.timeout(20):
+        result = await answer(text, {"m": NeverScores()}, stop=stop, listener=stop_after(turns, stop))
     assert (result.answer, result.cut, result.cut_reason) == (1, True, "stopped")
 
 
