@@ -233,15 +233,35 @@ def test_whole_copies_only_where_ranges_cannot_be_copied() -> None:
     assert computed(driver) == 100 + 92
 
 
-def test_cached_prefixes_stay_within_their_limit_answers_go_first() -> None:
-    driver = Driver(Limits(cells=4096, sequences=64, cached=250))
-    driver.scheduler.submit(samples(1, list(range(200)), 4, 30))
-    driver.run()
-    assert [branch.answer for branch in driver.scheduler.cached] == [False]
-    for key in range(2, 6):
-        driver.scheduler.submit(samples(key, list(range(key * 1000, key * 1000 + 100)), 1, 2))
+def test_unused_prefixes_lapse_by_the_rows_they_have_slowed() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64, patience=150))
+    cached = driver.scheduler.cached
+    for key in range(4):  # a sample's first token comes from its prompt's logits: 4 x 19 decoding rows each
+        driver.scheduler.submit(samples(key, list(range(key * 1000, key * 1000 + 100)), 4, 20))
         driver.run()
-        assert sum(branch.done for branch in driver.scheduler.cached) <= 250
+    assert [branch.tokens[0] for branch in cached if not branch.answer] == [2000, 3000]
+
+
+def test_finished_answers_stay_while_there_is_nothing_else_to_do() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64, patience=1000))
+    cached = driver.scheduler.cached
+    driver.scheduler.submit(samples(1, list(range(200)), 2, 30))
+    driver.run()
+    assert sum(branch.answer for branch in cached) == 2
+    turn = [*range(200), *driver.done[1, 0], 5000]  # the next turn of a chat goes on from the first
+    driver.calls.clear()
+    driver.scheduler.submit(samples(2, turn, 1, 5))
+    driver.step()
+    assert computed(driver) == 2, "the last token of the answer has not been computed, and the new one"
+    assert [branch.answer for branch in cached] == [False, True], "the second answer has made room"
+
+
+def test_a_prefix_that_is_used_again_and_again_stays() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64, patience=320))
+    for key in range(20):
+        driver.scheduler.submit(samples(key, [*range(200), 1000 + key], 4, 20))
+        driver.run()
+    assert computed(driver) == 201 + 19
 
 
 def test_many_long_samples_take_turns_and_short_ones_run_together() -> None:
@@ -279,8 +299,8 @@ def test_any_load_ends_with_every_token_right(ranges: bool, seed: int) -> None:
         piece=dice.choice([8, 64]),
         outputs=16,
         reserve=dice.choice([0.1, 0.5, 1.0]),
-        cached=dice.choice([0, 60, 10_000]),
         balance=dice.choice([0, 200]),
+        patience=dice.choice([0, 1, 40, 640]),
         ranges=ranges,
     )
     driver = Driver(limits)

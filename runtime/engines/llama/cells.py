@@ -16,7 +16,7 @@ class Branch:
     """A path of tokens under one sequence id, `done` of which are computed.
 
     `pins` counts who needs it; an unpinned branch is a cached prefix that may be evicted. `used` is the tick of
-    its last use, `answer` marks a finished sample.
+    its last use, `row` the count of decoding rows then, `answer` marks a finished sample.
     """
 
     seq: int
@@ -24,6 +24,7 @@ class Branch:
     cells: list[int] = field(default_factory=list)
     pins: int = 1
     used: int = 0
+    row: int = 0
     answer: bool = False
 
     @property

@@ -33,7 +33,7 @@ class Scheduler:
         self.operations: list[Copy | Drop] = []
         self.preempted = 0
         self._ids = list(range(limits.sequences - 1, -1, -1))
-        self._tick = 0
+        self._tick = self._rows = 0
         self._arrivals = 0
 
     # ------------------------------------------------------------------ the queue
@@ -98,18 +98,19 @@ class Scheduler:
         if branch.done == 0 or not self.limits.ranges:
             self._drop(branch)
         else:
-            self._tick += 1
-            branch.used = self._tick
-            self.cached.append(branch)
-            self._trim()
+            self._keep(branch)
 
-    def _trim(self) -> None:
-        """Keep cached prefixes within their limit; cells shared by several are counted for each."""
-        held = sum(branch.done for branch in self.cached)
-        while held > self.limits.cached:
-            oldest = min(self.cached, key=_worth)
-            held -= oldest.done
-            self._drop(oldest)
+    def _keep(self, branch: Branch) -> None:
+        """Hold what nobody uses now as a cached prefix."""
+        self._tick += 1
+        branch.used, branch.row = self._tick, self._rows
+        self.cached.append(branch)
+
+    def _lapse(self, tick: int) -> None:
+        """Drop cached prefixes that have cost as much as they are worth, and answers not used since `tick`."""
+        for branch in list(self.cached):
+            if branch.used <= tick if branch.answer else self._rows - branch.row > self.limits.patience:
+                self._drop(branch)
 
     def _drop(self, branch: Branch) -> None:
         if branch in self.cached:
@@ -177,15 +178,10 @@ class Scheduler:
                 self.cells.share(source, branch, length)
                 self.operations.append(Copy(source.seq, seq, length))
         if source is not None:
-            self._retire_source(source)
+            source.pins -= 1
+            if not source.pins:
+                self._keep(source)
         return branch if seq is not None else None
-
-    def _retire_source(self, source: Branch) -> None:
-        source.pins -= 1
-        self._tick += 1
-        source.used = self._tick
-        if not source.pins:
-            self.cached.append(source)
 
     def _match(self, tokens: list[int], *, finished: bool) -> tuple[Branch | None, int]:
         """The branch with the longest common prefix, and its length.
@@ -259,9 +255,13 @@ class Scheduler:
 
     def plan(self) -> list[Call]:
         """The calls of this step. `operations` must be run before them."""
+        tick = self._tick
         decode = self._decode_pieces()
+        self._rows += len(decode)
         self._admit()
         prefill = self._prefill_pieces()
+        if self.limits.patience and (decode or prefill):
+            self._lapse(tick)
         decode = [piece for piece in decode if _alive(piece)]  # prefill of an earlier group may have taken cells
         calls = -(-len(decode) // self.limits.rows)
         size = -(-len(decode) // calls) if calls else 1

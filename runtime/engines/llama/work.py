@@ -35,11 +35,14 @@ class Limits:
     `cells` tokens of cache under `sequences` ids; at most `rows` decoding rows in a call and `active` running
     members; prefill of `piece` rows in a step; scoring calls return at most `outputs` rows of logits. `reserve`
     is the share of a member's token limit that must be free before it starts. `ranges` is False for recurrent
-    models, whose state can only be copied whole. `cached` cells may be held by prefixes that nobody uses now.
+    models, whose state can only be copied whole.
 
-    On a CPU every row of a unified cache looks at every cell in use, its own or not, so many long samples at once
+    On a CPU every row of a unified cache looks at every cell in use, its own or not. So many long samples at once
     slow each other down: with `balance` > 0, more than EVEN members run only while the square of their number
-    times their mean length stays below it.
+    times their mean length stays below it. And a prefix that nobody uses costs every row a little: with `patience`
+    > 0 it is kept for that many decoding rows after its last use, about the number that together lose the time which
+    computing it anew would take, whatever its length. Finished answers are then kept only until the next step that
+    does not go on from them: llama.cpp would put new tokens behind them, and rows look at all cells up to the last.
     """
 
     cells: int
@@ -50,8 +53,8 @@ class Limits:
     outputs: int = 128
     reserve: float = 0.5
     ranges: bool = True
-    cached: int = 1 << 30
     balance: int = 0
+    patience: int = 0
 
 
 @dataclass(slots=True, eq=False)
