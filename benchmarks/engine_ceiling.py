@@ -75,7 +75,7 @@ def run_bench(options: argparse.Namespace, prompt: int, count: int, unified: boo
     command = [
         *(options.batched_bench, "-m", options.model, "-c", str(cells), "-b", "512", "-ub", "512"),
         *("-npp", str(prompt), "-ntg", str(options.new), "-npl", str(count), "-pps"),
-        *("-t", str(options.threads), "-tb", str(options.threads), "-fa", "auto"),
+        *("-t", str(options.threads), "-tb", str(options.threads), "-fa", options.flash_attention),
         *("--output-format", "jsonl"),
         *(["-kvu"] if unified else ["-no-kvu"]),
     ]
@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--new", type=int, default=64, help="new tokens of each sample")
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--flash-attention", choices=("on", "off", "auto"), default="off", help="of the benchmark")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = asyncio.run(measure(options))

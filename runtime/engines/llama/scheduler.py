@@ -293,7 +293,7 @@ class Scheduler:
         """Move groups from the queue to the running ones while there is room, those of one prefix in turn."""
         pending = sum(group.branch.missing for group in self.running if group.branch is not None)
         for group in self.waiting[:LOOK_AHEAD]:
-            if pending >= self.limits.piece * 2 or len(self.running) >= self.limits.active:
+            if pending >= self.limits.piece * 2 or len(self.running) >= self.limits.active or self._has_enough():
                 return
             source, have = self._match(group.prompt, finished=True)
             _, soon = self._match(group.prompt, finished=False)
@@ -310,6 +310,16 @@ class Scheduler:
             self.waiting.remove(group)
             self.running.append(group)
             self.running.sort(key=_order)
+
+    def _has_enough(self) -> bool:
+        """Whether, where unused cells slow the rows, a prompt computed now would only lie there.
+
+        Members of running groups that have not begun take the next free places.
+        """
+        if not self.limits.balance:
+            return False
+        members = [member for group in self.running for member in group.members if not member.over]
+        return len(members) > max(EVEN, sum(member.branch is not None for member in members))
 
     def _fits(self, need: int) -> bool:
         promised = sum(self._expected(group, member) for group, member in self.live())
