@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import product
 from math import prod
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.bind import choose_pipeline
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.diagnostics import Diagnostic
@@ -152,9 +152,9 @@ def _shaping(space: Space) -> set[str]:
 
 def _names(node: object, found: set[str]) -> None:
     """Add every bare name below a node, outside arguments that are settings."""
-    if isinstance(node, ast.Arg) and node.name in SETTINGS:
+    if isinstance(node, ast_expressions.Arg) and node.name in SETTINGS:
         return
-    if isinstance(node, ast.Name):
+    if isinstance(node, ast_expressions.Name):
         found.add(node.name)
     elif isinstance(node, tuple):
         for part in node:
@@ -312,7 +312,7 @@ class Tally:
 
     def _require(self, notes: list[tuple[Assignment, Oversize]], note: Oversize) -> str:
         """A `require` that rules the bad assignments out and as few good ones as can be, or ""."""
-        if not isinstance(note.wanted, ast.Name) or note.wanted.name not in self.defaults:
+        if not isinstance(note.wanted, ast_expressions.Name) or note.wanted.name not in self.defaults:
             return ""
         kept = note.wanted.name
         bad = [assignment for assignment, _ in notes]

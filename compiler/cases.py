@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.bind import bind_symbol
 from ttscale.compiler.data import operand_of
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, Label, suggest
@@ -76,7 +76,7 @@ class CaseReader:
     def _expectation(self, expect: ast.Expect) -> ir.Expectation:
         calls: list[ir.TestCall] = []
 
-        def calling(call: ast.Call) -> ir.Operand | None:
+        def calling(call: ast_expressions.Call) -> ir.Operand | None:
             symbol = lookup(call.callee, self.linked.main, self.linked)
             if symbol is None or symbol.kind != "pipeline":
                 return None
@@ -91,7 +91,7 @@ class CaseReader:
         text = source.text[span.start : span.end] if source is not None else ""
         return ir.Expectation(condition, tuple(calls), text, expect.span)
 
-    def _call(self, call: ast.Call, symbol: Symbol) -> ir.TestCall | None:
+    def _call(self, call: ast_expressions.Call, symbol: Symbol) -> ir.TestCall | None:
         """A pipeline call: its arguments parted into inputs and parameters."""
         declaration = symbol.declaration
         assert isinstance(declaration, ast.PipelineDecl)
@@ -131,11 +131,11 @@ def _name(name: str) -> ir.Operand | None:
     return ir.Ref("trace") if name == "trace" else None
 
 
-def plain_input(expr: ast.Expr) -> object:
+def plain_input(expr: ast_expressions.Expr) -> object:
     """The value of an input that is written out: a list is a tuple, a map a dict."""
     match expr:
-        case ast.MapExpr(entries=entries):
+        case ast_expressions.MapExpr(entries=entries):
             return {entry.key: plain_input(entry.value) for entry in entries}
-        case ast.ListExpr(items=items):
+        case ast_expressions.ListExpr(items=items):
             return tuple(plain_input(item) for item in items)
     return literal(expr)

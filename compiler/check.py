@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.check_data import check_dataset, check_later, check_metric, check_test
 from ttscale.compiler.check_frame import Program
 from ttscale.compiler.check_leakage import check_leakage
@@ -81,7 +81,7 @@ def _record(declaration: ast.RecordDecl, scope: ModuleScope, program: Program) -
     if not declaration.fields:
         hint = f"write `record {declaration.name} {{ name: Text }}`"
         program.report("E0205", f"record `{declaration.name}` has no fields", declaration.name_span, hint=hint)
-    whole = ast.TypeName(declaration.name, (), (), declaration.name_span)
+    whole = ast_expressions.TypeName(declaration.name, (), (), declaration.name_span)
     for field in declaration.fields:
         if field.name in seen:
             labels = (Label(seen[field.name], "first here"),)
@@ -119,9 +119,9 @@ def _unused_imports(scope: ModuleScope, program: Program) -> None:
 def _mentioned(declarations: Iterable[ast.Declaration]) -> Iterable[str]:
     for declaration in declarations:
         for node in nodes(declaration):
-            if isinstance(node, ast.Name):
+            if isinstance(node, ast_expressions.Name):
                 yield node.name
-            elif isinstance(node, ast.TypeName):
+            elif isinstance(node, ast_expressions.TypeName):
                 yield node.name.partition(".")[0]
             elif isinstance(node, ast.Given):
                 yield node.name

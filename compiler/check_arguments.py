@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_frame import (
     ANYTHING,
     ONE,
@@ -43,17 +43,17 @@ from ttscale.compiler.signatures import RULES, Parameter
 if TYPE_CHECKING:
     from ttscale.compiler.check_stages import StageCall
 
-Check = Callable[["StageCall", Parameter, ast.Expr], None]
+Check = Callable[["StageCall", Parameter, ast_expressions.Expr], None]
 
 
-def argument(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+def argument(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     """Checks one argument of a stage; what later steps need is noted in the call."""
-    if isinstance(value, ast.UpTo) and not parameter.up_to:
+    if isinstance(value, ast_expressions.UpTo) and not parameter.up_to:
         hint = "write the number alone"
         call.frame.report("E0246", f"`{parameter.name}:` takes no `up to`", value.span, hint=hint)
         return
     one_only = parameter.kind in ("int", "float", "bool", "text", "model", "prompt", "seconds") and not parameter.many
-    if one_only and isinstance(value, ast.ListExpr):
+    if one_only and isinstance(value, ast_expressions.ListExpr):
         hint = f"only `generate` takes lists of models: write `{parameter.name}: a`"
         if parameter.kind != "model":
             hint = f"write one, or use a `param` to try several: `{parameter.name}: …`"
@@ -65,10 +65,10 @@ def argument(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
 # --- prompts and models --------------------------------------------------------------------------
 
 
-def _prompt(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+def _prompt(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     """`generate(solve(question))` and `generate([a(q), b(q)])`."""
     frame, name = call.frame, call.signature.name
-    items = value.items if isinstance(value, ast.ListExpr) and parameter.many else (value,)
+    items = value.items if isinstance(value, ast_expressions.ListExpr) and parameter.many else (value,)
     kinds: list[types.Type] = []
     for item in items:
         typed = frame.type(item)
@@ -82,7 +82,7 @@ def _prompt(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
             call.question = call.question and typed.question
         else:
             _no_prompt(call, typed, item)
-    if isinstance(value, ast.ListExpr):
+    if isinstance(value, ast_expressions.ListExpr):
         call.counts[parameter.name] = exactly(len(items))
     known = [kind for kind in kinds if kind != types.ANY]
     result = join(known) if known else None
@@ -97,7 +97,7 @@ def _prompt(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
     call.result = result
 
 
-def _no_prompt(call: StageCall, typed: Typed, item: ast.Expr) -> None:
+def _no_prompt(call: StageCall, typed: Typed, item: ast_expressions.Expr) -> None:
     name = call.signature.name
     if isinstance(typed.type, types.PromptType):
         written = call.frame.text(item.span)
@@ -114,12 +114,12 @@ def _and(kinds: list[types.Type]) -> str:
     return " and ".join(dict.fromkeys(str(kind) for kind in kinds))
 
 
-def _using(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+def _using(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     call.result = using_prompt(call.signature, call.source, value, call.frame)
 
 
-def _model(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
-    if isinstance(value, ast.ListExpr):
+def _model(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
+    if isinstance(value, ast_expressions.ListExpr):
         for item in value.items:
             one_model(item, call.frame, f"`{parameter.name}:`", many=False)
         call.counts[parameter.name] = exactly(len(value.items))
@@ -129,10 +129,14 @@ def _model(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
     call.counts[parameter.name] = one_model(value, call.frame, f"`{parameter.name}:`", many=parameter.many)
 
 
-def one_model(value: ast.Expr, frame: Frame, what: str, *, many: bool) -> Size:
+def one_model(value: ast_expressions.Expr, frame: Frame, what: str, *, many: bool) -> Size:
     """Checks that a value is a model (or where `many` a list of them), and says how many."""
     models = frame.models()
-    if isinstance(value, ast.Name) and not frame.is_known(value.name) and frame.bound_later(value.name) is None:
+    if (
+        isinstance(value, ast_expressions.Name)
+        and not frame.is_known(value.name)
+        and frame.bound_later(value.name) is None
+    ):
         if frame.names_are_complete():
             known = models + [name for name in frame.visible() if _is_model(frame.local(name))]
             otherwise = f"there is {listed(known)}" if known else 'declare one: `model small = gguf("…")`'
@@ -145,7 +149,7 @@ def one_model(value: ast.Expr, frame: Frame, what: str, *, many: bool) -> Size:
     if many and typed.type == types.ListOf(types.ModelType()):
         return Size(1, None, 1)
     hint = f"write `from: {models[0]}`" if models else ""
-    if isinstance(value, ast.LiteralValue) and value.value in models:
+    if isinstance(value, ast_expressions.LiteralValue) and value.value in models:
         hint = f"write it without quotes: `{value.value}`"
     frame.report("E0215", f"{what} must be a model, and this is {describe(typed.type)}", value.span, hint=hint)
     return ONE
@@ -158,12 +162,12 @@ def _is_model(local: Local | None) -> bool:
 # --- numbers, texts, durations -------------------------------------------------------------------
 
 
-def _int(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
-    _number(value.limit if isinstance(value, ast.UpTo) else value, call.frame, parameter, types.INT)
+def _int(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
+    _number(value.limit if isinstance(value, ast_expressions.UpTo) else value, call.frame, parameter, types.INT)
 
 
-def _float(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
-    if isinstance(value, ast.ListExpr):
+def _float(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
+    if isinstance(value, ast_expressions.ListExpr):
         call.counts[parameter.name] = exactly(len(value.items))
         for item in value.items:
             _number(item, call.frame, parameter, types.FLOAT)
@@ -171,13 +175,15 @@ def _float(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
         _number(value, call.frame, parameter, types.FLOAT)
 
 
-def _number(value: ast.Expr, frame: Frame, parameter: Parameter, wanted: types.Type) -> None:
+def _number(value: ast_expressions.Expr, frame: Frame, parameter: Parameter, wanted: types.Type) -> None:
     number(value, frame, f"`{parameter.name}:`", wanted, parameter.low, parameter.high)
 
 
-def number(value: ast.Expr, frame: Frame, what: str, wanted: types.Type, low: float | None, high: float | None) -> None:
+def number(
+    value: ast_expressions.Expr, frame: Frame, what: str, wanted: types.Type, low: float | None, high: float | None
+) -> None:
     """Checks a number that must be known before the run, with its bounds."""
-    if isinstance(value, ast.Quantity) and value.unit:
+    if isinstance(value, ast_expressions.Quantity) and value.unit:
         message = f"{what} is a plain number, and `{value.raw}` is an amount of {value.unit}"
         frame.report("E0215", message, value.span, hint="leave out the unit")
         return
@@ -186,35 +192,39 @@ def number(value: ast.Expr, frame: Frame, what: str, wanted: types.Type, low: fl
         within(value, frame, low, high, what)
 
 
-def _bool(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+def _bool(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     typed = expect(value, call.frame, types.BOOL, f"`{parameter.name}:`")
     must_be_static(value, call.frame, typed, f"`{parameter.name}:`")
 
 
-def _text(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
-    items = value.items if isinstance(value, ast.ListExpr) else (value,)
+def _text(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
+    items = value.items if isinstance(value, ast_expressions.ListExpr) else (value,)
     for item in items:
         typed = expect(item, call.frame, types.TEXT, f"`{parameter.name}:`")
         must_be_static(item, call.frame, typed, f"`{parameter.name}:`")
 
 
-def _seconds(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+def _seconds(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     seconds(value, call.frame, f"`{parameter.name}:`")
 
 
-def seconds(value: ast.Expr, frame: Frame, what: str) -> None:
+def seconds(value: ast_expressions.Expr, frame: Frame, what: str) -> None:
     """Checks a length of time: `60s`, or a number parameter of seconds."""
-    if isinstance(value, ast.Quantity) and value.unit == "seconds":
+    if isinstance(value, ast_expressions.Quantity) and value.unit == "seconds":
         if value.amount <= 0:
             frame.report("E0216", f"{what} must be more than no time", value.span, hint="write `60s`")
         return
     if was_unreadable(value):
         return
-    if isinstance(value, ast.LiteralValue) and isinstance(value.value, int | float) and value.raw[:1].isdigit():
+    if (
+        isinstance(value, ast_expressions.LiteralValue)
+        and isinstance(value.value, int | float)
+        and value.raw[:1].isdigit()
+    ):
         hint = f"write `{value.raw}s` for seconds"
         frame.report("E0215", f"{what} is a length of time, and `{value.raw}` has no unit", value.span, hint=hint)
         return
-    if isinstance(value, ast.Quantity):
+    if isinstance(value, ast_expressions.Quantity):
         message = f"{what} is a length of time, and `{value.raw}` is none"
         frame.report("E0215", message, value.span, hint="write `60s` or `2min`")
         return
@@ -226,29 +236,31 @@ def seconds(value: ast.Expr, frame: Frame, what: str) -> None:
 # --- names, pools, conditions --------------------------------------------------------------------
 
 
-def _name(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+def _name(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     if parameter.choices:
         choice_of_names(value, call.frame, parameter.choices, f"`{parameter.name}:`")
         return
-    if isinstance(value, ast.Name) or (isinstance(value, ast.LiteralValue) and isinstance(value.value, str)):
+    if isinstance(value, ast_expressions.Name) or (
+        isinstance(value, ast_expressions.LiteralValue) and isinstance(value.value, str)
+    ):
         return
     message = f"`{parameter.name}:` takes a name of your choice"
     call.frame.report("E0217", message, value.span, hint=f"write `{parameter.name}: judge`")
 
 
-def _thinking(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+def _thinking(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     thinking(value, call.frame, f"`{parameter.name}:`")
 
 
-def thinking(value: ast.Expr, frame: Frame, what: str) -> None:
+def thinking(value: ast_expressions.Expr, frame: Frame, what: str) -> None:
     """Checks `auto`, `off`, `on` or `up to N`."""
-    if isinstance(value, ast.UpTo):
+    if isinstance(value, ast_expressions.UpTo):
         number(value.limit, frame, what, types.INT, 1, None)
     else:
         choice_of_names(value, frame, ("auto", "off", "on"), what)
 
 
-def _pool(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+def _pool(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     typed = call.frame.type(value)
     if not typed.is_known:
         return
@@ -261,11 +273,11 @@ def _pool(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
         call.frame.report("E0215", message, value.span, hint="name what a `generate` gave")
 
 
-def _condition(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+def _condition(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     condition(value, call.frame.inner(own=ANYTHING), f"`{parameter.name}:`")
 
 
-def _strategy(call: StageCall, parameter: Parameter, value: ast.Expr) -> None:
+def _strategy(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     found = strategy(value, call.signature.name, parameter.name, call.source, call.frame)
     call.asks = call.asks or any(rule.judge for rule in found.rules)
     call.asked_in_rule = call.asked_in_rule or found.names_model
@@ -296,14 +308,22 @@ CHECKS: Mapping[str, Check] = {
 }
 
 
-def later_argument(value: ast.Expr, frame: Frame) -> Typed:
+def later_argument(value: ast_expressions.Expr, frame: Frame) -> Typed:
     """An argument of a stage that does not run yet: an expression is typed, an option's name let through."""
-    if isinstance(value, ast.UpTo):
+    if isinstance(value, ast_expressions.UpTo):
         return later_argument(value.limit, frame)
-    if isinstance(value, ast.Name):
+    if isinstance(value, ast_expressions.Name):
         if not frame.is_known(value.name):
             return ANYTHING
-    elif isinstance(value, ast.Call) and isinstance(value.callee, ast.Name) and is_rule(value.callee.name):
+    elif (
+        isinstance(value, ast_expressions.Call)
+        and isinstance(value.callee, ast_expressions.Name)
+        and is_rule(value.callee.name)
+    ):
         rule_call(value, RULES[is_rule(value.callee.name) or ""], ANYTHING, frame)
         return ANYTHING
-    return value_of(frame.type(value), value, frame, "here") if isinstance(value, ast.Slice) else frame.type(value)
+    return (
+        value_of(frame.type(value), value, frame, "here")
+        if isinstance(value, ast_expressions.Slice)
+        else frame.type(value)
+    )

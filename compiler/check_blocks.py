@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_conditions import MAYBE, Atom, Formula, both, either, negate
 from ttscale.compiler.check_frame import (
     ANYTHING,
@@ -55,7 +55,7 @@ def bind_name(name: str, local: Local, frame: Frame) -> None:
     frame.locals[name] = local
 
 
-def body(bindings: Sequence[ast.Binding], frame: Frame) -> None:
+def body(bindings: Sequence[ast_expressions.Binding], frame: Frame) -> None:
     """Types the bindings of a block in order."""
     for binding in bindings:
         frame.later.setdefault(binding.name, binding.span)
@@ -79,7 +79,7 @@ def report_unused(frame: Frame) -> None:
 # --- match ---------------------------------------------------------------------------------------
 
 
-def match(expr: ast.Match, frame: Frame) -> Typed:
+def match(expr: ast_expressions.Match, frame: Frame) -> Typed:
     """The value of the arm that fits; facets and sizes of all arms together."""
     subject = value_of(frame.type(expr.subject), expr.subject, frame, "after `match`")
     kind = plain(subject.type)
@@ -91,7 +91,7 @@ def match(expr: ast.Match, frame: Frame) -> Typed:
     _labels(expr, kind, subject.static, frame)
     closed = frame.close(expr.subject)
     taken: list[str | int | bool] = []
-    arms: list[tuple[ast.Arm, Typed, Formula]] = []
+    arms: list[tuple[ast_expressions.Arm, Typed, Formula]] = []
     for arm in expr.arms:
         labels = tuple(_as_label(label, kind) for label in arm.labels)
         holds: Formula = Atom(closed, labels) if labels else negate(Atom(closed, tuple(taken)))
@@ -107,7 +107,7 @@ def _as_label(label: str | int | bool, kind: types.Type) -> str | int | bool:
     return label
 
 
-def _labels(expr: ast.Match, kind: types.Type, static: bool, frame: Frame) -> None:
+def _labels(expr: ast_expressions.Match, kind: types.Type, static: bool, frame: Frame) -> None:
     """Checks labels one by one, then that every case has an arm."""
     seen: dict[object, Span] = {}
     rest: Span | None = None
@@ -150,21 +150,21 @@ def _labels(expr: ast.Match, kind: types.Type, static: bool, frame: Frame) -> No
             frame.report("E0231", f"this `match` leaves out {listed(missing)}", expr.span, hint=hint)
 
 
-def _place(arm: ast.Arm, label: object, frame: Frame) -> Span:
+def _place(arm: ast_expressions.Arm, label: object, frame: Frame) -> Span:
     """Where a label stands in front of its arm."""
     front = Span(arm.span.file, arm.span.start, arm.value.span.start)
     found = frame.program.word(front, _shown(label))
     return arm.span if found == front else found
 
 
-def _cases(expr: ast.Match, kind: types.Type, frame: Frame) -> list[tuple[bool, object]] | None:
+def _cases(expr: ast_expressions.Match, kind: types.Type, frame: Frame) -> list[tuple[bool, object]] | None:
     """Every value that the subject may have, where they can be listed."""
     if isinstance(kind, types.Choice):
         return [(False, label) for label in kind.labels]
     if kind == types.BOOL:
         return [(True, True), (True, False)]
     found = frame.space.values_of(frame.close(expr.subject))
-    listed_out = isinstance(expr.subject, ast.Name) and expr.subject.name in frame.space.complete
+    listed_out = isinstance(expr.subject, ast_expressions.Name) and expr.subject.name in frame.space.complete
     if kind == types.INT and found is not None and listed_out:
         return [(False, value) for value in dict.fromkeys(found)]
     return None
@@ -182,7 +182,7 @@ def _shown(label: object) -> str:
     return str(label).lower() if isinstance(label, bool) else str(label)
 
 
-def _joined(arms: list[tuple[ast.Arm, Typed, Formula]], static: bool, frame: Frame) -> Typed:
+def _joined(arms: list[tuple[ast_expressions.Arm, Typed, Formula]], static: bool, frame: Frame) -> Typed:
     known = [(arm, typed, holds) for arm, typed, holds in arms if typed.is_known]
     if len(known) < len(arms) or not known:
         return ANYTHING
@@ -219,7 +219,7 @@ def _joined(arms: list[tuple[ast.Arm, Typed, Formula]], static: bool, frame: Fra
 # --- repeat --------------------------------------------------------------------------------------
 
 
-def repeat(expr: ast.Repeat, frame: Frame) -> Typed:
+def repeat(expr: ast_expressions.Repeat, frame: Frame) -> Typed:
     """The state after the last round, or all of them."""
     rounds = _rounds(expr, frame)
     states: dict[str, Typed] = {}
@@ -252,12 +252,12 @@ def repeat(expr: ast.Repeat, frame: Frame) -> Typed:
     return Typed(types.Record("", fields), states=results)
 
 
-def _rounds(expr: ast.Repeat, frame: Frame) -> Size:
-    count = expr.count.limit if isinstance(expr.count, ast.UpTo) else expr.count
-    if isinstance(expr.count, ast.UpTo) and expr.until is None:
+def _rounds(expr: ast_expressions.Repeat, frame: Frame) -> Size:
+    count = expr.count.limit if isinstance(expr.count, ast_expressions.UpTo) else expr.count
+    if isinstance(expr.count, ast_expressions.UpTo) and expr.until is None:
         hint = "write `repeat N`, or add `until …` behind the states"
         frame.report("E0248", "`repeat up to` needs an `until`", expr.count.span, hint=hint)
-    elif expr.until is not None and not isinstance(expr.count, ast.UpTo):
+    elif expr.until is not None and not isinstance(expr.count, ast_expressions.UpTo):
         hint = "write `repeat up to …`"
         frame.report("E0248", "`until` ends a loop early, and this one has a fixed count", expr.until.span, hint=hint)
     typed = expect(count, frame, types.INT, "how often to repeat")
@@ -265,10 +265,10 @@ def _rounds(expr: ast.Repeat, frame: Frame) -> Size:
         return UNKNOWN
     within(count, frame, 0, MAX_ROUNDS, "how often to repeat")
     size = size_of(count, frame)
-    return size.some(0) if isinstance(expr.count, ast.UpTo) else size
+    return size.some(0) if isinstance(expr.count, ast_expressions.UpTo) else size
 
 
-def _round(expr: ast.Repeat, states: dict[str, Typed], frame: Frame, *, last: bool) -> dict[str, Typed]:
+def _round(expr: ast_expressions.Repeat, states: dict[str, Typed], frame: Frame, *, last: bool) -> dict[str, Typed]:
     """One round with these states; what is said about it twice is told once."""
     inner = frame.inner()
     for state in expr.states:
@@ -285,7 +285,9 @@ def _round(expr: ast.Repeat, states: dict[str, Typed], frame: Frame, *, last: bo
     return after
 
 
-def _yielded(typed: Typed, value: ast.Expr, state: ast.State, before: Typed, frame: Frame) -> Typed:
+def _yielded(
+    typed: Typed, value: ast_expressions.Expr, state: ast_expressions.State, before: Typed, frame: Frame
+) -> Typed:
     """Checks that a round gives what the state began with."""
     if not (typed.is_known and before.is_known):
         return ANYTHING
@@ -329,7 +331,7 @@ def _after(init: Typed, passes: list[Typed], rounds: Size) -> Typed:
 # --- map -----------------------------------------------------------------------------------------
 
 
-def map_loop(expr: ast.MapLoop, frame: Frame) -> Typed:
+def map_loop(expr: ast_expressions.MapLoop, frame: Frame) -> Typed:
     """What the items give, joined in order."""
     items = frame.type(expr.items)
     limit: Size | None = None
@@ -353,7 +355,7 @@ def map_loop(expr: ast.MapLoop, frame: Frame) -> Typed:
     return replace(made, size=count.times(made.size), classified=False)
 
 
-def _elements(expr: ast.MapLoop, items: Typed, frame: Frame) -> tuple[Typed, Size]:
+def _elements(expr: ast_expressions.MapLoop, items: Typed, frame: Frame) -> tuple[Typed, Size]:
     """One item of what a `map` goes through, and how many there are."""
     if not items.is_known:
         return ANYTHING, UNKNOWN
@@ -364,7 +366,7 @@ def _elements(expr: ast.MapLoop, items: Typed, frame: Frame) -> tuple[Typed, Siz
         value_of(items, expr.items, frame, "to go through its elements")
         kind = kind.item
     if isinstance(kind, types.ListOf):
-        if isinstance(expr.items, ast.ListExpr):
+        if isinstance(expr.items, ast_expressions.ListExpr):
             return Typed(kind.item, static=items.static), exactly(len(expr.items.items))
         if expr.limit is None and not items.static:
             message = "how many items there are is only known at run time"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_arguments import number
 from ttscale.compiler.check_conditions import MAYBE
 from ttscale.compiler.check_fill import Callee, arguments, bind_arguments, callee_of, look_at
@@ -47,22 +47,28 @@ ROW_STEPS = ("shuffle", "where")
 GIVES: Mapping[str, types.Type] = {"Text": types.TEXT, "Float": types.FLOAT, "Int": types.INT, "Bool": types.BOOL}
 
 
-def call(expr: ast.Call, frame: Frame) -> Typed:
+def call(expr: ast_expressions.Call, frame: Frame) -> Typed:
     """A call that nothing is piped into."""
     return _called(expr, None, None, frame)
 
 
-def pipe(expr: ast.Pipe, frame: Frame) -> Typed:
+def pipe(expr: ast_expressions.Pipe, frame: Frame) -> Typed:
     """`left |> stage(…)`."""
     return _called(expr.right, frame.type(expr.left), expr.left, frame)
 
 
-def _called(expr: ast.Call, piped: Typed | None, source: ast.Expr | None, frame: Frame) -> Typed:
+def _called(
+    expr: ast_expressions.Call, piped: Typed | None, source: ast_expressions.Expr | None, frame: Frame
+) -> Typed:
     callee = expr.callee
     written = _written(callee)
-    if isinstance(callee, ast.Attribute):
+    if isinstance(callee, ast_expressions.Attribute):
         base = callee.value
-        owner = frame.symbol(base.name) if isinstance(base, ast.Name) and frame.local(base.name) is None else None
+        owner = (
+            frame.symbol(base.name)
+            if isinstance(base, ast_expressions.Name) and frame.local(base.name) is None
+            else None
+        )
         if owner is None or owner.kind != "module":
             typed = frame.type(base)
             if typed.type == ROWS and callee.name in ROW_STEPS:
@@ -98,13 +104,13 @@ def _called(expr: ast.Call, piped: Typed | None, source: ast.Expr | None, frame:
     return _no_such(expr, frame)
 
 
-def _written(callee: ast.Expr) -> str:
-    if isinstance(callee, ast.Attribute):
+def _written(callee: ast_expressions.Expr) -> str:
+    if isinstance(callee, ast_expressions.Attribute):
         return f"{_written(callee.value)}.{callee.name}"
-    return callee.name if isinstance(callee, ast.Name) else "…"
+    return callee.name if isinstance(callee, ast_expressions.Name) else "…"
 
 
-def _unknown_call(expr: ast.Call, frame: Frame) -> Typed:
+def _unknown_call(expr: ast_expressions.Call, frame: Frame) -> Typed:
     """Looks at the arguments of something unknown only to see what they use."""
     kept = list(frame.program.diagnostics)
     for arg in expr.args:
@@ -115,7 +121,7 @@ def _unknown_call(expr: ast.Call, frame: Frame) -> Typed:
     return ANYTHING
 
 
-def _no_such(expr: ast.Call, frame: Frame) -> Typed:
+def _no_such(expr: ast_expressions.Call, frame: Frame) -> Typed:
     name = _written(expr.callee)
     if not frame.names_are_complete():
         return _unknown_call(expr, frame)
@@ -134,7 +140,12 @@ def _no_such(expr: ast.Call, frame: Frame) -> Typed:
 
 
 def _symbol_call(
-    expr: ast.Call, symbol: Symbol, written: str, piped: Typed | None, source: ast.Expr | None, frame: Frame
+    expr: ast_expressions.Call,
+    symbol: Symbol,
+    written: str,
+    piped: Typed | None,
+    source: ast_expressions.Expr | None,
+    frame: Frame,
 ) -> Typed:
     if is_broken(symbol):
         return _unknown_call(expr, frame)
@@ -160,7 +171,9 @@ def _symbol_call(
     return _unknown_call(expr, frame)
 
 
-def _python(expr: ast.Call, symbol: Symbol, piped: Typed | None, source: ast.Expr | None, frame: Frame) -> Typed:
+def _python(
+    expr: ast_expressions.Call, symbol: Symbol, piped: Typed | None, source: ast_expressions.Expr | None, frame: Frame
+) -> Typed:
     """A stage or a condition that a Python file declares; a function of a file that was not read is anything."""
     function = frame.program.linked.python_function(symbol)
     if function is None:
@@ -177,7 +190,7 @@ def _python(expr: ast.Call, symbol: Symbol, piped: Typed | None, source: ast.Exp
     return _unknown_call(expr, frame)
 
 
-def _rows(expr: ast.Call, name: str, frame: Frame) -> Typed:
+def _rows(expr: ast_expressions.Call, name: str, frame: Frame) -> Typed:
     """`data |> shuffle(seed: 1)` and `data |> where(level == "hard")`, whose bare names are columns."""
     argument = expr.args[0] if len(expr.args) == 1 else None
     if name == "where":
@@ -195,7 +208,7 @@ def _rows(expr: ast.Call, name: str, frame: Frame) -> Typed:
 # --- prompts -------------------------------------------------------------------------------------
 
 
-def fill(expr: ast.Call, callee: Callee, piped: Typed | None, frame: Frame) -> Typed:
+def fill(expr: ast_expressions.Call, callee: Callee, piped: Typed | None, frame: Frame) -> Typed:
     """A prompt with all its arguments, ready for `generate`."""
     written = callee.written
     if piped is not None:
@@ -221,7 +234,12 @@ def fill(expr: ast.Call, callee: Callee, piped: Typed | None, frame: Frame) -> T
 
 
 def _pipeline(
-    expr: ast.Call, symbol: Symbol, written: str, piped: Typed | None, source: ast.Expr | None, frame: Frame
+    expr: ast_expressions.Call,
+    symbol: Symbol,
+    written: str,
+    piped: Typed | None,
+    source: ast_expressions.Expr | None,
+    frame: Frame,
 ) -> Typed:
     declaration = symbol.declaration
     assert isinstance(declaration, ast.PipelineDecl)
@@ -263,7 +281,11 @@ def _pipeline(
 
 
 def _function(
-    expr: ast.Call, function: FunctionSignature, piped: Typed | None, source: ast.Expr | None, frame: Frame
+    expr: ast_expressions.Call,
+    function: FunctionSignature,
+    piped: Typed | None,
+    source: ast_expressions.Expr | None,
+    frame: Frame,
 ) -> Typed:
     name = function.name
     if expr.when is not None:

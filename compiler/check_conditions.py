@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice, product
 from math import prod
 
-from ttscale.compiler import ast
+from ttscale.compiler import ast_expressions
 from ttscale.compiler.constants import compute
 from ttscale.compiler.walk import nodes
 
@@ -30,28 +30,28 @@ class NotKnown(Exception):
 # --- values --------------------------------------------------------------------------------------
 
 
-def evaluate(expr: ast.Expr, values: Mapping[str, object]) -> object:
+def evaluate(expr: ast_expressions.Expr, values: Mapping[str, object]) -> object:
     """The value of an expression over parameters, with their `values`. Raises NotKnown for anything else."""
     match expr:
-        case ast.LiteralValue(value=value):
+        case ast_expressions.LiteralValue(value=value):
             return value
-        case ast.Quantity(amount=amount):
+        case ast_expressions.Quantity(amount=amount):
             return amount
-        case ast.Name(name=name):
+        case ast_expressions.Name(name=name):
             if name in values:
                 return values[name]
             raise NotKnown(name)
-        case ast.Unary(op=op, operand=operand):
+        case ast_expressions.Unary(op=op, operand=operand):
             return _computed("neg" if op == "-" else op, (evaluate(operand, values),))
-        case ast.Binary(op=op, left=left, right=right):
+        case ast_expressions.Binary(op=op, left=left, right=right):
             return _binary(op, left, right, values)
-        case ast.Compare(operands=operands, ops=ops):
+        case ast_expressions.Compare(operands=operands, ops=ops):
             return _chain(operands, ops, values)
-        case ast.ListExpr(items=items):
+        case ast_expressions.ListExpr(items=items):
             return tuple(evaluate(item, values) for item in items)
-        case ast.UpTo(limit=limit):
+        case ast_expressions.UpTo(limit=limit):
             return evaluate(limit, values)
-        case ast.Match(subject=subject, arms=arms):
+        case ast_expressions.Match(subject=subject, arms=arms):
             found = evaluate(subject, values)
             for arm in arms:
                 if not arm.labels or any(same_label(label, found) for label in arm.labels):
@@ -64,7 +64,7 @@ def same_label(label: str | int | bool, value: object) -> bool:
     return isinstance(label, bool) == isinstance(value, bool) and label == value
 
 
-def _binary(op: str, left: ast.Expr, right: ast.Expr, values: Mapping[str, object]) -> object:
+def _binary(op: str, left: ast_expressions.Expr, right: ast_expressions.Expr, values: Mapping[str, object]) -> object:
     if op not in ("and", "or"):
         return _computed(op, (evaluate(left, values), evaluate(right, values)))
     sides: list[bool] = []
@@ -81,7 +81,7 @@ def _binary(op: str, left: ast.Expr, right: ast.Expr, values: Mapping[str, objec
     raise NotKnown(op)
 
 
-def _chain(operands: tuple[ast.Expr, ...], ops: tuple[str, ...], values: Mapping[str, object]) -> bool:
+def _chain(operands: tuple[ast_expressions.Expr, ...], ops: tuple[str, ...], values: Mapping[str, object]) -> bool:
     known = [evaluate(operand, values) for operand in operands]
     return all(bool(_computed(op, (known[i], known[i + 1]))) for i, op in enumerate(ops))
 
@@ -93,63 +93,67 @@ def _computed(op: str, args: tuple[object, ...]) -> object:
     return found.value
 
 
-def names_in(expr: ast.Expr) -> Iterator[str]:
+def names_in(expr: ast_expressions.Expr) -> Iterator[str]:
     """Every bare name in an expression over parameters, left to right."""
     match expr:
-        case ast.Name(name=name):
+        case ast_expressions.Name(name=name):
             yield name
-        case ast.Unary(operand=inner) | ast.UpTo(limit=inner) | ast.Attribute(value=inner):
+        case (
+            ast_expressions.Unary(operand=inner)
+            | ast_expressions.UpTo(limit=inner)
+            | ast_expressions.Attribute(value=inner)
+        ):
             yield from names_in(inner)
-        case ast.Binary(left=left, right=right):
+        case ast_expressions.Binary(left=left, right=right):
             yield from names_in(left)
             yield from names_in(right)
-        case ast.Compare(operands=items) | ast.ListExpr(items=items):
+        case ast_expressions.Compare(operands=items) | ast_expressions.ListExpr(items=items):
             for item in items:
                 yield from names_in(item)
-        case ast.Match(subject=subject, arms=arms):
+        case ast_expressions.Match(subject=subject, arms=arms):
             yield from names_in(subject)
             for arm in arms:
                 yield from names_in(arm.value)
 
 
-def is_over(expr: ast.Expr, names: Iterable[str]) -> bool:
+def is_over(expr: ast_expressions.Expr, names: Iterable[str]) -> bool:
     """Whether an expression is made of these names and of literals alone, so that their values settle it."""
     match expr:
-        case ast.LiteralValue() | ast.Quantity():
+        case ast_expressions.LiteralValue() | ast_expressions.Quantity():
             return True
-        case ast.Name(name=name):
+        case ast_expressions.Name(name=name):
             return name in names
-        case ast.Unary(operand=inner) | ast.UpTo(limit=inner):
+        case ast_expressions.Unary(operand=inner) | ast_expressions.UpTo(limit=inner):
             return is_over(inner, names)
-        case ast.Binary(left=left, right=right):
+        case ast_expressions.Binary(left=left, right=right):
             return is_over(left, names) and is_over(right, names)
-        case ast.Compare(operands=items) | ast.ListExpr(items=items):
+        case ast_expressions.Compare(operands=items) | ast_expressions.ListExpr(items=items):
             return all(is_over(item, names) for item in items)
-        case ast.Match(subject=subject, arms=arms):
+        case ast_expressions.Match(subject=subject, arms=arms):
             return is_over(subject, names) and all(is_over(arm.value, names) for arm in arms)
     return False
 
 
-def substitute(expr: ast.Expr, known: Mapping[str, ast.Expr]) -> ast.Expr:
+def substitute(expr: ast_expressions.Expr, known: Mapping[str, ast_expressions.Expr]) -> ast_expressions.Expr:
     """The expression with bindings of parameters (`half = n / 2`) written out."""
     if not known:
         return expr
     match expr:
-        case ast.Name(name=name):
+        case ast_expressions.Name(name=name):
             return known.get(name, expr)
-        case ast.Unary(op=op, operand=operand, span=span):
-            return ast.Unary(op, substitute(operand, known), span)
-        case ast.UpTo(limit=limit, span=span):
-            return ast.UpTo(substitute(limit, known), span)
-        case ast.Binary(op=op, left=left, right=right, span=span):
-            return ast.Binary(op, substitute(left, known), substitute(right, known), span)
-        case ast.Compare(operands=operands, ops=ops, span=span):
-            return ast.Compare(tuple(substitute(item, known) for item in operands), ops, span)
-        case ast.ListExpr(items=items, span=span):
-            return ast.ListExpr(tuple(substitute(item, known) for item in items), span)
-        case ast.Match(subject=subject, arms=arms, span=span):
-            new = tuple(ast.Arm(arm.labels, substitute(arm.value, known), arm.span) for arm in arms)
-            return ast.Match(substitute(subject, known), new, span)
+        case ast_expressions.Unary(op=op, operand=operand, span=span):
+            return ast_expressions.Unary(op, substitute(operand, known), span)
+        case ast_expressions.UpTo(limit=limit, span=span):
+            return ast_expressions.UpTo(substitute(limit, known), span)
+        case ast_expressions.Binary(op=op, left=left, right=right, span=span):
+            return ast_expressions.Binary(op, substitute(left, known), substitute(right, known), span)
+        case ast_expressions.Compare(operands=operands, ops=ops, span=span):
+            return ast_expressions.Compare(tuple(substitute(item, known) for item in operands), ops, span)
+        case ast_expressions.ListExpr(items=items, span=span):
+            return ast_expressions.ListExpr(tuple(substitute(item, known) for item in items), span)
+        case ast_expressions.Match(subject=subject, arms=arms, span=span):
+            new = tuple(ast_expressions.Arm(arm.labels, substitute(arm.value, known), arm.span) for arm in arms)
+            return ast_expressions.Match(substitute(subject, known), new, span)
     return expr
 
 
@@ -166,10 +170,12 @@ class Space:
 
     values: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     defaults: Mapping[str, object] = field(default_factory=dict)
-    requires: tuple[ast.Expr, ...] = ()
+    requires: tuple[ast_expressions.Expr, ...] = ()
     complete: frozenset[str] = frozenset()
     _assignments: dict[tuple[str, ...], list[dict[str, object]] | None] = field(default_factory=dict, compare=False)
-    _values: dict[tuple[ast.Expr, tuple[type, ...]], list[object] | None] = field(default_factory=dict, compare=False)
+    _values: dict[tuple[ast_expressions.Expr, tuple[type, ...]], list[object] | None] = field(
+        default_factory=dict, compare=False
+    )
 
     def related(self, names: Iterable[str]) -> tuple[str, ...]:
         """The parameters among `names` and those that a `require` ties to them, in order of declaration."""
@@ -207,14 +213,14 @@ class Space:
                 continue
         return True
 
-    def values_of(self, expr: ast.Expr) -> list[object] | None:
+    def values_of(self, expr: ast_expressions.Expr) -> list[object] | None:
         """The values that an expression over parameters takes, the default one first; None if not known."""
-        kinds = tuple(type(node.value) for node in nodes(expr) if isinstance(node, ast.LiteralValue))
+        kinds = tuple(type(node.value) for node in nodes(expr) if isinstance(node, ast_expressions.LiteralValue))
         if (expr, kinds) not in self._values:
             self._values[expr, kinds] = self._evaluate(expr)
         return self._values[expr, kinds]
 
-    def _evaluate(self, expr: ast.Expr) -> list[object] | None:
+    def _evaluate(self, expr: ast_expressions.Expr) -> list[object] | None:
         """Each value once, in the order in which assignments give them."""
         names = sorted(set(names_in(expr)))
         assignments = self.assignments(names)
@@ -236,7 +242,7 @@ class Space:
 class Atom:
     """A condition written in the program; `equals` holds the labels of a `match` arm on it."""
 
-    expr: ast.Expr
+    expr: ast_expressions.Expr
     equals: tuple[str | int | bool, ...] | None = None
 
 

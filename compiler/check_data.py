@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import Frame, Local, Program, Typed, did_you_mean, listed
 from ttscale.compiler.check_models import check_model_value
@@ -42,7 +42,7 @@ LATER_KINDS: Mapping[str, str] = {
 def check_dataset(declaration: ast.DatasetDecl, scope: ModuleScope, program: Program) -> None:
     """The kind, the file and the fields of a dataset."""
     value = declaration.value
-    if not (isinstance(value, ast.Call) and isinstance(value.callee, ast.Name)):
+    if not (isinstance(value, ast_expressions.Call) and isinstance(value.callee, ast_expressions.Name)):
         hint = 'write `dataset NAME = jsonl("file.jsonl", question: question, answer: answer)`'
         program.report("E0270", "a dataset is made by `jsonl` or `csv`", value.span, hint=hint)
         return
@@ -57,9 +57,11 @@ def check_dataset(declaration: ast.DatasetDecl, scope: ModuleScope, program: Pro
     _dataset_arguments(value, kind, program)
 
 
-def _dataset_arguments(call: ast.Call, kind: str, program: Program) -> None:
+def _dataset_arguments(call: ast_expressions.Call, kind: str, program: Program) -> None:
     files = [arg for arg in call.args if arg.name is None]
-    texts = [arg for arg in files if isinstance(arg.value, ast.LiteralValue) and isinstance(arg.value.value, str)]
+    texts = [
+        arg for arg in files if isinstance(arg.value, ast_expressions.LiteralValue) and isinstance(arg.value.value, str)
+    ]
     if len(files) != 1 or len(texts) != 1:
         place = files[-1].span if files else call.span
         hint = f'write `{kind}("data.{kind}", question: question, answer: answer)`'
@@ -75,7 +77,9 @@ def _dataset_arguments(call: ast.Call, kind: str, program: Program) -> None:
             hint = "keep one of them"
             program.report("E0213", f"`{arg.name}` is given twice", arg.span, labels=labels, hint=hint)
         seen[arg.name] = arg.span
-        if arg.name in READER_OPTIONS and isinstance(arg.value, ast.LiteralValue | ast.Quantity):
+        if arg.name in READER_OPTIONS and isinstance(
+            arg.value, ast_expressions.LiteralValue | ast_expressions.Quantity
+        ):
             continue
         check_row_expression(arg.value, program)
     fields = [name for name in seen if name not in READER_OPTIONS]
@@ -153,9 +157,9 @@ def check_test(declaration: ast.TestDecl, scope: ModuleScope, program: Program) 
                 "E0272", f"`{given.name}` is given twice", given.span, labels=labels, hint="keep one of them"
             )
         seen[given.name] = given.span
-        if isinstance(given.value, ast.Call):
+        if isinstance(given.value, ast_expressions.Call):
             check_model_value(given.name, given.value, scope, program)
-        elif not (isinstance(given.value, ast.Name) and given.value.name in models):
+        elif not (isinstance(given.value, ast_expressions.Name) and given.value.name in models):
             hint = f'write `given {given.name} = script("…")`'
             program.report(
                 "E0272", "a model is given as `script(…)` or by another model's name", given.value.span, hint=hint
@@ -163,7 +167,7 @@ def check_test(declaration: ast.TestDecl, scope: ModuleScope, program: Program) 
     called = False
     for expect in declaration.expects:
         condition(expect.condition, frame, "what a test expects")
-        called = called or any(isinstance(node, ast.Call) for node in nodes(expect.condition))
+        called = called or any(isinstance(node, ast_expressions.Call) for node in nodes(expect.condition))
         if not called and _reads_trace(expect.condition):
             hint = "expect something of a pipeline first: `expect main(…) == …`"
             program.report("E0252", "there is no trace yet: nothing ran before this", expect.span, hint=hint)
@@ -172,8 +176,8 @@ def check_test(declaration: ast.TestDecl, scope: ModuleScope, program: Program) 
         program.report("E0252", f'the test "{declaration.name}" expects nothing', declaration.span, hint=hint)
 
 
-def _reads_trace(expr: ast.Expr) -> bool:
-    return any(isinstance(node, ast.Name) and node.name == "trace" for node in nodes(expr))
+def _reads_trace(expr: ast_expressions.Expr) -> bool:
+    return any(isinstance(node, ast_expressions.Name) and node.name == "trace" for node in nodes(expr))
 
 
 # --- later ---------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ Codes:
 
 from __future__ import annotations
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_blocks import map_loop, match, repeat
 from ttscale.compiler.check_calls import call, pipe
 from ttscale.compiler.check_conditions import both
@@ -35,48 +35,48 @@ TRACE: dict[str, types.Type] = {
 TRACE_TYPE = types.Record("trace", tuple(types.Field(name, kind) for name, kind in TRACE.items()))
 
 
-def expression(expr: ast.Expr, frame: Frame) -> Typed:
+def expression(expr: ast_expressions.Expr, frame: Frame) -> Typed:
     """What is known of an expression in a frame; its mistakes are reported, and it is then of type Any."""
     match expr:
-        case ast.Name():
+        case ast_expressions.Name():
             return _name(expr, frame)
-        case ast.Attribute():
+        case ast_expressions.Attribute():
             return _attribute(expr, frame)
-        case ast.LiteralValue() if was_unreadable(expr):
+        case ast_expressions.LiteralValue() if was_unreadable(expr):
             return ANYTHING
-        case ast.LiteralValue(value=value):
+        case ast_expressions.LiteralValue(value=value):
             return Typed(literal_type(value), static=True)
-        case ast.Quantity(amount=amount, unit=unit):
+        case ast_expressions.Quantity(amount=amount, unit=unit):
             whole = isinstance(amount, int) and unit in ("", "bytes")
             return Typed(types.INT if whole else types.FLOAT, static=True)
-        case ast.ListExpr():
+        case ast_expressions.ListExpr():
             return _list(expr, frame)
-        case ast.MapExpr(entries=entries):
+        case ast_expressions.MapExpr(entries=entries):
             values = [(entry.key, value_of(frame.type(entry.value), entry.value, frame, "here")) for entry in entries]
             fields = tuple(types.Field(key, typed.type) for key, typed in values)
             return Typed(types.Record("", fields), static=all(typed.static for _, typed in values))
-        case ast.Call():
+        case ast_expressions.Call():
             return call(expr, frame)
-        case ast.Pipe():
+        case ast_expressions.Pipe():
             return pipe(expr, frame)
-        case ast.Binary():
+        case ast_expressions.Binary():
             return _binary(expr, frame)
-        case ast.Compare():
+        case ast_expressions.Compare():
             return _compare(expr, frame)
-        case ast.Unary():
+        case ast_expressions.Unary():
             return _unary(expr, frame)
-        case ast.Slice():
+        case ast_expressions.Slice():
             return _slice(expr, frame)
-        case ast.Match():
+        case ast_expressions.Match():
             return match(expr, frame)
-        case ast.Repeat():
+        case ast_expressions.Repeat():
             return repeat(expr, frame)
-        case ast.MapLoop():
+        case ast_expressions.MapLoop():
             return map_loop(expr, frame)
-        case ast.Range():
+        case ast_expressions.Range():
             hint = 'a range belongs in a domain, `in [0.2 .. 1.2]`, or in `Choice("A".."E")`'
             frame.report("E0246", "a range cannot stand here", expr.span, hint=hint)
-        case ast.UpTo():
+        case ast_expressions.UpTo():
             frame.report("E0246", "`up to` cannot stand here", expr.span, hint="write the number alone")
     return ANYTHING
 
@@ -98,7 +98,7 @@ def literal_type(value: object) -> types.Type:
 # --- names ---------------------------------------------------------------------------------------
 
 
-def _name(expr: ast.Name, frame: Frame) -> Typed:
+def _name(expr: ast_expressions.Name, frame: Frame) -> Typed:
     local = frame.local(expr.name)
     if local is not None:
         local.used = True
@@ -114,7 +114,7 @@ def _name(expr: ast.Name, frame: Frame) -> Typed:
     return ANYTHING
 
 
-def _unknown(expr: ast.Name, frame: Frame) -> None:
+def _unknown(expr: ast_expressions.Name, frame: Frame) -> None:
     name = expr.name
     later = frame.bound_later(name)
     if later is not None:
@@ -135,9 +135,9 @@ def _unknown(expr: ast.Name, frame: Frame) -> None:
         frame.report("E0202", f"there is nothing called `{name}` here", expr.span, hint=hint)
 
 
-def _attribute(expr: ast.Attribute, frame: Frame) -> Typed:
+def _attribute(expr: ast_expressions.Attribute, frame: Frame) -> Typed:
     base = expr.value
-    if isinstance(base, ast.Name) and frame.local(base.name) is None:
+    if isinstance(base, ast_expressions.Name) and frame.local(base.name) is None:
         owner = frame.symbol(base.name)
         if owner is not None and owner.kind == "module":
             symbol = member(expr, base.name, owner, frame)
@@ -164,7 +164,7 @@ def _attribute(expr: ast.Attribute, frame: Frame) -> Typed:
     return _no_member(expr, describe(typed.type), ["probabilities"] if typed.classified else [], frame)
 
 
-def _no_member(expr: ast.Attribute, owner: str, known: list[str], frame: Frame) -> Typed:
+def _no_member(expr: ast_expressions.Attribute, owner: str, known: list[str], frame: Frame) -> Typed:
     otherwise = f"it has {listed(known)}" if known else "write the name alone"
     frame.report("E0240", f"{owner} has no `{expr.name}`", expr.span, hint=did_you_mean(expr.name, known, otherwise))
     return ANYTHING
@@ -173,7 +173,7 @@ def _no_member(expr: ast.Attribute, owner: str, known: list[str], frame: Frame) 
 # --- lists ---------------------------------------------------------------------------------------
 
 
-def _list(expr: ast.ListExpr, frame: Frame) -> Typed:
+def _list(expr: ast_expressions.ListExpr, frame: Frame) -> Typed:
     items = [frame.type(item) for item in expr.items]
     for item, typed in zip(expr.items, items, strict=True):
         if typed.is_pool and typed.size.sure > 1:
@@ -192,7 +192,7 @@ def _list(expr: ast.ListExpr, frame: Frame) -> Typed:
     return Typed(types.ListOf(kind), static=static, question=all(typed.question for typed in items))
 
 
-def _slice(expr: ast.Slice, frame: Frame) -> Typed:
+def _slice(expr: ast_expressions.Slice, frame: Frame) -> Typed:
     typed = frame.type(expr.value)
     for part in (expr.low, expr.high, expr.index):
         if part is not None:
@@ -221,9 +221,9 @@ def _slice(expr: ast.Slice, frame: Frame) -> Typed:
 # --- operators -----------------------------------------------------------------------------------
 
 
-def _binary(expr: ast.Binary, frame: Frame) -> Typed:
+def _binary(expr: ast_expressions.Binary, frame: Frame) -> Typed:
     if expr.op in COMPARISONS:
-        return _compare(ast.Compare((expr.left, expr.right), (expr.op,), expr.span), frame)
+        return _compare(ast_expressions.Compare((expr.left, expr.right), (expr.op,), expr.span), frame)
     if expr.op in ("and", "or"):
         static = True
         for side in (expr.left, expr.right):
@@ -241,7 +241,7 @@ def _binary(expr: ast.Binary, frame: Frame) -> Typed:
     return _arithmetic(expr, left, right, frame)
 
 
-def _concat(expr: ast.Binary, left: Typed, right: Typed, frame: Frame) -> Typed:
+def _concat(expr: ast_expressions.Binary, left: Typed, right: Typed, frame: Frame) -> Typed:
     if not (left.is_pool and right.is_pool):
         numbers = is_numeric(plain(left.value)) and is_numeric(plain(right.value))
         if numbers and left.size.high == 1 and right.size.high == 1:
@@ -256,7 +256,7 @@ def _concat(expr: ast.Binary, left: Typed, right: Typed, frame: Frame) -> Typed:
         message = f"`+` joins pools of one type, and these are {left.value} and {right.value}"
         frame.report("E0228", message, expr.span, hint="use prompts with the same result type")
         return ANYTHING
-    if isinstance(expr.left, ast.Name) and expr.left == expr.right:
+    if isinstance(expr.left, ast_expressions.Name) and expr.left == expr.right:
         message = f"`{expr.left.name}` is added to itself, which counts every answer twice"
         hint = "for more samples raise `n:`, or use `series: 1` in a second call"
         frame.report("L006", message, expr.span, hint=hint)
@@ -268,7 +268,7 @@ def _concat(expr: ast.Binary, left: Typed, right: Typed, frame: Frame) -> Typed:
     return Typed(types.Answers(kind), left.size.plus(right.size), facets, question=question)
 
 
-def _arithmetic(expr: ast.Binary, left: Typed, right: Typed, frame: Frame) -> Typed:
+def _arithmetic(expr: ast_expressions.Binary, left: Typed, right: Typed, frame: Frame) -> Typed:
     one = value_of(left, expr.left, frame, f"beside `{expr.op}`")
     other = value_of(right, expr.right, frame, f"beside `{expr.op}`")
     static = left.static and right.static
@@ -294,7 +294,7 @@ def _arithmetic(expr: ast.Binary, left: Typed, right: Typed, frame: Frame) -> Ty
     return ANYTHING
 
 
-def _unary(expr: ast.Unary, frame: Frame) -> Typed:
+def _unary(expr: ast_expressions.Unary, frame: Frame) -> Typed:
     typed = value_of(frame.type(expr.operand), expr.operand, frame, f"after `{expr.op}`")
     if not typed.is_known:
         return ANYTHING
@@ -306,7 +306,7 @@ def _unary(expr: ast.Unary, frame: Frame) -> Typed:
     return Typed(typed.type, static=typed.static)
 
 
-def _compare(expr: ast.Compare, frame: Frame) -> Typed:
+def _compare(expr: ast_expressions.Compare, frame: Frame) -> Typed:
     typed = [_side(i, expr, frame) for i in range(len(expr.operands))]
     values = [value_of(t, o, frame, "in a comparison") for t, o in zip(typed, expr.operands, strict=True)]
     for i, op in enumerate(expr.ops):
@@ -321,22 +321,22 @@ def _compare(expr: ast.Compare, frame: Frame) -> Typed:
     return Typed(types.BOOL, static=all(value.static for value in values))
 
 
-def _side(index: int, expr: ast.Compare, frame: Frame) -> Typed:
+def _side(index: int, expr: ast_expressions.Compare, frame: Frame) -> Typed:
     """One side of a comparison; a bare name or a text beside a Choice is a label of it."""
     side = expr.operands[index]
-    bare = isinstance(side, ast.Name) and frame.local(side.name) is None
-    if bare or (isinstance(side, ast.LiteralValue) and isinstance(side.value, str)):
+    bare = isinstance(side, ast_expressions.Name) and frame.local(side.name) is None
+    if bare or (isinstance(side, ast_expressions.LiteralValue) and isinstance(side.value, str)):
         for beside in (index - 1, index + 1):
             if 0 <= beside < len(expr.operands):
                 other = expr.operands[beside]
-                if not isinstance(other, ast.Name) or frame.local(other.name) is not None:
+                if not isinstance(other, ast_expressions.Name) or frame.local(other.name) is not None:
                     kind = plain(_quietly(other, frame).value)
                     if isinstance(kind, types.Choice):
                         return typed_as(side, frame, kind)
     return frame.type(side)
 
 
-def _quietly(expr: ast.Expr, frame: Frame) -> Typed:
+def _quietly(expr: ast_expressions.Expr, frame: Frame) -> Typed:
     """The type of an expression whose mistakes are reported when it is looked at in its own right."""
     program = frame.program
     kept = list(program.diagnostics)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_frame import Frame, listed
 from ttscale.compiler.check_params import outside_domain
 from ttscale.compiler.check_types import fits
@@ -37,14 +37,14 @@ def callee_of(symbol: Symbol, written: str, frame: Frame) -> Callee:
     return Callee(written, prompt_type(symbol, frame.program.linked), optional)
 
 
-def arguments(expr: ast.Call, callee: Callee, frame: Frame) -> set[str]:
+def arguments(expr: ast_expressions.Call, callee: Callee, frame: Frame) -> set[str]:
     """Checks the arguments of a prompt and gives the names of those that are given."""
     kinds = dict(callee.type.params)
     return bind_arguments(expr, callee.written, kinds, list(kinds), {}, frame, for_prompt=True)
 
 
 def bind_arguments(
-    expr: ast.Call,
+    expr: ast_expressions.Call,
     written: str,
     inputs: Mapping[str, types.Type],
     positions: list[str],
@@ -89,7 +89,7 @@ def bind_arguments(
     return given
 
 
-def look_at(expr: ast.Expr, frame: Frame) -> None:
+def look_at(expr: ast_expressions.Expr, frame: Frame) -> None:
     """Types an argument that goes nowhere, so that what it uses counts as used."""
-    if not isinstance(expr, ast.UpTo):
+    if not isinstance(expr, ast_expressions.UpTo):
         frame.type(expr)

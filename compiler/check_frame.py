@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_conditions import (
     FALSE,
     MAYBE,
@@ -152,7 +152,7 @@ class Local:
     span: Span
     used: bool = False
     param: ast.Param | None = None
-    static: ast.Expr | None = None
+    static: ast_expressions.Expr | None = None
 
 
 @dataclass
@@ -212,7 +212,7 @@ class Frame:
 
     program: Program
     scope: ModuleScope
-    typer: Callable[[ast.Expr, Frame], Typed]
+    typer: Callable[[ast_expressions.Expr, Frame], Typed]
     purpose: Literal["pipeline", "metric", "test", "param", "data"]
     locals: dict[str, Local] = field(default_factory=dict)
     space: Space = field(default_factory=Space)
@@ -256,9 +256,9 @@ class Frame:
             frame = frame.outer
         return names
 
-    def close(self, expr: ast.Expr) -> ast.Expr:
+    def close(self, expr: ast_expressions.Expr) -> ast_expressions.Expr:
         """The expression over parameters alone where it is static: bindings written out, bare labels as texts."""
-        known: dict[str, ast.Expr] = {}
+        known: dict[str, ast_expressions.Expr] = {}
         from_outside = set(self.space.values)
         for name in self.visible():
             local = self.local(name)
@@ -266,10 +266,10 @@ class Frame:
                 known[name] = local.static
         for name in _bare(expr):
             if name not in from_outside and name not in known and self.local(name) is None:
-                known[name] = ast.LiteralValue(name, name, expr.span)
+                known[name] = ast_expressions.LiteralValue(name, name, expr.span)
         return substitute(expr, known)
 
-    def type(self, expr: ast.Expr) -> Typed:
+    def type(self, expr: ast_expressions.Expr) -> Typed:
         """What is known of an expression here."""
         return self.typer(expr, self)
 
@@ -307,16 +307,16 @@ class Frame:
         return [name for name, symbol in self.scope.names.items() if symbol.kind == "model" and not is_broken(symbol)]
 
 
-def _bare(expr: ast.Expr) -> list[str]:
+def _bare(expr: ast_expressions.Expr) -> list[str]:
     """Names that stand alone on one side of a comparison."""
     match expr:
-        case ast.Compare(operands=operands):
-            return [item.name for item in operands if isinstance(item, ast.Name)]
-        case ast.Binary(op="==" | "!=", left=left, right=right):
-            return [item.name for item in (left, right) if isinstance(item, ast.Name)]
-        case ast.Binary(left=left, right=right):
+        case ast_expressions.Compare(operands=operands):
+            return [item.name for item in operands if isinstance(item, ast_expressions.Name)]
+        case ast_expressions.Binary(op="==" | "!=", left=left, right=right):
+            return [item.name for item in (left, right) if isinstance(item, ast_expressions.Name)]
+        case ast_expressions.Binary(left=left, right=right):
             return [*_bare(left), *_bare(right)]
-        case ast.Unary(operand=operand):
+        case ast_expressions.Unary(operand=operand):
             return _bare(operand)
     return []
 

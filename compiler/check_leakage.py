@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.check_frame import Program
 from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.resolve_types import literal, lookup
@@ -58,7 +58,7 @@ def check_leakage(declaration: ast.SearchDecl | ast.EvalDecl, scope: ModuleScope
             )
 
 
-def _measured(declaration: ast.SearchDecl | ast.EvalDecl) -> Iterator[ast.Expr]:
+def _measured(declaration: ast.SearchDecl | ast.EvalDecl) -> Iterator[ast_expressions.Expr]:
     """The expressions of rows on which a block measures."""
     if isinstance(declaration, ast.EvalDecl):
         yield declaration.on
@@ -69,7 +69,7 @@ def _measured(declaration: ast.SearchDecl | ast.EvalDecl) -> Iterator[ast.Expr]:
             yield from clause.values
 
 
-def _shown(pipelines: tuple[ast.Expr, ...], scope: ModuleScope, program: Program) -> Iterator[Part]:
+def _shown(pipelines: tuple[ast_expressions.Expr, ...], scope: ModuleScope, program: Program) -> Iterator[Part]:
     """The rows of every `examples:` in the pipelines and in those that they call."""
     waiting = [lookup(expr, scope, program.linked) for expr in pipelines]
     seen: set[tuple[str, str]] = set()
@@ -82,7 +82,7 @@ def _shown(pipelines: tuple[ast.Expr, ...], scope: ModuleScope, program: Program
         seen.add((symbol.module, symbol.name))
         home = program.linked.scope_of(symbol)
         for node in nodes(symbol.declaration):
-            if not isinstance(node, ast.Call):
+            if not isinstance(node, ast_expressions.Call):
                 continue
             waiting.append(_called(node, home, program))
             for arg in node.args:
@@ -92,19 +92,23 @@ def _shown(pipelines: tuple[ast.Expr, ...], scope: ModuleScope, program: Program
                         yield part
 
 
-def _called(call: ast.Call, scope: ModuleScope, program: Program) -> Symbol | None:
-    return lookup(call.callee, scope, program.linked) if isinstance(call.callee, ast.Name | ast.Attribute) else None
+def _called(call: ast_expressions.Call, scope: ModuleScope, program: Program) -> Symbol | None:
+    return (
+        lookup(call.callee, scope, program.linked)
+        if isinstance(call.callee, ast_expressions.Name | ast_expressions.Attribute)
+        else None
+    )
 
 
-def _part(expr: ast.Expr, scope: ModuleScope, program: Program) -> Part | None:
+def _part(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> Part | None:
     """The rows that an expression names, where its ends are written out."""
     match expr:
-        case ast.Name() | ast.Attribute():
+        case ast_expressions.Name() | ast_expressions.Attribute():
             symbol = lookup(expr, scope, program.linked)
             if symbol is None or symbol.kind != "dataset":
                 return None
             return Part(f"{symbol.module}#{symbol.name}", (), 0, END, expr.span)
-        case ast.Slice(value=value, low=low, high=high, index=index):
+        case ast_expressions.Slice(value=value, low=low, high=high, index=index):
             inner = _part(value, scope, program)
             if inner is None:
                 return None
@@ -113,16 +117,16 @@ def _part(expr: ast.Expr, scope: ModuleScope, program: Program) -> Part | None:
                 return None if first is None else _cut(inner, first, first + 1, expr.span)
             ends = (0 if low is None else _whole(low), END if high is None else _whole(high))
             return None if ends[0] is None or ends[1] is None else _cut(inner, ends[0], ends[1], expr.span)
-        case ast.Pipe(left=left, right=right):
+        case ast_expressions.Pipe(left=left, right=right):
             return _stepped(_part(left, scope, program), right.callee.name, right.args, expr.span)
-        case ast.Call(callee=ast.Attribute(value=owner, name=name), args=args):
+        case ast_expressions.Call(callee=ast_expressions.Attribute(value=owner, name=name), args=args):
             return _stepped(_part(owner, scope, program), name, args, expr.span)
-        case ast.Call(callee=ast.Name(name=name), args=(first_arg, *rest)):
+        case ast_expressions.Call(callee=ast_expressions.Name(name=name), args=(first_arg, *rest)):
             return _stepped(_part(first_arg.value, scope, program), name, tuple(rest), expr.span)
     return None
 
 
-def _whole(expr: ast.Expr) -> int | None:
+def _whole(expr: ast_expressions.Expr) -> int | None:
     value = literal(expr)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
@@ -132,7 +136,7 @@ def _cut(part: Part, low: int, high: int, span: Span) -> Part:
     return Part(part.dataset, part.before, part.low + low, min(part.high, part.low + high), span)
 
 
-def _stepped(part: Part | None, name: str, args: tuple[ast.Arg, ...], span: Span) -> Part | None:
+def _stepped(part: Part | None, name: str, args: tuple[ast_expressions.Arg, ...], span: Span) -> Part | None:
     """A part after `shuffle` or `where`: counting starts anew."""
     if part is None:
         return None

@@ -6,7 +6,7 @@ Codes:
 
 from __future__ import annotations
 
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.check_arguments import thinking
 from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import Frame, Program, did_you_mean
@@ -22,11 +22,11 @@ def check_model(declaration: ast.ModelDecl, scope: ModuleScope, program: Program
     check_model_value(declaration.name, declaration.value, scope, program)
 
 
-def check_model_value(name: str, value: ast.Expr, scope: ModuleScope, program: Program) -> None:
+def check_model_value(name: str, value: ast_expressions.Expr, scope: ModuleScope, program: Program) -> None:
     """As `check_model`, for a value alone (`given small = script("…")`)."""
     model, found = read_model(name, value)
     program.diagnostics += found
-    if not isinstance(value, ast.Call):
+    if not isinstance(value, ast_expressions.Call):
         return
     frame = Frame(program, scope, expression, "data")
     for arg in value.args:

@@ -7,7 +7,7 @@ Codes:
 
 from __future__ import annotations
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_frame import ANYTHING, Frame, Typed, did_you_mean, listed
 from ttscale.compiler.check_policies import policy_name
 from ttscale.compiler.python_names import KIND_WORDS
@@ -15,7 +15,7 @@ from ttscale.compiler.resolve import is_broken, lookup, prompt_type
 from ttscale.compiler.scope import Symbol
 
 
-def symbol_value(symbol: Symbol, expr: ast.Expr, written: str, frame: Frame) -> Typed:
+def symbol_value(symbol: Symbol, expr: ast_expressions.Expr, written: str, frame: Frame) -> Typed:
     """What a declared name is as a value: a model, a prompt, a dataset's rows; anything else is an error."""
     if is_broken(symbol):
         return ANYTHING
@@ -47,7 +47,7 @@ def symbol_value(symbol: Symbol, expr: ast.Expr, written: str, frame: Frame) -> 
     return ANYTHING
 
 
-def member(expr: ast.Attribute, written: str, owner: Symbol, frame: Frame) -> Symbol | None:
+def member(expr: ast_expressions.Attribute, written: str, owner: Symbol, frame: Frame) -> Symbol | None:
     """The member of a module that `p.solve` names; None with a diagnostic where there is none."""
     symbol = lookup(expr, frame.scope, frame.program.linked)
     if symbol is None:

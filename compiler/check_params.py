@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_conditions import NotKnown, Space, evaluate, names_in
 from ttscale.compiler.check_frame import Frame, Local, Typed, did_you_mean, listed
 from ttscale.compiler.check_types import NUMERIC, describe, fits, plain
@@ -73,10 +73,10 @@ def declare(params: tuple[ast.Param, ...], frame: Frame) -> None:
     frame.space = Space(values, defaults, (), frozenset(complete))
 
 
-def _plain(expr: ast.Expr) -> object:
-    if isinstance(expr, ast.Attribute):
+def _plain(expr: ast_expressions.Expr) -> object:
+    if isinstance(expr, ast_expressions.Attribute):
         return f"{_plain(expr.value)}.{expr.name}"
-    if isinstance(expr, ast.ListExpr):
+    if isinstance(expr, ast_expressions.ListExpr):
         return tuple(_plain(item) for item in expr.items)
     return literal(expr)
 
@@ -154,9 +154,11 @@ def _range(domain: ast.RangeDomain, kind: types.Type, frame: Frame) -> types.Typ
     return kind
 
 
-def _set(param: ast.Param, items: tuple[ast.Expr, ...], kind: types.Type, each: types.Type, frame: Frame) -> types.Type:
+def _set(
+    param: ast.Param, items: tuple[ast_expressions.Expr, ...], kind: types.Type, each: types.Type, frame: Frame
+) -> types.Type:
     outside = Frame(frame.program, frame.scope, frame.typer, "param")
-    seen: dict[object, ast.Expr] = {}
+    seen: dict[object, ast_expressions.Expr] = {}
     prompts: list[types.PromptType] = []
     for item in items:
         value = _plain(item)
@@ -165,7 +167,11 @@ def _set(param: ast.Param, items: tuple[ast.Expr, ...], kind: types.Type, each: 
             message = f"`{show(value)}` stands twice in this domain"
             frame.report("E0502", message, item.span, labels=labels, hint="keep one of them")
         seen.setdefault(value, item)
-        if isinstance(item, ast.Name) and each in (*NUMERIC, types.BOOL) and not outside.is_known(item.name):
+        if (
+            isinstance(item, ast_expressions.Name)
+            and each in (*NUMERIC, types.BOOL)
+            and not outside.is_known(item.name)
+        ):
             message = f"a value of `{param.name}` must be {each}, and `{item.name}` is a name"
             hint = f"declare it `{param.name}: Choice in {{…}}` to choose between names"
             frame.report("E0215", message, item.span, hint=hint)
@@ -184,7 +190,9 @@ def _set(param: ast.Param, items: tuple[ast.Expr, ...], kind: types.Type, each: 
     return kind
 
 
-def outside_domain(param: ast.Param, expr: ast.Expr, frame: Frame, what: str, kind: types.Type | None = None) -> None:
+def outside_domain(
+    param: ast.Param, expr: ast_expressions.Expr, frame: Frame, what: str, kind: types.Type | None = None
+) -> None:
     """Reports a value outside a parameter's domain; `kind` is its type where that is known already."""
     if kind is None:
         kind, _ = param_type(param, frame.scope, frame.program.linked) if param.domain else (types.ANY, [])
@@ -205,13 +213,17 @@ def _contains(domain: Domain, value: object) -> bool:
     return domain.contains(value) or (isinstance(value, tuple) and domain.contains(tuple(value)))
 
 
-def _values(expr: ast.Expr, frame: Frame, kind: types.Type) -> list[object]:
+def _values(expr: ast_expressions.Expr, frame: Frame, kind: types.Type) -> list[object]:
     """What a value may be, as far as that says something: a name's text, or the default value of an expression."""
     if plain(kind) not in (*NUMERIC, types.BOOL):
-        if isinstance(expr, ast.Name) and frame.local(expr.name) is not None:
+        if isinstance(expr, ast_expressions.Name) and frame.local(expr.name) is not None:
             return []
         value = _plain(expr)
-        if isinstance(kind, types.Choice) and isinstance(expr, ast.LiteralValue) and not isinstance(value, str):
+        if (
+            isinstance(kind, types.Choice)
+            and isinstance(expr, ast_expressions.LiteralValue)
+            and not isinstance(value, str)
+        ):
             value = expr.raw
         return [] if value is None or (isinstance(value, str) and not _fits_label(kind, value)) else [value]
     found = frame.space.values_of(frame.close(expr))
@@ -230,10 +242,10 @@ def check_requires(requires: tuple[ast.Require, ...], frame: Frame, bound: froze
 
     `bound` are the names that get their values further down.
     """
-    kept: list[tuple[ast.Require, ast.Expr]] = []
+    kept: list[tuple[ast.Require, ast_expressions.Expr]] = []
     for require in requires:
         before = len(frame.program.diagnostics)
-        if any(isinstance(node, ast.Name) and node.name in bound for node in nodes(require.condition)):
+        if any(isinstance(node, ast_expressions.Name) and node.name in bound for node in nodes(require.condition)):
             _only_a_run(require, frame)
             continue
         condition(require.condition, frame, "what `require` asks")
@@ -263,12 +275,12 @@ def _only_a_run(require: ast.Require, frame: Frame) -> None:
     frame.report("E0506", message, require.condition.span, hint=hint)
 
 
-def _same_rule(diagnostic: object, kept: list[tuple[ast.Require, ast.Expr]]) -> bool:
+def _same_rule(diagnostic: object, kept: list[tuple[ast.Require, ast_expressions.Expr]]) -> bool:
     code, primary = getattr(diagnostic, "code", ""), getattr(diagnostic, "primary", None)
     return code == "E0508" and any(primary == require.span for require, _ in kept)
 
 
-def _at_defaults(require: ast.Require, closed: ast.Expr, frame: Frame) -> None:
+def _at_defaults(require: ast.Require, closed: ast_expressions.Expr, frame: Frame) -> None:
     defaults = frame.space.defaults
     try:
         holds = bool(evaluate(closed, defaults))
@@ -303,12 +315,14 @@ def _amount(limit: ast.Limit, frame: Frame) -> None:
     what = f"the limit on {limit.measure}"
     if was_unreadable(amount):
         return
-    has = amount.unit if isinstance(amount, ast.Quantity) else ""
-    literal_number = isinstance(amount, ast.Quantity) or (
-        isinstance(amount, ast.LiteralValue) and isinstance(amount.value, int | float) and amount.raw[:1].isdigit()
+    has = amount.unit if isinstance(amount, ast_expressions.Quantity) else ""
+    literal_number = isinstance(amount, ast_expressions.Quantity) or (
+        isinstance(amount, ast_expressions.LiteralValue)
+        and isinstance(amount.value, int | float)
+        and amount.raw[:1].isdigit()
     )
     if literal_number and has != unit:
-        raw = amount.raw if isinstance(amount, ast.Quantity | ast.LiteralValue) else ""
+        raw = amount.raw if isinstance(amount, ast_expressions.Quantity | ast_expressions.LiteralValue) else ""
         wanted = {"": "a plain number", "seconds": "a length of time", "usd": "an amount of money"}[unit]
         suffix = {"seconds": "s", "usd": "usd", "": ""}[unit]
         hint = f"write `{limit.measure} <= {raw}{suffix}`" if not has and suffix else f"write `{example}`"

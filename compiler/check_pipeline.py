@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_blocks import bind_name, body, report_unused
 from ttscale.compiler.check_conditions import MAYBE
 from ttscale.compiler.check_expressions import expression
@@ -64,7 +64,7 @@ def _holding(names: dict[str, Local], frame: Frame) -> Frame:
     return Frame(frame.program, frame.scope, frame.typer, frame.purpose, locals=names)
 
 
-def _input(field: ast.FieldDef, frame: Frame) -> Local:
+def _input(field: ast_expressions.FieldDef, frame: Frame) -> Local:
     kind, found = type_of(field.type, frame.scope, frame.program.linked)
     frame.program.diagnostics += found
     if isinstance(kind, types.ModelType | types.PromptType):
@@ -174,7 +174,7 @@ def _walk(
 
 def _calls(declaration: ast.PipelineDecl, scope: ModuleScope, linked: Linked) -> Iterator[tuple[Place, Span]]:
     for node in nodes(declaration):
-        if isinstance(node, ast.Call):
+        if isinstance(node, ast_expressions.Call):
             symbol: Symbol | None = lookup(node.callee, scope, linked)
             if symbol is not None and symbol.kind == "pipeline":
                 yield (symbol.module, symbol.name), node.callee.span

@@ -9,7 +9,7 @@ Codes:
 
 from __future__ import annotations
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_frame import ANYTHING, Frame, Typed
 from ttscale.compiler.check_strategies import rule_call
 from ttscale.compiler.check_types import describe
@@ -17,7 +17,7 @@ from ttscale.compiler.python_names import PythonSignature
 from ttscale.compiler.signatures import RuleSignature
 
 
-def policy_name(function: PythonSignature, expr: ast.Expr, frame: Frame) -> Typed:
+def policy_name(function: PythonSignature, expr: ast_expressions.Expr, frame: Frame) -> Typed:
     """A bare `settled`, which is about the pool being made."""
     if frame.own is None:
         message = f"`{function.name}` is a condition, and here it does not say of which pool"
@@ -29,7 +29,7 @@ def policy_name(function: PythonSignature, expr: ast.Expr, frame: Frame) -> Type
     return Typed(types.BOOL)
 
 
-def policy_call(expr: ast.Call, function: PythonSignature, piped: Typed | None, frame: Frame) -> Typed:
+def policy_call(expr: ast_expressions.Call, function: PythonSignature, piped: Typed | None, frame: Frame) -> Typed:
     """A condition of a pool, with its other arguments by name."""
     pools = [arg for arg in expr.args if arg.name is None]
     typed = [] if piped is None else [piped]
@@ -45,7 +45,7 @@ def policy_call(expr: ast.Call, function: PythonSignature, piped: Typed | None, 
     elif not typed and frame.own is None:
         message = f"`{function.name}` is a condition, and here it does not say of which pool"
         frame.report("E0210", message, expr.span, hint=f"write `{function.name}(drafts)`")
-    named = ast.Call(expr.callee, tuple(arg for arg in expr.args if arg.name is not None), None, expr.span)
+    named = ast_expressions.Call(expr.callee, tuple(arg for arg in expr.args if arg.name is not None), None, expr.span)
     rule = RuleSignature(function.name, "numbers", (), function.parameters)
     rule_call(named, rule, ANYTHING, frame)
     return Typed(types.BOOL)

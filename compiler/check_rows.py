@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_frame import Program, did_you_mean
 
 
@@ -43,40 +43,40 @@ ROW_FUNCTIONS: Mapping[str, RowFunction] = {
 ELSEWHERE = {"strip": "trim", "split": "after", "int": "number", "float": "number", "str": "text", "len": "length"}
 
 
-def check_row_expression(expr: ast.Expr, program: Program) -> None:
+def check_row_expression(expr: ast_expressions.Expr, program: Program) -> None:
     """Checks an expression whose bare names are columns."""
     match expr:
-        case ast.Name() | ast.LiteralValue() | ast.Quantity():
+        case ast_expressions.Name() | ast_expressions.LiteralValue() | ast_expressions.Quantity():
             return
-        case ast.Attribute(value=value) | ast.Unary(operand=value):
+        case ast_expressions.Attribute(value=value) | ast_expressions.Unary(operand=value):
             check_row_expression(value, program)
-        case ast.ListExpr(items=items) | ast.Compare(operands=items):
+        case ast_expressions.ListExpr(items=items) | ast_expressions.Compare(operands=items):
             for item in items:
                 check_row_expression(item, program)
-        case ast.MapExpr(entries=entries):
+        case ast_expressions.MapExpr(entries=entries):
             for entry in entries:
                 check_row_expression(entry.value, program)
-        case ast.Binary(left=left, right=right):
+        case ast_expressions.Binary(left=left, right=right):
             check_row_expression(left, program)
             check_row_expression(right, program)
-        case ast.Slice(value=value, index=index) if index is not None:
+        case ast_expressions.Slice(value=value, index=index) if index is not None:
             check_row_expression(value, program)
-        case ast.Pipe(left=left, right=right):
+        case ast_expressions.Pipe(left=left, right=right):
             check_row_expression(left, program)
             _function(right, 1, program)
-        case ast.Call():
+        case ast_expressions.Call():
             _function(expr, 0, program)
         case _:
             hint = 'use columns and functions of them, such as `after(answer, "####")`'
             program.report("E0271", "this cannot be read from a row", expr.span, hint=hint)
 
 
-def _function(call: ast.Call, piped: int, program: Program) -> None:
+def _function(call: ast_expressions.Call, piped: int, program: Program) -> None:
     for arg in call.args:
         check_row_expression(arg.value, program)
     if call.when is not None:
         program.report("E0246", "`when` belongs to a stage", call.when.span)
-    name = call.callee.name if isinstance(call.callee, ast.Name) else ""
+    name = call.callee.name if isinstance(call.callee, ast_expressions.Name) else ""
     function = ROW_FUNCTIONS.get(name)
     if function is None:
         unknown_function(call, name, program)
@@ -84,7 +84,7 @@ def _function(call: ast.Call, piped: int, program: Program) -> None:
     check_count(call, function, piped, program)
 
 
-def unknown_function(call: ast.Call, name: str, program: Program) -> None:
+def unknown_function(call: ast_expressions.Call, name: str, program: Program) -> None:
     """Reports a function that rows do not have."""
     known = list(ROW_FUNCTIONS)
     hint = f"here it is called `{ELSEWHERE[name]}`" if name in ELSEWHERE else did_you_mean(name, known)
@@ -92,7 +92,7 @@ def unknown_function(call: ast.Call, name: str, program: Program) -> None:
     program.report("E0210", message, call.callee.span, hint=hint or f"there are {', '.join(known)}")
 
 
-def check_count(call: ast.Call, function: RowFunction, piped: int, program: Program) -> None:
+def check_count(call: ast_expressions.Call, function: RowFunction, piped: int, program: Program) -> None:
     """Reports too few or too many arguments, and named ones."""
     name = call.callee.name
     named = next((arg for arg in call.args if arg.name is not None), None)

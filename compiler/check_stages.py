@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_arguments import argument, later_argument
 from ttscale.compiler.check_conditions import MAYBE, TRUE
 from ttscale.compiler.check_facets import GIVEN, must_have
@@ -68,11 +68,11 @@ class StageCall:
     `meant` the arguments that misspelt ones probably are, `useless` those that are reported as such.
     """
 
-    expr: ast.Call
+    expr: ast_expressions.Call
     signature: Signature
     source: Typed
     frame: Frame
-    given: dict[str, ast.Expr] = field(default_factory=dict)
+    given: dict[str, ast_expressions.Expr] = field(default_factory=dict)
     counts: dict[str, Size] = field(default_factory=dict)
     result: types.Type | None = None
     question: bool = True
@@ -82,7 +82,13 @@ class StageCall:
     useless: set[str] = field(default_factory=set)
 
 
-def stage(expr: ast.Call, signature: Signature, piped: Typed | None, source: ast.Expr | None, frame: Frame) -> Typed:
+def stage(
+    expr: ast_expressions.Call,
+    signature: Signature,
+    piped: Typed | None,
+    source: ast_expressions.Expr | None,
+    frame: Frame,
+) -> Typed:
     """What is known of the pool that a stage gives."""
     runs = None if expr.when is None else condition(expr.when, frame)
     inside = frame if runs is None else frame.under(runs)
@@ -105,7 +111,13 @@ def stage(expr: ast.Call, signature: Signature, piped: Typed | None, source: ast
     return replace(result, size=size, facets=facets, question=question)
 
 
-def _source(expr: ast.Call, signature: Signature, piped: Typed | None, source: ast.Expr | None, frame: Frame) -> Typed:
+def _source(
+    expr: ast_expressions.Call,
+    signature: Signature,
+    piped: Typed | None,
+    source: ast_expressions.Expr | None,
+    frame: Frame,
+) -> Typed:
     """The pool that is piped in; ANYTHING where there is none."""
     name = signature.name
     if signature.source == "none":
@@ -117,7 +129,7 @@ def _source(expr: ast.Call, signature: Signature, piped: Typed | None, source: a
         return ANYTHING
     if piped is None:
         first = next((arg for arg in expr.args if arg.name is None), None)
-        if first is not None and isinstance(first.value, ast.Name):
+        if first is not None and isinstance(first.value, ast_expressions.Name):
             hint = f"write `{first.value.name} |> {name}({'…' if len(expr.args) > 1 else ''})`"
         else:
             others = len(expr.args) - (first is not None)
@@ -145,7 +157,7 @@ def _arguments(call: StageCall) -> None:
     """Matches arguments to parameters, then checks each."""
     signature, frame = call.signature, call.frame
     positions = list(signature.positional)
-    order: list[tuple[Parameter, ast.Arg]] = []
+    order: list[tuple[Parameter, ast_expressions.Arg]] = []
     reported = False
     for arg in call.expr.args:
         if arg.name is None:
@@ -172,14 +184,14 @@ def _arguments(call: StageCall) -> None:
             argument(call, parameter, arg.value)
 
 
-def _one_more(call: StageCall, arg: ast.Arg) -> None:
+def _one_more(call: StageCall, arg: ast_expressions.Arg) -> None:
     names = [parameter.name for parameter in call.signature.parameters]
     message = f"`{call.signature.name}` does not know what this argument is"
     call.frame.report("E0213", message, arg.span, hint=f"name it: it takes {listed(names)}")
     call.frame.type(arg.value)
 
 
-def _no_such_argument(call: StageCall, arg: ast.Arg) -> None:
+def _no_such_argument(call: StageCall, arg: ast_expressions.Arg) -> None:
     name = arg.name or ""
     known = [parameter.name for parameter in call.signature.parameters]
     other = ELSEWHERE.get(name)
@@ -223,7 +235,7 @@ def _what_is_missing(call: StageCall) -> None:
 def _rounds(call: StageCall) -> None:
     """`until:` and `start:` are about rounds, and `shots:` about examples."""
     given, frame = call.given, call.frame
-    if not isinstance(given.get("n"), ast.UpTo):
+    if not isinstance(given.get("n"), ast_expressions.UpTo):
         for option in ("until", "start"):
             if option in given:
                 message = f"`{option}:` is about rounds, and `n:` is one fixed number"
@@ -305,7 +317,7 @@ def _samples(call: StageCall) -> Size:
     n = call.given.get("n")
     if n is None:
         return ONE
-    if isinstance(n, ast.UpTo):
+    if isinstance(n, ast_expressions.UpTo):
         limit = size_of(n.limit, call.frame)
         return limit if "until" not in call.given else limit.some()
     size = size_of(n, call.frame)
@@ -324,7 +336,7 @@ _KEEPS: Mapping[str, frozenset[str]] = {
 """Later stages that work on a pool, with the facets that they give."""
 
 
-def later_stage(expr: ast.Call, piped: Typed | None, frame: Frame) -> Typed:
+def later_stage(expr: ast_expressions.Call, piped: Typed | None, frame: Frame) -> Typed:
     """A stage that the language names and this version does not run: typed as far as what follows it needs."""
     name = expr.callee.name
     message = f"`{name}` is read but not run by this version"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_conditions import Atom
 from ttscale.compiler.check_facets import must_have
 from ttscale.compiler.check_frame import Frame, Typed, did_you_mean, listed
@@ -47,10 +47,10 @@ def rule_named(name: str, frame: Frame) -> RuleSignature | None:
     return None if function is None else function.rule()
 
 
-def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: Frame) -> Rules:
+def strategy(value: ast_expressions.Expr, stage: str, argument: str, source: Typed, frame: Frame) -> Rules:
     """Checks the value of `by:` or `weight:` of a stage."""
     what = f"`{stage}({argument}: …)`"
-    if isinstance(value, ast.Name):
+    if isinstance(value, ast_expressions.Name):
         rule = rule_named(value.name, frame)
         if rule is not None:
             _required(rule, frozenset(), value, frame)
@@ -65,7 +65,7 @@ def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: F
             return _parameter(value, local.value, stage, argument, source, frame)
         _unknown(value.name, value, stage, what, frame)
         return Rules()
-    if isinstance(value, ast.Call) and isinstance(value.callee, ast.Name):
+    if isinstance(value, ast_expressions.Call) and isinstance(value.callee, ast_expressions.Name):
         rule = rule_named(value.callee.name, frame)
         symbol = frame.symbol(value.callee.name)
         if rule is None and symbol is not None and symbol.kind == "python":
@@ -77,7 +77,7 @@ def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: F
         placed = _placed(rule, value, stage, argument, source, frame)
         names_model = rule_call(value, rule, source, frame)
         return Rules(placed.rules, names_model)
-    if isinstance(value, ast.LiteralValue) and isinstance(value.value, str):
+    if isinstance(value, ast_expressions.LiteralValue) and isinstance(value.value, str):
         known = is_rule(value.value)
         hint = f"write it without quotes: `{argument}: {value.value}`" if known else f"there are {_rules(stage)}"
         frame.report("E0222", f"{what} takes the name of a rule, not a text", value.span, hint=hint)
@@ -89,7 +89,7 @@ def strategy(value: ast.Expr, stage: str, argument: str, source: Typed, frame: F
     return Rules()
 
 
-def not_a_rule(name: str, value: ast.Expr, stage: str, argument: str, frame: Frame) -> None:
+def not_a_rule(name: str, value: ast_expressions.Expr, stage: str, argument: str, frame: Frame) -> None:
     """A function of a Python file that is no rule; of a file that was not read, or a failed import, nothing is said."""
     symbol = frame.symbol(name)
     function = None if symbol is None else frame.program.linked.python_function(symbol)
@@ -99,7 +99,7 @@ def not_a_rule(name: str, value: ast.Expr, stage: str, argument: str, frame: Fra
         frame.report("E0223", message, value.span, label=f"it is {KIND_WORDS[function.kind]}", hint=hint)
 
 
-def _required(rule: RuleSignature, given: frozenset[str] | set[str], value: ast.Expr, frame: Frame) -> None:
+def _required(rule: RuleSignature, given: frozenset[str] | set[str], value: ast_expressions.Expr, frame: Frame) -> None:
     """Reports an argument of a Python function that has no default and is not given."""
     missing = next((p for p in rule.parameters if p.required and p.name not in given), None)
     if missing is not None:
@@ -111,14 +111,16 @@ def _rules(stage: str) -> str:
     return listed([rule.name for rule in RULES.values() if stage in rule.where], 12)
 
 
-def _unknown(name: str, value: ast.Expr, stage: str, what: str, frame: Frame) -> None:
+def _unknown(name: str, value: ast_expressions.Expr, stage: str, what: str, frame: Frame) -> None:
     fitting = [rule for rule in RULES.values() if stage in rule.where]
     known = [n for rule in fitting for n in (rule.name, *rule.aliases)]
     hint = did_you_mean(name, known, f"there are {_rules(stage)}")
     frame.report("E0222", f"there is no rule `{name}` for {what}", value.span, hint=hint)
 
 
-def _placed(rule: RuleSignature, value: ast.Expr, stage: str, argument: str, source: Typed, frame: Frame) -> Rules:
+def _placed(
+    rule: RuleSignature, value: ast_expressions.Expr, stage: str, argument: str, source: Typed, frame: Frame
+) -> Rules:
     """A rule at its place: whether it belongs there, and whether the pool has what it needs."""
     if stage not in rule.where:
         where = " or ".join(f"`{name}({'weight' if name == 'vote' else 'by'}: {rule.name})`" for name in rule.where[:2])
@@ -131,7 +133,9 @@ def _placed(rule: RuleSignature, value: ast.Expr, stage: str, argument: str, sou
     return Rules((rule,))
 
 
-def _parameter(value: ast.Name, typed: Typed, stage: str, argument: str, source: Typed, frame: Frame) -> Rules:
+def _parameter(
+    value: ast_expressions.Name, typed: Typed, stage: str, argument: str, source: Typed, frame: Frame
+) -> Rules:
     """A Choice parameter, every label of which must be a rule that belongs here."""
     if not typed.is_known:
         return Rules()
@@ -161,7 +165,7 @@ def _parameter(value: ast.Name, typed: Typed, stage: str, argument: str, source:
 # --- arguments of a rule -------------------------------------------------------------------------
 
 
-def rule_call(call: ast.Call, rule: RuleSignature, source: Typed, frame: Frame) -> bool:
+def rule_call(call: ast_expressions.Call, rule: RuleSignature, source: Typed, frame: Frame) -> bool:
     """Checks the arguments of `best_of_majority(score, share: 0.5)`; whether they name a model to ask."""
     parameters = {p.name: p for p in (*rule.parameters, *(JUDGE if rule.judge else ()))}
     positions = list(rule.positional)
@@ -184,7 +188,9 @@ def rule_call(call: ast.Call, rule: RuleSignature, source: Typed, frame: Frame) 
     return "from" in given
 
 
-def _argument(value: ast.Expr, parameter: Parameter, rule: RuleSignature, source: Typed, frame: Frame) -> None:
+def _argument(
+    value: ast_expressions.Expr, parameter: Parameter, rule: RuleSignature, source: Typed, frame: Frame
+) -> None:
     what = f"`{parameter.name}` of `{rule.name}`"
     match parameter.kind:
         case "strategy":
@@ -192,7 +198,7 @@ def _argument(value: ast.Expr, parameter: Parameter, rule: RuleSignature, source
         case "name":
             choice_of_names(value, frame, parameter.choices, what)
         case "text":
-            if isinstance(value, ast.Name) and frame.local(value.name) is None:
+            if isinstance(value, ast_expressions.Name) and frame.local(value.name) is None:
                 hint = f'write it in quotes: `{rule.name}("{value.name}")`'
                 frame.report("E0215", f"{what} must be Text", value.span, hint=hint)
                 return
@@ -209,17 +215,17 @@ def _argument(value: ast.Expr, parameter: Parameter, rule: RuleSignature, source
         case "model":
             expect(value, frame, types.ModelType(), what)
         case "using":
-            typed = frame.type(value.callee if isinstance(value, ast.Call) else value)
+            typed = frame.type(value.callee if isinstance(value, ast_expressions.Call) else value)
             if typed.is_known and not isinstance(typed.type, types.PromptType):
                 message = f"{what} must be a prompt, and this is {describe(typed.type)}"
                 frame.report("E0215", message, value.span, hint="name a prompt")
 
 
-def _source_of_numbers(value: ast.Expr, rule: RuleSignature, source: Typed, frame: Frame) -> None:
+def _source_of_numbers(value: ast_expressions.Expr, rule: RuleSignature, source: Typed, frame: Frame) -> None:
     """`score`, `score("r")`, `likelihood`, `steps(min)`: a number for each candidate that it has already."""
-    named = value.callee if isinstance(value, ast.Call) else value
-    found = rule_named(named.name, frame) if isinstance(named, ast.Name) else None
-    if found is None and isinstance(named, ast.Name) and frame.local(named.name) is not None:
+    named = value.callee if isinstance(value, ast_expressions.Call) else value
+    found = rule_named(named.name, frame) if isinstance(named, ast_expressions.Name) else None
+    if found is None and isinstance(named, ast_expressions.Name) and frame.local(named.name) is not None:
         local = frame.local(named.name)
         assert local is not None
         local.used = True
@@ -229,14 +235,14 @@ def _source_of_numbers(value: ast.Expr, rule: RuleSignature, source: Typed, fram
             return
     numbers = [r.name for r in RULES.values() if _is_number(r)]
     if found is None or not _is_number(found):
-        written = named.name if isinstance(named, ast.Name) else "this"
+        written = named.name if isinstance(named, ast_expressions.Name) else "this"
         message = f"`{rule.name}` needs a number for each answer, and `{written}` gives none"
         hint = did_you_mean(written, numbers, f"write `{rule.name}(score)`; there are {listed(numbers)}")
         frame.report("E0223", message, value.span, hint=hint)
         return
     for facet in sorted(found.needs):
         must_have(facet, source, value.span, f"`{found.name}`", frame)
-    if isinstance(value, ast.Call):
+    if isinstance(value, ast_expressions.Call):
         rule_call(value, found, source, frame)
 
 

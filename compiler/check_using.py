@@ -8,7 +8,7 @@ Codes:
 
 from __future__ import annotations
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_fill import Callee, arguments, callee_of
 from ttscale.compiler.check_frame import Frame, Typed, listed
 from ttscale.compiler.check_types import describe
@@ -16,12 +16,12 @@ from ttscale.compiler.resolve import is_broken, lookup
 from ttscale.compiler.signatures import Signature
 
 
-def using_prompt(signature: Signature, source: Typed, value: ast.Expr, frame: Frame) -> types.Type | None:
+def using_prompt(signature: Signature, source: Typed, value: ast_expressions.Expr, frame: Frame) -> types.Type | None:
     """Checks the prompt of `using:` and gives the type that its answers read as; None where it is wrong."""
     given: set[str] = set()
-    named = value.callee if isinstance(value, ast.Call) else value
+    named = value.callee if isinstance(value, ast_expressions.Call) else value
     symbol = None
-    if not (isinstance(named, ast.Name) and frame.local(named.name) is not None):
+    if not (isinstance(named, ast_expressions.Name) and frame.local(named.name) is not None):
         symbol = lookup(named, frame.scope, frame.program.linked)
     if symbol is not None and is_broken(symbol):
         return None
@@ -37,7 +37,7 @@ def using_prompt(signature: Signature, source: Typed, value: ast.Expr, frame: Fr
             frame.report("E0215", message, value.span, hint=hint)
             return None
         callee = Callee(_written(named), typed.type)
-    if isinstance(value, ast.Call):
+    if isinstance(value, ast_expressions.Call):
         given = arguments(value, callee, frame)
     prompt = callee.type
     names = [name for name, _ in prompt.params]
@@ -58,7 +58,7 @@ def using_prompt(signature: Signature, source: Typed, value: ast.Expr, frame: Fr
     return _usable(signature, callee.written, prompt.result, value, frame)
 
 
-def no_question(written: str, value: ast.Expr, frame: Frame) -> None:
+def no_question(written: str, value: ast_expressions.Expr, frame: Frame) -> None:
     """The prompt wants the question, and the one that made the answers had no argument of that name."""
     frame.report(
         "E0225",
@@ -68,7 +68,9 @@ def no_question(written: str, value: ast.Expr, frame: Frame) -> None:
     )
 
 
-def _usable(signature: Signature, written: str, result: types.Type, value: ast.Expr, frame: Frame) -> types.Type | None:
+def _usable(
+    signature: Signature, written: str, result: types.Type, value: ast_expressions.Expr, frame: Frame
+) -> types.Type | None:
     allowed = signature.prompt_results
     kind = str(result).partition("(")[0]
     if result == types.ANY:
@@ -86,7 +88,7 @@ def _example(kind: str) -> str:
     return "Choice(yes, no)" if kind == "Choice" else kind
 
 
-def _written(named: ast.Expr) -> str:
-    if isinstance(named, ast.Attribute):
+def _written(named: ast_expressions.Expr) -> str:
+    if isinstance(named, ast_expressions.Attribute):
         return f"{_written(named.value)}.{named.name}"
-    return named.name if isinstance(named, ast.Name) else "…"
+    return named.name if isinstance(named, ast_expressions.Name) else "…"

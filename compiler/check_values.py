@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_conditions import Atom, Formula, names_in
 from ttscale.compiler.check_frame import UNKNOWN, Frame, Size, Typed, did_you_mean, listed
 from ttscale.compiler.check_types import describe, fits, plain
 
 
-def value_of(typed: Typed, expr: ast.Expr, frame: Frame, where: str) -> Typed:
+def value_of(typed: Typed, expr: ast_expressions.Expr, frame: Frame, where: str) -> Typed:
     """The value that a pool of at most one stands for; an error for one that may have more whatever the parameters are.
 
     Other values are themselves. `where` completes "one value is wanted …".
@@ -40,24 +40,24 @@ def value_of(typed: Typed, expr: ast.Expr, frame: Frame, where: str) -> Typed:
     return replace(typed, type=typed.type.item)
 
 
-def typed_as(expr: ast.Expr, frame: Frame, wanted: types.Type) -> Typed:
+def typed_as(expr: ast_expressions.Expr, frame: Frame, wanted: types.Type) -> Typed:
     """What is known of an expression where a type is wanted; there a bare label stands for itself."""
     choice = plain(wanted)
     if isinstance(choice, types.Choice):
         label: str | None = None
-        if isinstance(expr, ast.Name) and frame.local(expr.name) is None:
+        if isinstance(expr, ast_expressions.Name) and frame.local(expr.name) is None:
             label = expr.name
-        elif isinstance(expr, ast.LiteralValue) and isinstance(expr.value, str):
+        elif isinstance(expr, ast_expressions.LiteralValue) and isinstance(expr.value, str):
             label = expr.value
         if label is not None:
             if label in choice.labels:
                 return Typed(choice, static=True)
-            if isinstance(expr, ast.LiteralValue) or frame.symbol(label) is None:
+            if isinstance(expr, ast_expressions.LiteralValue) or frame.symbol(label) is None:
                 known = list(choice.labels)
                 hint = did_you_mean(label, known, f"it has {listed(known)}")
                 frame.report("E0232", f"`{label}` is not a label of {choice}", expr.span, hint=hint)
                 return Typed(types.ANY, static=True)
-    if isinstance(expr, ast.ListExpr) and isinstance(plain(wanted), types.ListOf):
+    if isinstance(expr, ast_expressions.ListExpr) and isinstance(plain(wanted), types.ListOf):
         inner = plain(wanted)
         assert isinstance(inner, types.ListOf)
         items = [typed_as(item, frame, inner.item) for item in expr.items]
@@ -66,7 +66,9 @@ def typed_as(expr: ast.Expr, frame: Frame, wanted: types.Type) -> Typed:
     return frame.type(expr)
 
 
-def expect(expr: ast.Expr, frame: Frame, wanted: types.Type, what: str, *, for_prompt: bool = False) -> Typed:
+def expect(
+    expr: ast_expressions.Expr, frame: Frame, wanted: types.Type, what: str, *, for_prompt: bool = False
+) -> Typed:
     """Checks that an expression can stand where `wanted` is wanted; `what` names the place ("`n`", "the result").
 
     In a prompt's argument a pool is also its texts in order, where `[Text]` is wanted, or its candidates as objects.
@@ -75,7 +77,7 @@ def expect(expr: ast.Expr, frame: Frame, wanted: types.Type, what: str, *, for_p
 
 
 def fit(
-    typed: Typed, expr: ast.Expr, frame: Frame, wanted: types.Type, what: str, *, for_prompt: bool = False
+    typed: Typed, expr: ast_expressions.Expr, frame: Frame, wanted: types.Type, what: str, *, for_prompt: bool = False
 ) -> Typed:
     """As `expect`, for an expression of which everything is known already."""
     if not typed.is_known:
@@ -99,7 +101,7 @@ def fit(
     return typed
 
 
-def _is_whole(expr: ast.Expr, frame: Frame, typed: Typed, wanted: types.Type) -> bool:
+def _is_whole(expr: ast_expressions.Expr, frame: Frame, typed: Typed, wanted: types.Type) -> bool:
     """Whether a Float such as `n / 2` is a whole number for every assignment."""
     if wanted != types.INT or typed.type != types.FLOAT or not typed.static:
         return False
@@ -107,7 +109,7 @@ def _is_whole(expr: ast.Expr, frame: Frame, typed: Typed, wanted: types.Type) ->
     return found is not None and all(isinstance(value, int) and not isinstance(value, bool) for value in found)
 
 
-def _wrong(expr: ast.Expr, frame: Frame, given: types.Type, wanted: types.Type, what: str) -> None:
+def _wrong(expr: ast_expressions.Expr, frame: Frame, given: types.Type, wanted: types.Type, what: str) -> None:
     hint = ""
     want = plain(wanted)
     if isinstance(want, types.Text) and not isinstance(given, types.ModelType | types.PromptType):
@@ -125,7 +127,7 @@ def _wrong(expr: ast.Expr, frame: Frame, given: types.Type, wanted: types.Type, 
     frame.report("E0215", f"{what} must be {describe(wanted)}, and this is {describe(given)}", expr.span, hint=hint)
 
 
-def condition(expr: ast.Expr, frame: Frame, what: str = "a condition") -> Formula:
+def condition(expr: ast_expressions.Expr, frame: Frame, what: str = "a condition") -> Formula:
     """Checks that an expression is a Bool and gives it as a formula."""
     typed = value_of(frame.type(expr), expr, frame, f"for {what}")
     if typed.is_known and typed.type != types.BOOL:
@@ -135,8 +137,8 @@ def condition(expr: ast.Expr, frame: Frame, what: str = "a condition") -> Formul
     return Atom(frame.close(expr))
 
 
-def _bool_hint(expr: ast.Expr, typed: Typed) -> str:
-    written = expr.name if isinstance(expr, ast.Name) else "…"
+def _bool_hint(expr: ast_expressions.Expr, typed: Typed) -> str:
+    written = expr.name if isinstance(expr, ast_expressions.Name) else "…"
     if typed.type in (types.INT, types.FLOAT, types.NUMBER):
         return f"compare it, as in `{written} > 0`"
     if isinstance(typed.type, types.Choice):
@@ -146,7 +148,7 @@ def _bool_hint(expr: ast.Expr, typed: Typed) -> str:
     return "write a comparison"
 
 
-def must_be_static(expr: ast.Expr, frame: Frame, typed: Typed, what: str) -> bool:
+def must_be_static(expr: ast_expressions.Expr, frame: Frame, typed: Typed, what: str) -> bool:
     """Reports what only a run can tell where the plan needs it; whether it is static."""
     if typed.static or not typed.is_known:
         return True
@@ -160,7 +162,7 @@ def must_be_static(expr: ast.Expr, frame: Frame, typed: Typed, what: str) -> boo
     return False
 
 
-def numbers_of(expr: ast.Expr, frame: Frame) -> tuple[list[int | float], bool]:
+def numbers_of(expr: ast_expressions.Expr, frame: Frame) -> tuple[list[int | float], bool]:
     """The numbers a static expression takes, the default one first, and whether these are all of them."""
     closed = frame.close(expr)
     found = frame.space.values_of(closed)
@@ -171,7 +173,7 @@ def numbers_of(expr: ast.Expr, frame: Frame) -> tuple[list[int | float], bool]:
     return numbers, complete and len(numbers) == len(found)
 
 
-def size_of(expr: ast.Expr, frame: Frame) -> Size:
+def size_of(expr: ast_expressions.Expr, frame: Frame) -> Size:
     """How many a static count gives, as bounds over all assignments."""
     numbers, complete = numbers_of(expr, frame)
     if not numbers or not complete:
@@ -180,7 +182,7 @@ def size_of(expr: ast.Expr, frame: Frame) -> Size:
     return Size(low, high, low)
 
 
-def within(expr: ast.Expr, frame: Frame, low: float | None, high: float | None, what: str) -> None:
+def within(expr: ast_expressions.Expr, frame: Frame, low: float | None, high: float | None, what: str) -> None:
     """Reports a number that is outside its bounds for every assignment or at the defaults."""
     numbers, complete = numbers_of(expr, frame)
     if not numbers:
@@ -210,19 +212,19 @@ def _near(low: float | None, high: float | None) -> str:
     return f"the least is {low:g}" if high is None else f"allowed is {_bounds(low, high)}"
 
 
-def was_unreadable(expr: ast.Expr) -> bool:
+def was_unreadable(expr: ast_expressions.Expr) -> bool:
     """Whether a number could not be read; lowering said so and put 0 in its place."""
     return (
-        isinstance(expr, ast.LiteralValue)
+        isinstance(expr, ast_expressions.LiteralValue)
         and expr.value == 0
         and not isinstance(expr.value, bool)
         and (expr.raw.strip("0_.eE+-") != "")
     )
 
 
-def choice_of_names(expr: ast.Expr, frame: Frame, allowed: tuple[str, ...], what: str) -> None:
+def choice_of_names(expr: ast_expressions.Expr, frame: Frame, allowed: tuple[str, ...], what: str) -> None:
     """Checks a bare name against those allowed, or a Choice parameter whose labels all are."""
-    if isinstance(expr, ast.Name):
+    if isinstance(expr, ast_expressions.Name):
         local = frame.local(expr.name)
         if expr.name in allowed:
             return
@@ -237,7 +239,7 @@ def choice_of_names(expr: ast.Expr, frame: Frame, allowed: tuple[str, ...], what
                 frame.report("E0217", message, expr.span, hint="take that label out of its domain")
                 return
         name = expr.name
-    elif isinstance(expr, ast.LiteralValue) and (expr.value is None or isinstance(expr.value, str | bool)):
+    elif isinstance(expr, ast_expressions.LiteralValue) and (expr.value is None or isinstance(expr.value, str | bool)):
         name = str(expr.value) if isinstance(expr.value, str) else expr.raw
         if name in allowed:
             return

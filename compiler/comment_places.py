@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.docs import is_doc
 from ttscale.compiler.scan import Piece, scan
 from ttscale.compiler.source import SourceFile, Span
@@ -64,7 +64,7 @@ def items_of(module: ast.Module, source: SourceFile) -> Iterator[Item]:
     """All items of `module`, outer ones before those inside them."""
     ends = [piece.start for piece in scan(source.text) if piece.kind == "word" and _is_end(source.text, piece)]
 
-    def end_item(values: tuple[ast.Expr, ...]) -> Item:
+    def end_item(values: tuple[ast_expressions.Expr, ...]) -> Item:
         first, last = values[0].span, values[-1].span
         index = bisect_left(ends, first.start)
         return Item(id(values[0]), ends[index - 1] if index else first.start, last.end)
@@ -73,14 +73,14 @@ def items_of(module: ast.Module, source: SourceFile) -> Iterator[Item]:
         match node:
             case ast.PipelineDecl():
                 yield end_item((node.value,))
-            case ast.Repeat():
+            case ast_expressions.Repeat():
                 yield end_item(node.yields)
-            case ast.MapLoop():
+            case ast_expressions.MapLoop():
                 yield end_item((node.yield_,))
-            case ast.ListExpr():
+            case ast_expressions.ListExpr():
                 for element in node.items:
                     yield Item(id(element), element.span.start, element.span.end)
-            case ast.Pipe():
+            case ast_expressions.Pipe():
                 head, stages = chain(node)
                 yield Item(id(head), head.span.start, head.span.end, begins=False)
                 for stage in stages:
@@ -106,19 +106,19 @@ _ITEM_NODES = (
     | ast.TestDecl
     | ast.BadDecl
     | ast.ImportName
-    | ast.FieldDef
+    | ast_expressions.FieldDef
     | ast.MessagePart
-    | ast.Arg
-    | ast.MapEntry
+    | ast_expressions.Arg
+    | ast_expressions.MapEntry
     | ast.Param
     | ast.Require
     | ast.Budget
     | ast.Limit
-    | ast.Binding
+    | ast_expressions.Binding
     | ast.Clause
     | ast.Given
     | ast.Expect
-    | ast.Arm
+    | ast_expressions.Arm
 )
 
 
@@ -129,9 +129,9 @@ def _shares_its_line(parent: object, child: object) -> bool:
     )
 
 
-def children(node: object) -> list[ast.Declaration | ast.Expr]:
+def children(node: object) -> list[ast.Declaration | ast_expressions.Expr]:
     """The syntax nodes directly in `node`, in the order of the text."""
-    found: list[ast.Declaration | ast.Expr] = []
+    found: list[ast.Declaration | ast_expressions.Expr] = []
     if dataclasses.is_dataclass(node):
         for member in dataclasses.fields(node):
             value = getattr(node, member.name)
@@ -141,11 +141,11 @@ def children(node: object) -> list[ast.Declaration | ast.Expr]:
     return sorted(found, key=lambda child: child.span.start)
 
 
-def chain(node: ast.Pipe) -> tuple[ast.Expr, list[ast.Call]]:
+def chain(node: ast_expressions.Pipe) -> tuple[ast_expressions.Expr, list[ast_expressions.Call]]:
     """The first value of `a |> f() |> g()` and its stages in order."""
-    stages: list[ast.Call] = []
-    left: ast.Expr = node
-    while isinstance(left, ast.Pipe):
+    stages: list[ast_expressions.Call] = []
+    left: ast_expressions.Expr = node
+    while isinstance(left, ast_expressions.Pipe):
         stages.append(left.right)
         left = left.left
     return left, stages[::-1]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.constants import apply
 from ttscale.compiler.diagnostics import InternalError
 from ttscale.compiler.resolve_types import literal, lookup, type_of
@@ -22,13 +22,13 @@ READER_OPTIONS = ("delimiter", "encoding", "where", "shuffle", "limit", "split",
 """Named arguments of a reader that are options, not fields, when they are written as literals."""
 
 Naming = Callable[[str], ir.Operand | None]
-Calling = Callable[[ast.Call], ir.Operand | None]
+Calling = Callable[[ast_expressions.Call], ir.Operand | None]
 
 
 def dataset_ir(symbol: Symbol, linked: Linked) -> ir.Dataset:
     """A declared dataset. Raises InternalError for a declaration that the checker rejects."""
     declaration = symbol.declaration
-    if not isinstance(declaration, ast.DatasetDecl) or not isinstance(declaration.value, ast.Call):
+    if not isinstance(declaration, ast.DatasetDecl) or not isinstance(declaration.value, ast_expressions.Call):
         raise InternalError(f"{symbol.name} is not a dataset that can be read")
     call = declaration.value
     texts = [literal(arg.value) for arg in call.args if arg.name is None]
@@ -38,7 +38,9 @@ def dataset_ir(symbol: Symbol, linked: Linked) -> ir.Dataset:
     for arg in call.args:
         if arg.name is None:
             continue
-        if arg.name in READER_OPTIONS and isinstance(arg.value, ast.LiteralValue | ast.Quantity):
+        if arg.name in READER_OPTIONS and isinstance(
+            arg.value, ast_expressions.LiteralValue | ast_expressions.Quantity
+        ):
             options.append((arg.name, literal(arg.value)))
         else:
             fields.append((arg.name, operand_of(arg.value, ir.Column)))
@@ -53,30 +55,30 @@ def dataset_ir(symbol: Symbol, linked: Linked) -> ir.Dataset:
     )
 
 
-def rows_ir(expr: ast.Expr, scope: ModuleScope, linked: Linked) -> ir.Rows:
+def rows_ir(expr: ast_expressions.Expr, scope: ModuleScope, linked: Linked) -> ir.Rows:
     """Rows of a dataset: the whole of it, slices, `shuffle(seed: 1)`, `where(…)`, as calls or after `|>`."""
     match expr:
-        case ast.Name() | ast.Attribute():
+        case ast_expressions.Name() | ast_expressions.Attribute():
             symbol = lookup(expr, scope, linked)
             if symbol is None or symbol.kind != "dataset":
                 raise InternalError("rows of something that is not a dataset")
             return ir.Rows(dataset_ir(symbol, linked))
-        case ast.Slice(value=value, low=low, high=high, index=index):
+        case ast_expressions.Slice(value=value, low=low, high=high, index=index):
             rows = rows_ir(value, scope, linked)
             if index is not None:
                 start = _whole(index)
                 return _more(rows, ("slice", start, None if start is None or start == -1 else start + 1))
             return _more(rows, ("slice", _whole(low), _whole(high)))
-        case ast.Pipe(left=left, right=right):
+        case ast_expressions.Pipe(left=left, right=right):
             return _call_on(rows_ir(left, scope, linked), right.callee.name, right.args)
-        case ast.Call(callee=ast.Attribute(value=owner, name=name), args=args):
+        case ast_expressions.Call(callee=ast_expressions.Attribute(value=owner, name=name), args=args):
             return _call_on(rows_ir(owner, scope, linked), name, args)
-        case ast.Call(callee=ast.Name(name=name), args=(first, *rest)):
+        case ast_expressions.Call(callee=ast_expressions.Name(name=name), args=(first, *rest)):
             return _call_on(rows_ir(first.value, scope, linked), name, tuple(rest))
     raise InternalError("rows of something that is not a dataset")
 
 
-def _call_on(rows: ir.Rows, name: str, args: tuple[ast.Arg, ...]) -> ir.Rows:
+def _call_on(rows: ir.Rows, name: str, args: tuple[ast_expressions.Arg, ...]) -> ir.Rows:
     if name == "shuffle":
         seed = next((literal(arg.value) for arg in args), 0)
         return _more(rows, ("shuffle", seed if isinstance(seed, int) else 0))
@@ -89,7 +91,7 @@ def _more(rows: ir.Rows, step: tuple[object, ...]) -> ir.Rows:
     return ir.Rows(rows.dataset, (*rows.steps, step))
 
 
-def _whole(expr: ast.Expr | None) -> int | None:
+def _whole(expr: ast_expressions.Expr | None) -> int | None:
     value = None if expr is None else literal(expr)
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -109,46 +111,46 @@ def metric_ir(symbol: Symbol, linked: Linked) -> ir.Metric:
     return ir.Metric(symbol.name, params, type_of(declaration.result, scope, linked)[0], body, declaration.span)
 
 
-def operand_of(expr: ast.Expr, naming: Naming, calling: Calling | None = None) -> ir.Operand:
+def operand_of(expr: ast_expressions.Expr, naming: Naming, calling: Calling | None = None) -> ir.Operand:
     """A pure expression as an operand.
 
     `naming` says what a bare name is, None making it the text of a label; `calling` what a call is, None making it a
     function of the language.
     """
 
-    def inner(part: ast.Expr) -> ir.Operand:
+    def inner(part: ast_expressions.Expr) -> ir.Operand:
         return operand_of(part, naming, calling)
 
     match expr:
-        case ast.Name(name=name):
+        case ast_expressions.Name(name=name):
             found = naming(name)
             return found if found is not None else ir.Const(name)
-        case ast.Attribute(value=value, name=name):
+        case ast_expressions.Attribute(value=value, name=name):
             return ir.Apply("attr", (inner(value), ir.Const(name)), expr.span)
-        case ast.LiteralValue(value=known):
+        case ast_expressions.LiteralValue(value=known):
             return ir.Const(known)
-        case ast.Quantity(amount=amount):
+        case ast_expressions.Quantity(amount=amount):
             return ir.Const(amount)
-        case ast.ListExpr(items=items):
+        case ast_expressions.ListExpr(items=items):
             return apply("list", tuple(inner(item) for item in items), expr.span)
-        case ast.MapExpr(entries=entries):
+        case ast_expressions.MapExpr(entries=entries):
             values = tuple(inner(entry.value) for entry in entries)
             return ir.Apply("record", (ir.Const(tuple(entry.key for entry in entries)), *values), expr.span)
-        case ast.Call(callee=callee, args=args):
+        case ast_expressions.Call(callee=callee, args=args):
             called = calling(expr) if calling is not None else None
             if called is not None:
                 return called
             return apply(callee.name, tuple(inner(arg.value) for arg in args), expr.span)
-        case ast.Pipe(left=left, right=right):
+        case ast_expressions.Pipe(left=left, right=right):
             return apply(right.callee.name, (inner(left), *(inner(arg.value) for arg in right.args)), expr.span)
-        case ast.Binary(op=op, left=left, right=right):
+        case ast_expressions.Binary(op=op, left=left, right=right):
             return apply(op, (inner(left), inner(right)), expr.span)
-        case ast.Compare(operands=operands, ops=ops):
+        case ast_expressions.Compare(operands=operands, ops=ops):
             sides = [inner(operand) for operand in operands]
             parts = tuple(apply(op, (sides[i], sides[i + 1]), expr.span) for i, op in enumerate(ops))
             return parts[0] if len(parts) == 1 else apply("and", parts, expr.span)
-        case ast.Unary(op=op, operand=operand):
+        case ast_expressions.Unary(op=op, operand=operand):
             return apply("not" if op == "not" else "neg", (inner(operand),), expr.span)
-        case ast.Slice(value=value, index=index) if index is not None and _whole(index) is not None:
+        case ast_expressions.Slice(value=value, index=index) if index is not None and _whole(index) is not None:
             return ir.Item(inner(value), _whole(index) or 0)
     raise InternalError("an expression that data, metrics and tests cannot have")

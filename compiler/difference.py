@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.bind import bind
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.canonical import canonical_hash
@@ -208,16 +208,16 @@ def _domain(domain: ast.Domain) -> str:
             return f"[{_expr(low)} .. {_expr(high)}]{' log' if log else ''}{apart}"
 
 
-def _field(item: ast.FieldDef) -> str:
+def _field(item: ast_expressions.FieldDef) -> str:
     default = f" = {_expr(item.default)}" if item.default is not None else ""
     return f"{_type(item.type)}{default}"
 
 
-def _expr(expr: ast.Expr) -> str:
+def _expr(expr: ast_expressions.Expr) -> str:
     return _line(canonical_printer().expr(expr))
 
 
-def _type(written: ast.TypeExpr) -> str:
+def _type(written: ast_expressions.TypeExpr) -> str:
     return _line(canonical_printer().type(written))
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from itertools import combinations
 
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.resolve_types import literal
 from ttscale.compiler.types import BOOL, INT, Choice, Type
 
@@ -89,13 +89,13 @@ def domain_of(param: ast.Param, kind: Type) -> Domain | None:
     return None
 
 
-def _item(expr: ast.Expr, kind: Type) -> object:
-    if isinstance(expr, ast.Attribute):
+def _item(expr: ast_expressions.Expr, kind: Type) -> object:
+    if isinstance(expr, ast_expressions.Attribute):
         return f"{_item(expr.value, kind)}.{expr.name}"
     value = literal(expr)
     return (
         expr.raw
-        if isinstance(kind, Choice) and isinstance(expr, ast.LiteralValue) and not isinstance(value, str)
+        if isinstance(kind, Choice) and isinstance(expr, ast_expressions.LiteralValue) and not isinstance(value, str)
         else value
     )
 

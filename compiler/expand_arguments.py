@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast_expressions, ir
 from ttscale.compiler.expand_settings import ENGINE_DEFAULTS, normal
 from ttscale.compiler.expand_strategies import strategy
 from ttscale.compiler.expansion import (
@@ -30,11 +30,11 @@ from ttscale.compiler.types import Answers, Type
 class Call:
     """A stage call being read: its tree, signature and surroundings, and its arguments' trees by name."""
 
-    expr: ast.Call
+    expr: ast_expressions.Call
     signature: Signature
     frame: Frame
     site: Site
-    given: dict[str, ast.Arg]
+    given: dict[str, ast_expressions.Arg]
     when: ir.Operand | None
 
     def span_of(self, name: str) -> Span:
@@ -42,9 +42,11 @@ class Call:
         return self.given[name].span if name in self.given else self.expr.span
 
 
-def arguments(expansion: Expansion, signature: Signature, args: list[ast.Arg]) -> dict[str, ast.Arg]:
+def arguments(
+    expansion: Expansion, signature: Signature, args: list[ast_expressions.Arg]
+) -> dict[str, ast_expressions.Arg]:
     """Arguments by name; positional ones take the signature's positional names in order."""
-    given: dict[str, ast.Arg] = {}
+    given: dict[str, ast_expressions.Arg] = {}
     waiting = [name for name in signature.positional]
     for arg in args:
         name = arg.name if arg.name is not None else (waiting.pop(0) if waiting else "")
@@ -145,7 +147,7 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
         return strategy(expansion, expr, call.frame, call.site)
     if parameter.kind == "model":
         return models_of(expansion, call, name)[0]
-    if isinstance(expr, ast.UpTo):
+    if isinstance(expr, ast_expressions.UpTo):
         return ir.UpTo(_count(expansion, call, expr.limit))
     if parameter.kind == "condition":
         own = replace(call.frame, own=True)
@@ -171,18 +173,18 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
     return operand
 
 
-def _written_name(expr: ast.Expr, frame: Frame) -> str | None:
+def _written_name(expr: ast_expressions.Expr, frame: Frame) -> str | None:
     """The option that is written out: a bare name that is not bound, or the word `none`."""
-    if isinstance(expr, ast.Name) and not isinstance(frame.names.get(expr.name), Plain):
+    if isinstance(expr, ast_expressions.Name) and not isinstance(frame.names.get(expr.name), Plain):
         return expr.name
-    return "none" if isinstance(expr, ast.LiteralValue) and expr.value is None else None
+    return "none" if isinstance(expr, ast_expressions.LiteralValue) and expr.value is None else None
 
 
 def _default(parameter: Parameter) -> ir.Argument:
     return ir.Const(() if parameter.name == "stop" else parameter.default)
 
 
-def _count(expansion: Expansion, call: Call, expr: ast.Expr) -> int:
+def _count(expansion: Expansion, call: Call, expr: ast_expressions.Expr) -> int:
     operand = one(expansion, expansion.evaluate(expr, call.frame, call.site.inner()), expr.span)
     if isinstance(operand, ir.Const) and isinstance(operand.value, int) and not isinstance(operand.value, bool):
         return operand.value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ttscale.compiler import ast, ir, sizes
+from ttscale.compiler import ast, ast_expressions, ir, sizes
 from ttscale.compiler.constants import apply
 from ttscale.compiler.expand_nodes import choose, condition, under
 from ttscale.compiler.expansion import (
@@ -45,7 +45,9 @@ def prompt_value(expansion: Expansion, symbol: Symbol) -> PromptValue:
     return PromptValue(ir.Filled(prompt), False, tuple(defaults))
 
 
-def fill_prompt(expansion: Expansion, value: PromptValue, call: ast.Call, frame: Frame, site: Site) -> PromptValue:
+def fill_prompt(
+    expansion: Expansion, value: PromptValue, call: ast_expressions.Call, frame: Frame, site: Site
+) -> PromptValue:
     """A prompt with the arguments of a call; by position first, then by name."""
     prompt = value.filled.prompt
     kinds = dict(prompt.params)
@@ -76,7 +78,12 @@ def argument(expansion: Expansion, value: Value, kind: Type, span: Span) -> ir.O
 
 
 def call_function(
-    expansion: Expansion, call: ast.Call, function: FunctionSignature, piped: Value | None, frame: Frame, site: Site
+    expansion: Expansion,
+    call: ast_expressions.Call,
+    function: FunctionSignature,
+    piped: Value | None,
+    frame: Frame,
+    site: Site,
 ) -> Value:
     """`text(x)`, `agreement(pool)`: an operand for the runtime, or its value when that is known."""
     values = [] if piped is None else [(piped, call.span)]
@@ -92,7 +99,7 @@ def call_function(
 
 
 def call_pipeline(
-    expansion: Expansion, call: ast.Call, symbol: Symbol, piped: Value | None, frame: Frame, site: Site
+    expansion: Expansion, call: ast_expressions.Call, symbol: Symbol, piped: Value | None, frame: Frame, site: Site
 ) -> Value:
     """The value of an inlined pipeline."""
     declaration = symbol.declaration
@@ -127,7 +134,7 @@ def call_pipeline(
 
 def _bind_call(
     expansion: Expansion,
-    call: ast.Call,
+    call: ast_expressions.Call,
     declaration: ast.PipelineDecl,
     symbol: Symbol,
     piped: Value | None,

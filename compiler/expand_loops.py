@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from ttscale.compiler import ast, ir, sizes
+from ttscale.compiler import ast_expressions, ir, sizes
 from ttscale.compiler.constants import apply, item
 from ttscale.compiler.expand_nodes import choose, condition, gather, node, under
 from ttscale.compiler.expansion import (
@@ -37,13 +37,13 @@ _NOT_IN_PATHS = re.compile(r"[\s/#\[\].]+")
 # --- repeat --------------------------------------------------------------------------------------
 
 
-def repeat(expansion: Expansion, loop: ast.Repeat, frame: Frame, site: Site) -> Value:
+def repeat(expansion: Expansion, loop: ast_expressions.Repeat, frame: Frame, site: Site) -> Value:
     """The value of a loop: its state after the last round, or all of them as `States`."""
     base = site.path("repeat") if site.name else expansion.claim(site.path("repeat") + "[]")[:-2]
     values: dict[str, Value] = {}
     for state in loop.states:
         values[state.name] = expansion.evaluate(state.init, frame, Site(base, state.name))
-    if isinstance(loop.count, ast.UpTo):
+    if isinstance(loop.count, ast_expressions.UpTo):
         rounds = _rounds(expansion, loop.count.limit, frame, site)
         last = _until(expansion, loop, rounds, values, frame, base)
     else:
@@ -53,7 +53,7 @@ def repeat(expansion: Expansion, loop: ast.Repeat, frame: Frame, site: Site) -> 
     return last[loop.states[0].name] if len(loop.states) == 1 else States(last)
 
 
-def _rounds(expansion: Expansion, count: ast.Expr, frame: Frame, site: Site) -> int:
+def _rounds(expansion: Expansion, count: ast_expressions.Expr, frame: Frame, site: Site) -> int:
     operand = one(expansion, expansion.evaluate(count, frame, site.inner()), count.span)
     if not (isinstance(operand, ir.Const) and isinstance(operand.value, int) and not isinstance(operand.value, bool)):
         hint = "write a number, a parameter, or `repeat up to N … until …`"
@@ -68,7 +68,7 @@ def _rounds(expansion: Expansion, count: ast.Expr, frame: Frame, site: Site) -> 
 
 
 def _round(
-    expansion: Expansion, loop: ast.Repeat, values: dict[str, Value], frame: Frame, scope: str
+    expansion: Expansion, loop: ast_expressions.Repeat, values: dict[str, Value], frame: Frame, scope: str
 ) -> dict[str, Value]:
     """One round: the states after it."""
     inner = frame
@@ -84,7 +84,7 @@ def _round(
 
 
 def _until(
-    expansion: Expansion, loop: ast.Repeat, rounds: int, values: dict[str, Value], frame: Frame, base: str
+    expansion: Expansion, loop: ast_expressions.Repeat, rounds: int, values: dict[str, Value], frame: Frame, base: str
 ) -> dict[str, Value]:
     """The rounds of `repeat up to N … until COND`; the latest one that ran is the result."""
     history = [values]
@@ -137,7 +137,7 @@ def _is_guarded(expansion: Expansion, state: dict[str, Value], frame: Frame) -> 
 # --- map -----------------------------------------------------------------------------------------
 
 
-def map_loop(expansion: Expansion, loop: ast.MapLoop, frame: Frame, site: Site) -> Value:
+def map_loop(expansion: Expansion, loop: ast_expressions.MapLoop, frame: Frame, site: Site) -> Value:
     """One sub-graph for each item, joined in order."""
     items = expansion.evaluate(loop.items, frame, site.inner())
     limit = None if loop.limit is None else _rounds(expansion, loop.limit, frame, site)
@@ -162,7 +162,7 @@ def _maybe(value: Value) -> Value:
 
 
 def _elements(
-    expansion: Expansion, items: Value, limit: int | None, loop: ast.MapLoop
+    expansion: Expansion, items: Value, limit: int | None, loop: ast_expressions.MapLoop
 ) -> list[tuple[Value, ir.Guard | None]]:
     """The items with the guard under which each is there."""
     if isinstance(items, Listing):
@@ -199,7 +199,7 @@ def _longer(size: ir.Operand, index: int) -> ir.Guard:
 # --- match ---------------------------------------------------------------------------------------
 
 
-def match_arms(expansion: Expansion, match: ast.Match, frame: Frame, site: Site) -> Value:
+def match_arms(expansion: Expansion, match: ast_expressions.Match, frame: Frame, site: Site) -> Value:
     """The arm that fits; where only a run can say which, all of them under guards and a `choose`."""
     subject = expansion.evaluate(match.subject, frame, site.inner())
     if isinstance(subject, Named):

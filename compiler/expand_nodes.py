@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ttscale.compiler import ast, ir, sizes
+from ttscale.compiler import ast_expressions, ir, sizes
 from ttscale.compiler.expansion import (
     Expansion,
     Frame,
@@ -25,7 +25,7 @@ from ttscale.compiler.source import Span
 from ttscale.compiler.types import Answers, ListOf, Type
 
 
-def condition(expansion: Expansion, when: ast.Expr | None, frame: Frame, site: Site) -> bool | ir.Operand:
+def condition(expansion: Expansion, when: ast_expressions.Expr | None, frame: Frame, site: Site) -> bool | ir.Operand:
     """A `when` or `until`: True or False where that is settled, else the operand that the run decides by."""
     if when is None:
         return True

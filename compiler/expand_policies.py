@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast_expressions, ir
 from ttscale.compiler.expansion import Expansion, Frame, Plain, Pool, Site, Value, one
 from ttscale.compiler.python_names import PythonSignature
 from ttscale.compiler.source import Span
@@ -19,7 +19,12 @@ def policy_of(function: PythonSignature, pool: ir.Operand, given: Mapping[str, i
 
 
 def call_policy(
-    expansion: Expansion, call: ast.Call, function: PythonSignature, piped: Value | None, frame: Frame, site: Site
+    expansion: Expansion,
+    call: ast_expressions.Call,
+    function: PythonSignature,
+    piped: Value | None,
+    frame: Frame,
+    site: Site,
 ) -> Plain:
     """`settled(drafts, share: 0.8)`; without a pool it is about the one being made."""
     pool: ir.Operand = ir.Own()
@@ -28,7 +33,11 @@ def call_policy(
     if isinstance(piped, Pool):
         pool = piped.operand
     for arg in call.args:
-        if arg.name is not None and isinstance(arg.value, ast.Name) and arg.value.name in choices.get(arg.name, ()):
+        if (
+            arg.name is not None
+            and isinstance(arg.value, ast_expressions.Name)
+            and arg.value.name in choices.get(arg.name, ())
+        ):
             given[arg.name] = ir.Const(arg.value.name)
             continue
         value = expansion.evaluate(arg.value, frame, site.inner())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ttscale.compiler import ast, ir, sizes
+from ttscale.compiler import ast_expressions, ir, sizes
 from ttscale.compiler.expand_arguments import (
     Call,
     arguments,
@@ -29,7 +29,12 @@ from ttscale.compiler.signatures import RULES, Signature
 
 
 def call_stage(
-    expansion: Expansion, expr: ast.Call, signature: Signature, piped: Value | None, frame: Frame, site: Site
+    expansion: Expansion,
+    expr: ast_expressions.Call,
+    signature: Signature,
+    piped: Value | None,
+    frame: Frame,
+    site: Site,
 ) -> Value:
     """The value of a stage call: its pool, or what went in where a settled `when` leaves it out."""
     args = list(expr.args)

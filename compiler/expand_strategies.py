@@ -6,7 +6,7 @@ parameter whose labels are rules stands for the rule it is set to.
 
 from __future__ import annotations
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast_expressions, ir
 from ttscale.compiler.expansion import Expansion, Frame, ModelValue, Plain, PromptValue, Site, one, unknown_option
 from ttscale.compiler.signatures import RULES, Parameter, RuleSignature
 from ttscale.compiler.source import Span
@@ -15,19 +15,23 @@ ALIASES: dict[str, str] = {alias: rule.name for rule in RULES.values() for alias
 DEFAULT_SOURCE = "score"
 
 
-def strategy(expansion: Expansion, expr: ast.Expr, frame: Frame, site: Site) -> ir.Strategy:
+def strategy(expansion: Expansion, expr: ast_expressions.Expr, frame: Frame, site: Site) -> ir.Strategy:
     """The rule that an argument names."""
-    callee = expr.callee if isinstance(expr, ast.Call) else expr
-    symbol = expansion.symbol(callee, frame) if isinstance(callee, ast.Name | ast.Attribute) else None
+    callee = expr.callee if isinstance(expr, ast_expressions.Call) else expr
+    symbol = (
+        expansion.symbol(callee, frame)
+        if isinstance(callee, ast_expressions.Name | ast_expressions.Attribute)
+        else None
+    )
     if symbol is not None and symbol.kind == "python" and expansion.linked.python_function(symbol) is None:
         message = f"`{symbol.name}` is a function of a Python file, which was not read"
         raise expansion.fail("E0259", message, expr.span, hint="load the program in a way that reads Python files")
     match expr:
-        case ast.Name(name=name):
+        case ast_expressions.Name(name=name):
             return _rule(expansion, _settled(expansion, name, frame), (), frame, site, expr.span)
-        case ast.LiteralValue(value=str(name)):
+        case ast_expressions.LiteralValue(value=str(name)):
             return _rule(expansion, name, (), frame, site, expr.span)
-        case ast.Call(callee=ast.Name(name=name), args=args, when=None):
+        case ast_expressions.Call(callee=ast_expressions.Name(name=name), args=args, when=None):
             return _rule(expansion, _settled(expansion, name, frame), args, frame, site, expr.span)
     hint = "name one, such as `likelihood` or `score`"
     raise expansion.fail("E0222", "a rule is wanted here", expr.span, hint=hint)
@@ -42,7 +46,7 @@ def _settled(expansion: Expansion, name: str, frame: Frame) -> str:
 
 
 def _rule(
-    expansion: Expansion, name: str, args: tuple[ast.Arg, ...], frame: Frame, site: Site, span: Span
+    expansion: Expansion, name: str, args: tuple[ast_expressions.Arg, ...], frame: Frame, site: Site, span: Span
 ) -> ir.Strategy:
     rule = _known(expansion, name, frame)
     if rule is None:
@@ -70,10 +74,12 @@ def _known(expansion: Expansion, name: str, frame: Frame) -> RuleSignature | Non
     return None if function is None else function.rule()
 
 
-def _argument(expansion: Expansion, parameter: Parameter, expr: ast.Expr, frame: Frame, site: Site) -> ir.Argument:
+def _argument(
+    expansion: Expansion, parameter: Parameter, expr: ast_expressions.Expr, frame: Frame, site: Site
+) -> ir.Argument:
     if parameter.kind == "strategy":
         return strategy(expansion, expr, frame, site)
-    if parameter.kind == "name" and isinstance(expr, ast.Name) and expr.name in parameter.choices:
+    if parameter.kind == "name" and isinstance(expr, ast_expressions.Name) and expr.name in parameter.choices:
         return ir.Const(expr.name)
     value = expansion.evaluate(expr, frame, site.inner())
     match value:

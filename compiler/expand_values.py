@@ -6,7 +6,7 @@ must have at most one candidate and then *is* that value (its `Ref`).
 
 from __future__ import annotations
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast_expressions, ir
 from ttscale.compiler.constants import apply, item
 from ttscale.compiler.data import rows_ir
 from ttscale.compiler.expand_calls import call_function, call_pipeline, fill_prompt, prompt_value
@@ -48,45 +48,45 @@ from ttscale.compiler.types import (
 )
 
 
-def evaluate(expansion: Expansion, expr: ast.Expr, frame: Frame, site: Site) -> Value:
+def evaluate(expansion: Expansion, expr: ast_expressions.Expr, frame: Frame, site: Site) -> Value:
     """What `expr` means in `frame`; stages get their paths from `site`."""
     match expr:
-        case ast.Name() | ast.Attribute():
+        case ast_expressions.Name() | ast_expressions.Attribute():
             return _name(expansion, expr, frame, site)
-        case ast.LiteralValue(value=known):
+        case ast_expressions.LiteralValue(value=known):
             return Plain(ir.Const(known), type_of_known(known))
-        case ast.Quantity(amount=amount):
+        case ast_expressions.Quantity(amount=amount):
             return Plain(ir.Const(amount), type_of_known(amount))
-        case ast.ListExpr(items=items):
+        case ast_expressions.ListExpr(items=items):
             return Listing(tuple(expansion.evaluate(part, frame, site.inner()) for part in items))
-        case ast.Call():
+        case ast_expressions.Call():
             return call(expansion, expr, None, frame, site)
-        case ast.Pipe(left=left, right=right):
+        case ast_expressions.Pipe(left=left, right=right):
             source = expansion.evaluate(left, frame, site.inner())
             if isinstance(source, RowsValue):
                 return RowsValue(rows_ir(expr, frame.module, expansion.linked))
             return call(expansion, right, source, frame, site)
-        case ast.Binary():
+        case ast_expressions.Binary():
             return _binary(expansion, expr, frame, site)
-        case ast.Compare():
+        case ast_expressions.Compare():
             return _compare(expansion, expr, frame, site)
-        case ast.Unary(op=op, operand=operand):
+        case ast_expressions.Unary(op=op, operand=operand):
             value = expansion.evaluate(operand, frame, site.inner())
             found = apply("not" if op == "not" else "neg", (one(expansion, value, operand.span),), expr.span)
             return Plain(found, BOOL if op == "not" else type_of_value(value))
-        case ast.Slice():
+        case ast_expressions.Slice():
             return _slice(expansion, expr, frame, site)
-        case ast.Match():
+        case ast_expressions.Match():
             return match_arms(expansion, expr, frame, site)
-        case ast.Repeat():
+        case ast_expressions.Repeat():
             return repeat(expansion, expr, frame, site)
-        case ast.MapLoop():
+        case ast_expressions.MapLoop():
             return map_loop(expansion, expr, frame, site)
-        case ast.MapExpr(entries=entries):
+        case ast_expressions.MapExpr(entries=entries):
             names = tuple(entry.key for entry in entries)
             values = tuple(one(expansion, expansion.evaluate(e.value, frame, site.inner()), e.span) for e in entries)
             return Plain(ir.Apply("record", (ir.Const(names), *values), expr.span), ANY)
-        case ast.Range() | ast.UpTo():
+        case ast_expressions.Range() | ast_expressions.UpTo():
             raise expansion.fail(
                 "E0209", "this is not a value", expr.span, hint="it belongs into an argument or a domain"
             )
@@ -108,10 +108,10 @@ def type_of_known(value: object) -> Type:
     return NONE
 
 
-def call(expansion: Expansion, expr: ast.Call, piped: Value | None, frame: Frame, site: Site) -> Value:
+def call(expansion: Expansion, expr: ast_expressions.Call, piped: Value | None, frame: Frame, site: Site) -> Value:
     """A call of a stage, a function, a prompt or a pipeline, with what is piped into it."""
     callee = expr.callee
-    local = frame.names.get(callee.name) if isinstance(callee, ast.Name) else None
+    local = frame.names.get(callee.name) if isinstance(callee, ast_expressions.Name) else None
     if isinstance(local, PromptValue):
         return fill_prompt(expansion, local, expr, frame, site)
     symbol = expansion.symbol(callee, frame)
@@ -130,15 +130,17 @@ def call(expansion: Expansion, expr: ast.Call, piped: Value | None, frame: Frame
             "E0259", f"`{symbol.name}` is a {symbol.kind} and cannot be called here", expr.span, hint="name a stage"
         )
     name = callee.name
-    if isinstance(callee, ast.Name) and name in SIGNATURES:
+    if isinstance(callee, ast_expressions.Name) and name in SIGNATURES:
         return call_stage(expansion, expr, SIGNATURES[name], piped, frame, site)
-    if isinstance(callee, ast.Name) and name in FUNCTIONS:
+    if isinstance(callee, ast_expressions.Name) and name in FUNCTIONS:
         return call_function(expansion, expr, FUNCTIONS[name], piped, frame, site)
     raise expansion.fail("E0259", f"`{name}` cannot be run by this version", expr.span, hint="leave it out")
 
 
-def _name(expansion: Expansion, expr: ast.Name | ast.Attribute, frame: Frame, site: Site) -> Value:
-    if isinstance(expr, ast.Name) and expr.name in frame.names:
+def _name(
+    expansion: Expansion, expr: ast_expressions.Name | ast_expressions.Attribute, frame: Frame, site: Site
+) -> Value:
+    if isinstance(expr, ast_expressions.Name) and expr.name in frame.names:
         return frame.names[expr.name]
     symbol = expansion.symbol(expr, frame)
     if symbol is not None:
@@ -155,7 +157,7 @@ def _name(expansion: Expansion, expr: ast.Name | ast.Attribute, frame: Frame, si
         raise expansion.fail(
             "E0209", f"`{symbol.name}` is a {symbol.kind}, not a value", expr.span, hint="name a value"
         )
-    if isinstance(expr, ast.Attribute):
+    if isinstance(expr, ast_expressions.Attribute):
         return _attribute(expansion, expr, frame, site)
     if frame.own and expr.name in FUNCTIONS:
         known = FUNCTIONS[expr.name]
@@ -163,7 +165,7 @@ def _name(expansion: Expansion, expr: ast.Name | ast.Attribute, frame: Frame, si
     return Named(expr.name)
 
 
-def _attribute(expansion: Expansion, expr: ast.Attribute, frame: Frame, site: Site) -> Value:
+def _attribute(expansion: Expansion, expr: ast_expressions.Attribute, frame: Frame, site: Site) -> Value:
     value = expansion.evaluate(expr.value, frame, site.inner())
     if isinstance(value, States):
         if expr.name in value.values:
@@ -185,7 +187,7 @@ def _fields(kind: Type) -> tuple[Field, ...]:
     return ()
 
 
-def _binary(expansion: Expansion, expr: ast.Binary, frame: Frame, site: Site) -> Value:
+def _binary(expansion: Expansion, expr: ast_expressions.Binary, frame: Frame, site: Site) -> Value:
     if expr.op == "+":
         parts = _summands(expr)
         values = [expansion.evaluate(part, frame, site.inner()) for part in parts]
@@ -206,9 +208,9 @@ def _binary(expansion: Expansion, expr: ast.Binary, frame: Frame, site: Site) ->
     return Plain(apply(expr.op, operands, expr.span), kind)
 
 
-def _summands(expr: ast.Expr) -> list[ast.Expr]:
+def _summands(expr: ast_expressions.Expr) -> list[ast_expressions.Expr]:
     """The parts of `a + b + c`, left to right."""
-    if isinstance(expr, ast.Binary) and expr.op == "+":
+    if isinstance(expr, ast_expressions.Binary) and expr.op == "+":
         return [*_summands(expr.left), expr.right]
     return [expr]
 
@@ -220,7 +222,7 @@ def _arithmetic_type(values: list[Value], op: str) -> Type:
     return TEXT if all(kind == TEXT for kind in kinds) else FLOAT
 
 
-def _compare(expansion: Expansion, expr: ast.Compare, frame: Frame, site: Site) -> Value:
+def _compare(expansion: Expansion, expr: ast_expressions.Compare, frame: Frame, site: Site) -> Value:
     raw = [_maybe_label(expansion, part, expr.operands, frame, site) for part in expr.operands]
     operands = [one(expansion, value, part.span) for value, part in zip(raw, expr.operands, strict=True)]
     parts = tuple(apply(op, (operands[i], operands[i + 1]), expr.span) for i, op in enumerate(expr.ops))
@@ -228,12 +230,18 @@ def _compare(expansion: Expansion, expr: ast.Compare, frame: Frame, site: Site) 
 
 
 def _maybe_label(
-    expansion: Expansion, part: ast.Expr, operands: tuple[ast.Expr, ...], frame: Frame, site: Site
+    expansion: Expansion,
+    part: ast_expressions.Expr,
+    operands: tuple[ast_expressions.Expr, ...],
+    frame: Frame,
+    site: Site,
 ) -> Value:
     """A side of a comparison: a bare name is the label where another side is a Choice that has it."""
-    if isinstance(part, ast.Name) and not (isinstance(frame.names.get(part.name), Plain | Pool)):
+    if isinstance(part, ast_expressions.Name) and not (isinstance(frame.names.get(part.name), Plain | Pool)):
         for other in operands:
-            bound = frame.names.get(other.name) if isinstance(other, ast.Name) and other is not part else None
+            bound = (
+                frame.names.get(other.name) if isinstance(other, ast_expressions.Name) and other is not part else None
+            )
             kind = type_of_value(bound) if bound is not None else None
             inner = kind.item if isinstance(kind, Answers) else kind
             if isinstance(inner, Choice) and part.name in inner.labels:
@@ -241,7 +249,7 @@ def _maybe_label(
     return expansion.evaluate(part, frame, site.inner())
 
 
-def _slice(expansion: Expansion, expr: ast.Slice, frame: Frame, site: Site) -> Value:
+def _slice(expansion: Expansion, expr: ast_expressions.Slice, frame: Frame, site: Site) -> Value:
     value = expansion.evaluate(expr.value, frame, site.inner())
     if isinstance(value, RowsValue):
         return RowsValue(rows_ir(expr, frame.module, expansion.linked))
@@ -270,7 +278,7 @@ def _slice(expansion: Expansion, expr: ast.Slice, frame: Frame, site: Site) -> V
     return Plain(ir.Apply("list", tuple(item(operand, i) for i in range(low, high)), expr.span), ListOf(element))
 
 
-def _known_int(expansion: Expansion, expr: ast.Expr, frame: Frame, site: Site) -> int:
+def _known_int(expansion: Expansion, expr: ast_expressions.Expr, frame: Frame, site: Site) -> int:
     operand = one(expansion, expansion.evaluate(expr, frame, site.inner()), expr.span)
     if isinstance(operand, ir.Const) and isinstance(operand.value, int) and not isinstance(operand.value, bool):
         return operand.value

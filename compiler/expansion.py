@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.diagnostics import Diagnostic, InternalError, Label, suggest
 from ttscale.compiler.models import read_model
 from ttscale.compiler.resolve_types import lookup, prompt_ir
@@ -162,10 +162,10 @@ class Oversize:
     pool: int
     made: Span | None
     makes: str
-    wanted: ast.Expr
+    wanted: ast_expressions.Expr
 
 
-Evaluate = Callable[["Expansion", ast.Expr, Frame, Site], Value]
+Evaluate = Callable[["Expansion", ast_expressions.Expr, Frame, Site], Value]
 EvaluateBody = Callable[["Expansion", ast.PipelineDecl, Frame, str, Span], Value]
 
 
@@ -187,7 +187,7 @@ class Expansion:
     prompts: dict[int, ir.Prompt] = field(default_factory=dict)
     model_owners: dict[str, str] = field(default_factory=dict)
 
-    def evaluate(self, expr: ast.Expr, frame: Frame, site: Site) -> Value:
+    def evaluate(self, expr: ast_expressions.Expr, frame: Frame, site: Site) -> Value:
         """What an expression means here; may add stages."""
         return self.evaluate_with(self, expr, frame, site)
 
@@ -233,12 +233,12 @@ class Expansion:
 
     # --- names -----------------------------------------------------------------------------------
 
-    def symbol(self, expr: ast.Expr, frame: Frame) -> Symbol | None:
+    def symbol(self, expr: ast_expressions.Expr, frame: Frame) -> Symbol | None:
         """The declaration that a name or a module's member stands for; local names hide declarations."""
         root = expr
-        while isinstance(root, ast.Attribute):
+        while isinstance(root, ast_expressions.Attribute):
             root = root.value
-        if isinstance(root, ast.Name) and root.name in frame.names:
+        if isinstance(root, ast_expressions.Name) and root.name in frame.names:
             return None
         return lookup(expr, frame.module, self.linked)
 

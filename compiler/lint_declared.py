@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import jinja2
 from jinja2 import nodes as jinja
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.resolve_types import literal
 from ttscale.compiler.scope import Linked
@@ -59,7 +59,7 @@ def _unused(tree: ast.Module) -> Iterator[Diagnostic]:
 
 def _mentioned(declaration: ast.Declaration) -> Iterator[str]:
     for node in nodes(declaration):
-        if isinstance(node, ast.Name | ast.TypeName):
+        if isinstance(node, ast_expressions.Name | ast_expressions.TypeName):
             yield node.name
 
 
@@ -73,7 +73,7 @@ def _domains(pipeline: ast.PipelineDecl) -> Iterator[Diagnostic]:
             hint = "leave the domain out: a parameter without one is set, not searched"
             yield Diagnostic("L112", message, domain.span, "lint", hint=hint)
             continue
-        is_float = isinstance(param.type, ast.TypeName) and param.type.name == "Float"
+        is_float = isinstance(param.type, ast_expressions.TypeName) and param.type.name == "Float"
         setting = _sampling_setting(pipeline, param.name) if is_float else None
         if isinstance(domain, ast.RangeDomain) and domain.step is None and setting is not None:
             message = f"`{param.name}` sets `{setting}:` from a continuous range"
@@ -91,8 +91,10 @@ def _has_one_value(domain: ast.Domain) -> bool:
 def _sampling_setting(pipeline: ast.PipelineDecl, name: str) -> str | None:
     """The sampling setting that is made from a parameter, if there is one."""
     for node in nodes(pipeline):
-        setting = node.name if isinstance(node, ast.Arg) and node.name in SAMPLING else None
-        if setting is not None and any(isinstance(part, ast.Name) and part.name == name for part in nodes(node)):
+        setting = node.name if isinstance(node, ast_expressions.Arg) and node.name in SAMPLING else None
+        if setting is not None and any(
+            isinstance(part, ast_expressions.Name) and part.name == name for part in nodes(node)
+        ):
             return setting
     return None
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast_expressions, ir
 from ttscale.compiler.assignments import Assignment, assignments
 from ttscale.compiler.bind import choose_pipeline
 from ttscale.compiler.diagnostics import Diagnostic
@@ -110,7 +110,7 @@ def _mentions(space: Space, name: str) -> int:
     """How often the pipeline mentions a parameter; one that is never mentioned is L003's."""
     declaration = space.declaration
     parts = (*declaration.bindings, declaration.value)
-    return sum(isinstance(node, ast.Name) and node.name == name for part in parts for node in nodes(part))
+    return sum(isinstance(node, ast_expressions.Name) and node.name == name for part in parts for node in nodes(part))
 
 
 def _is_dead(

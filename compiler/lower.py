@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, cast
 
 from lark import Token
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.docs import DocComments
 from ttscale.compiler.literals import BadLiteral, read_number
@@ -136,7 +136,7 @@ class DeclarationLowering(ExpressionLowering):
         name, doc, span, name_span = self._head(node)
         return ast.RecordDecl(name, tuple(self.field(child) for child in trees(node)), doc, span, name_span)
 
-    def _inputs(self, node: Node) -> tuple[ast.FieldDef, ...]:
+    def _inputs(self, node: Node) -> tuple[ast_expressions.FieldDef, ...]:
         return tuple(self.field(child) for child in trees(node, "input"))
 
     def _metric(self, node: Node) -> ast.MetricDecl:

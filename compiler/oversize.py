@@ -7,7 +7,7 @@ Codes:
 
 from __future__ import annotations
 
-from ttscale.compiler import ast
+from ttscale.compiler import ast_expressions
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.expansion import Oversize
 
@@ -52,7 +52,7 @@ def names_in(text: str) -> frozenset[str]:
 
 def is_literal(note: Oversize) -> bool:
     """Whether the number kept and the number made are both written as literals."""
-    return isinstance(note.wanted, ast.LiteralValue | ast.Quantity) and all(
+    return isinstance(note.wanted, ast_expressions.LiteralValue | ast_expressions.Quantity) and all(
         part.isdigit() or part == "x" for part in names_in(note.makes)
     )
 

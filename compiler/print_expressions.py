@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.comment_places import CommentPlaces, chain
 from ttscale.compiler.docs import is_doc
 from ttscale.compiler.layout import (
@@ -74,7 +74,7 @@ class ExpressionPrinter:
         for a tree without a text, where it is the only line for a field or parameter."""
         if self.source:
             return id(node) in self.places.trailing_docs
-        return len(lines) == 1 and isinstance(node, ast.FieldDef | ast.Param)
+        return len(lines) == 1 and isinstance(node, ast_expressions.FieldDef | ast.Param)
 
     def listing(self, opener: str, items: Sequence[tuple[object, Doc, str]], closer: str, pad: str = "") -> Doc:
         """Items between brackets, separated by commas: on one line, or one per line with a trailing comma.
@@ -115,14 +115,14 @@ class ExpressionPrinter:
 
     # --- types -----------------------------------------------------------------------------------
 
-    def type(self, node: ast.TypeExpr) -> Doc:
+    def type(self, node: ast_expressions.TypeExpr) -> Doc:
         """Any type."""
         match node:
-            case ast.OptionalType():
+            case ast_expressions.OptionalType():
                 return concat(self.type(node.item), "?")
-            case ast.ListType():
+            case ast_expressions.ListType():
                 return concat("[", self.type(node.item), "]")
-            case ast.RecordType():
+            case ast_expressions.RecordType():
                 return self.fields("{", node.fields, "}")
         parts: list[Doc] = [node.name]
         if node.items:
@@ -131,55 +131,55 @@ class ExpressionPrinter:
             parts.append(self.arguments(node.args))
         return concat(*parts)
 
-    def field(self, node: ast.FieldDef) -> Doc:
+    def field(self, node: ast_expressions.FieldDef) -> Doc:
         """`name: Type = default`."""
         default: tuple[Doc, ...] = (" = ", self.expr(node.default)) if node.default is not None else ()
         return concat(f"{node.name}: ", self.type(node.type), *default)
 
-    def fields(self, opener: str, fields: Sequence[ast.FieldDef], closer: str) -> Doc:
+    def fields(self, opener: str, fields: Sequence[ast_expressions.FieldDef], closer: str) -> Doc:
         """Fields between brackets."""
         return self.listing(opener, [(item, self.field(item), self.shown(item.doc)) for item in fields], closer)
 
     # --- expressions -----------------------------------------------------------------------------
 
-    def expr(self, node: ast.Expr, level: int = PIPE) -> Doc:
+    def expr(self, node: ast_expressions.Expr, level: int = PIPE) -> Doc:
         """Any expression, in round brackets if it binds looser than `level`."""
         if _level(node) < level:
             return group("(", indent(SOFT, self._bare(node)), SOFT, ")")
         return self._bare(node)
 
-    def _bare(self, node: ast.Expr) -> Doc:
+    def _bare(self, node: ast_expressions.Expr) -> Doc:
         match node:
-            case ast.Name():
+            case ast_expressions.Name():
                 return node.name
-            case ast.Attribute():
+            case ast_expressions.Attribute():
                 return concat(self.expr(node.value, POSTFIX), f".{node.name}")
-            case ast.LiteralValue():
+            case ast_expressions.LiteralValue():
                 return self._literal(node)
-            case ast.Quantity():
+            case ast_expressions.Quantity():
                 return node.raw or _quantity(node)
-            case ast.ListExpr():
+            case ast_expressions.ListExpr():
                 return self.listing("[", [(item, self.expr(item), "") for item in node.items], "]")
-            case ast.MapExpr():
+            case ast_expressions.MapExpr():
                 return self.listing("{", [(entry, self._entry(entry), "") for entry in node.entries], "}")
-            case ast.Range():
+            case ast_expressions.Range():
                 return concat(self.expr(node.low, SUM), ".." if _texts(node) else " .. ", self.expr(node.high, SUM))
-            case ast.UpTo():
+            case ast_expressions.UpTo():
                 return concat("up to ", self.expr(node.limit, OR))
-            case ast.Call():
+            case ast_expressions.Call():
                 return self._call(node)
-            case ast.Pipe():
+            case ast_expressions.Pipe():
                 return self._chain(node)
-            case ast.Unary():
+            case ast_expressions.Unary():
                 return self._unary(node)
-            case ast.Slice():
+            case ast_expressions.Slice():
                 return self._slice(node)
-            case ast.Match() | ast.Repeat() | ast.MapLoop():
+            case ast_expressions.Match() | ast_expressions.Repeat() | ast_expressions.MapLoop():
                 return self._block_expr(node)
-            case ast.Binary() | ast.Compare():
+            case ast_expressions.Binary() | ast_expressions.Compare():
                 return self._operators(node)
 
-    def _literal(self, node: ast.LiteralValue) -> Doc:
+    def _literal(self, node: ast_expressions.LiteralValue) -> Doc:
         value = node.value
         if isinstance(value, str):
             if node.raw.startswith('"""'):
@@ -198,24 +198,24 @@ class ExpressionPrinter:
         lines = [part for line in text.split("\n") for part in (HARD, line)] if text else []
         return concat(fence, *lines, HARD, fence)
 
-    def _entry(self, node: ast.MapEntry) -> Doc:
+    def _entry(self, node: ast_expressions.MapEntry) -> Doc:
         return concat(quote(node.key) if node.quoted else node.key, ": ", self.expr(node.value))
 
-    def argument(self, node: ast.Arg) -> Doc:
+    def argument(self, node: ast_expressions.Arg) -> Doc:
         """`name: value` or a value."""
         return concat(f"{node.name}: " if node.name is not None else "", self.expr(node.value))
 
-    def arguments(self, args: Sequence[ast.Arg]) -> Doc:
+    def arguments(self, args: Sequence[ast_expressions.Arg]) -> Doc:
         """The arguments of a call or a type."""
         return self.listing("(", [(arg, self.argument(arg), "") for arg in args], ")")
 
-    def _call(self, node: ast.Call) -> Doc:
+    def _call(self, node: ast_expressions.Call) -> Doc:
         call = concat(self.expr(node.callee, POSTFIX), self.arguments(node.args))
         if node.when is None:
             return call
         return group(call, indent(SPACE, "when ", self.expr(node.when, OR)))
 
-    def _chain(self, node: ast.Pipe) -> Doc:
+    def _chain(self, node: ast_expressions.Pipe) -> Doc:
         """A chain of stages; two or more that do not fit stand one per line."""
         head, stages = chain(node)
         first = self.item(head, self.expr(head))
@@ -229,28 +229,32 @@ class ExpressionPrinter:
         places = self.places
         return id(node) in places.before or id(node) in places.behind or id(node) in places.after
 
-    def _unary(self, node: ast.Unary) -> Doc:
+    def _unary(self, node: ast_expressions.Unary) -> Doc:
         if node.op == "not":
             return concat("not ", self.expr(node.operand, NOT))
         return concat("-", self.expr(node.operand, UNARY))
 
-    def _operators(self, node: ast.Binary | ast.Compare) -> Doc:
+    def _operators(self, node: ast_expressions.Binary | ast_expressions.Compare) -> Doc:
         """A run of operators of one level; one that does not fit has each operator begin a line."""
-        if isinstance(node, ast.Compare):
+        if isinstance(node, ast_expressions.Compare):
             first, *others = (self.expr(operand, SUM) for operand in node.operands)
             steps = list(zip(node.ops, others, strict=True))
         else:
             level = _level(node)
             tail: list[tuple[str, Doc]] = []
-            left: ast.Expr = node
-            while isinstance(left, ast.Binary) and _level(left) == level and not (level == COMPARISON and tail):
+            left: ast_expressions.Expr = node
+            while (
+                isinstance(left, ast_expressions.Binary)
+                and _level(left) == level
+                and not (level == COMPARISON and tail)
+            ):
                 tail.append((left.op, self.expr(left.right, level + 1)))
                 left = left.left
             first = self.expr(left, level + 1 if level == COMPARISON else level)
             steps = tail[::-1]
         return group(first, indent(*(concat(SPACE, f"{op} ", right) for op, right in steps)))
 
-    def _slice(self, node: ast.Slice) -> Doc:
+    def _slice(self, node: ast_expressions.Slice) -> Doc:
         value = self.expr(node.value, POSTFIX)
         if node.index is not None:
             return concat(value, "[", self.expr(node.index), "]")
@@ -260,18 +264,18 @@ class ExpressionPrinter:
 
     # --- match, repeat, map ----------------------------------------------------------------------
 
-    def _block_expr(self, node: ast.Match | ast.Repeat | ast.MapLoop) -> Doc:
+    def _block_expr(self, node: ast_expressions.Match | ast_expressions.Repeat | ast_expressions.MapLoop) -> Doc:
         match node:
-            case ast.Match():
+            case ast_expressions.Match():
                 arms = [(arm, self._arm(arm), "") for arm in node.arms]
                 return self.block(concat("match ", self.expr(node.subject)), arms)
-            case ast.Repeat():
+            case ast_expressions.Repeat():
                 return self.block(self._repeat_header(node), self._steps(node.bindings, node.yields), gap="")
         limit: tuple[Doc, ...] = (", max: ", self.expr(node.limit)) if node.limit is not None else ()
         header = concat(f"map {node.name} in ", self.expr(node.items), *limit)
         return self.block(header, self._steps(node.bindings, (node.yield_,)))
 
-    def _repeat_header(self, node: ast.Repeat) -> Doc:
+    def _repeat_header(self, node: ast_expressions.Repeat) -> Doc:
         """With the space before its brace; one line if it fits; otherwise several states stand one per line."""
         states = [concat(f"{state.name} = ", self.expr(state.init)) for state in node.states]
         until: tuple[Doc, ...] = ("until ", self.expr(node.until)) if node.until is not None else ()
@@ -281,36 +285,38 @@ class ExpressionPrinter:
         listed = join(concat(",", SPACE), states)
         return group(head, indent(SPACE, listed, *((SPACE, *until) if until else ())), SPACE)
 
-    def _arm(self, node: ast.Arm) -> Doc:
+    def _arm(self, node: ast_expressions.Arm) -> Doc:
         labels = " | ".join(_label(label) for label in node.labels) if node.labels else "_"
         return concat(f"{labels} => ", self.expr(node.value))
 
-    def _steps(self, bindings: Sequence[ast.Binding], yields: Sequence[ast.Expr]) -> list[tuple[object, Doc, str]]:
+    def _steps(
+        self, bindings: Sequence[ast_expressions.Binding], yields: Sequence[ast_expressions.Expr]
+    ) -> list[tuple[object, Doc, str]]:
         steps: list[tuple[object, Doc, str]] = [(item, self.binding(item), item.doc) for item in bindings]
         return [*steps, (yields[0], concat("yield ", join(", ", map(self.expr, yields))), "")]
 
-    def binding(self, node: ast.Binding) -> Doc:
+    def binding(self, node: ast_expressions.Binding) -> Doc:
         """`name = value`."""
         return concat(f"{node.name} = ", self.expr(node.value))
 
 
-def _level(node: ast.Expr) -> int:
+def _level(node: ast_expressions.Expr) -> int:
     match node:
-        case ast.Pipe() | ast.UpTo() | ast.Range():
+        case ast_expressions.Pipe() | ast_expressions.UpTo() | ast_expressions.Range():
             return PIPE
-        case ast.Call():
+        case ast_expressions.Call():
             return PIPE if node.when is not None else POSTFIX
-        case ast.Binary():
+        case ast_expressions.Binary():
             return _BINARY_LEVELS.get(node.op, COMPARISON)
-        case ast.Compare():
+        case ast_expressions.Compare():
             return COMPARISON
-        case ast.Unary():
+        case ast_expressions.Unary():
             return NOT if node.op == "not" else UNARY
     return POSTFIX
 
 
-def _texts(node: ast.Range) -> bool:
-    return isinstance(node.low, ast.LiteralValue) and isinstance(node.low.value, str)
+def _texts(node: ast_expressions.Range) -> bool:
+    return isinstance(node.low, ast_expressions.LiteralValue) and isinstance(node.low.value, str)
 
 
 def _label(label: str | int | bool) -> str:
@@ -322,7 +328,7 @@ def _label(label: str | int | bool) -> str:
     return label if plain else quote(label)
 
 
-def _quantity(node: ast.Quantity) -> str:
+def _quantity(node: ast_expressions.Quantity) -> str:
     """The spelling of a quantity that was read from no text."""
     amount = Decimal(repr(node.amount))
     if node.unit == "":

@@ -12,7 +12,7 @@ Codes:
 
 from __future__ import annotations
 
-from ttscale.compiler import ast, ir, types
+from ttscale.compiler import ast, ast_expressions, ir, types
 from ttscale.compiler.diagnostics import Diagnostic, suggest
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
 from ttscale.compiler.source import Span
@@ -57,14 +57,14 @@ def is_broken(symbol: Symbol) -> bool:
     return isinstance(symbol.declaration, ast.BadDecl)
 
 
-def lookup(expr: ast.Expr, scope: ModuleScope, linked: Linked) -> Symbol | None:
+def lookup(expr: ast_expressions.Expr, scope: ModuleScope, linked: Linked) -> Symbol | None:
     """What a name (`small`) or a member of a module (`p.solve_number`) stands for; None where it is neither.
 
     A member of a module that could not be loaded is the module's own broken symbol.
     """
-    if isinstance(expr, ast.Name):
+    if isinstance(expr, ast_expressions.Name):
         return scope.names.get(expr.name)
-    if isinstance(expr, ast.Attribute):
+    if isinstance(expr, ast_expressions.Attribute):
         owner = lookup(expr.value, scope, linked)
         if owner is None or owner.kind != "module":
             return None
@@ -78,28 +78,28 @@ def lookup(expr: ast.Expr, scope: ModuleScope, linked: Linked) -> Symbol | None:
 
 
 def type_of(
-    written: ast.TypeExpr, scope: ModuleScope, linked: Linked, inside: tuple[str, ...] = ()
+    written: ast_expressions.TypeExpr, scope: ModuleScope, linked: Linked, inside: tuple[str, ...] = ()
 ) -> tuple[types.Type, list[Diagnostic]]:
     """The type that is written, and what is wrong with it; `types.ANY` stands where it is wrong.
 
     `inside` names the records being read, to notice one that contains itself.
     """
     match written:
-        case ast.ListType(item=item):
+        case ast_expressions.ListType(item=item):
             inner, found = type_of(item, scope, linked, inside)
             return types.ListOf(inner), found + _no_pool(inner, item.span)
-        case ast.OptionalType(item=item):
+        case ast_expressions.OptionalType(item=item):
             inner, found = type_of(item, scope, linked, inside)
             inner = inner.item if isinstance(inner, types.Optional) else inner
             return types.Optional(inner), found + _no_pool(inner, item.span)
-        case ast.RecordType(fields=fields):
+        case ast_expressions.RecordType(fields=fields):
             return _record("", fields, scope, linked, inside)
-        case ast.TypeName():
+        case ast_expressions.TypeName():
             return _named_type(written, scope, linked, inside)
 
 
 def _named_type(
-    written: ast.TypeName, scope: ModuleScope, linked: Linked, inside: tuple[str, ...]
+    written: ast_expressions.TypeName, scope: ModuleScope, linked: Linked, inside: tuple[str, ...]
 ) -> tuple[types.Type, list[Diagnostic]]:
     name = written.name
     if name == "Choice":
@@ -183,7 +183,7 @@ def _no_pool(inner: types.Type, span: Span) -> list[Diagnostic]:
 
 
 def _record(
-    name: str, fields: tuple[ast.FieldDef, ...], scope: ModuleScope, linked: Linked, inside: tuple[str, ...]
+    name: str, fields: tuple[ast_expressions.FieldDef, ...], scope: ModuleScope, linked: Linked, inside: tuple[str, ...]
 ) -> tuple[types.Type, list[Diagnostic]]:
     found: list[Diagnostic] = []
     made: list[types.Field] = []
@@ -194,22 +194,22 @@ def _record(
     return types.Record(name, tuple(made)), found
 
 
-def choice_type(written: ast.TypeName) -> tuple[types.Type, list[Diagnostic]]:
+def choice_type(written: ast_expressions.TypeName) -> tuple[types.Type, list[Diagnostic]]:
     """`Choice(yes, no)`, `Choice("A".."E")`: the labels in the order written."""
     labels: list[str] = []
     for arg in written.args:
         match arg.value:
             case _ if arg.name is not None:
                 return types.ANY, [_bad(arg.span, "a Choice takes labels only", "write `Choice(yes, no)`")]
-            case ast.Name(name=name):
+            case ast_expressions.Name(name=name):
                 labels.append(name)
-            case ast.LiteralValue(value=str(text)):
+            case ast_expressions.LiteralValue(value=str(text)):
                 labels.append(text)
-            case ast.LiteralValue(value=bool() | int(), raw=raw):
+            case ast_expressions.LiteralValue(value=bool() | int(), raw=raw):
                 labels.append(raw)
-            case ast.Range(low=ast.LiteralValue(value=str(low)), high=ast.LiteralValue(value=str(high))) if (
-                len(low) == len(high) == 1 and low <= high
-            ):
+            case ast_expressions.Range(
+                low=ast_expressions.LiteralValue(value=str(low)), high=ast_expressions.LiteralValue(value=str(high))
+            ) if len(low) == len(high) == 1 and low <= high:
                 labels += [chr(code) for code in range(ord(low), ord(high) + 1)]
             case _:
                 hint = 'labels are names or texts, such as `Choice(yes, no)` or `Choice("A".."E")`'
@@ -222,30 +222,32 @@ def choice_type(written: ast.TypeName) -> tuple[types.Type, list[Diagnostic]]:
     return types.Choice(tuple(labels)), []
 
 
-def _code(written: ast.TypeName) -> tuple[types.Type, list[Diagnostic]]:
+def _code(written: ast_expressions.TypeName) -> tuple[types.Type, list[Diagnostic]]:
     match written.args:
-        case (ast.Arg(name=None, value=ast.Name(name=name)),):
+        case (ast_expressions.Arg(name=None, value=ast_expressions.Name(name=name)),):
             return types.Code(name), []
-        case (ast.Arg(name=None, value=ast.LiteralValue(value=str(name))),):
+        case (ast_expressions.Arg(name=None, value=ast_expressions.LiteralValue(value=str(name))),):
             return types.Code(name), []
     return types.ANY, [_bad(written.span, "`Code` needs its language", "write `Code(python)`")]
 
 
-def _json(written: ast.TypeName) -> tuple[types.Type, list[Diagnostic]]:
+def _json(written: ast_expressions.TypeName) -> tuple[types.Type, list[Diagnostic]]:
     match written.args:
-        case (ast.Arg(name=None, value=ast.LiteralValue(value=str(schema))),) if schema:
+        case (ast_expressions.Arg(name=None, value=ast_expressions.LiteralValue(value=str(schema))),) if schema:
             return types.Json(schema), []
     hint = 'write `Json("form.schema.json")`, or use a record'
     return types.ANY, [_bad(written.span, "`Json` needs the file of its schema", hint)]
 
 
-def _text(written: ast.TypeName) -> tuple[types.Type, list[Diagnostic]]:
+def _text(written: ast_expressions.TypeName) -> tuple[types.Type, list[Diagnostic]]:
     match written.args:
         case () if not written.items:
             return types.TEXT, []
-        case (ast.Arg(name="max", value=ast.LiteralValue(value=int(limit))),) if limit is not True and limit > 0:
+        case (ast_expressions.Arg(name="max", value=ast_expressions.LiteralValue(value=int(limit))),) if (
+            limit is not True and limit > 0
+        ):
             return types.Text(limit), []
-        case (ast.Arg(name="max", value=ast.Quantity(amount=amount, unit="")),) if amount > 0:
+        case (ast_expressions.Arg(name="max", value=ast_expressions.Quantity(amount=amount, unit="")),) if amount > 0:
             return types.Text(int(amount)), []
     hint = "write `Text`, or `Text(max: 2k)` for at most 2,000 tokens"
     return types.ANY, [_bad(written.span, "`Text` takes `max:` and a number of tokens, nothing else", hint)]
@@ -254,9 +256,9 @@ def _text(written: ast.TypeName) -> tuple[types.Type, list[Diagnostic]]:
 def param_type(param: ast.Param, scope: ModuleScope, linked: Linked) -> tuple[types.Type, list[Diagnostic]]:
     """A parameter's type; a bare `Choice` takes its labels from the domain, `[Model]` is a list of models."""
     match param.type, param.domain:
-        case ast.TypeName(name="Choice", items=(), args=()), ast.SetDomain(items=items):
-            written = ast.TypeName(
-                "Choice", (), tuple(ast.Arg(None, item, item.span) for item in items), param.type.span
+        case ast_expressions.TypeName(name="Choice", items=(), args=()), ast.SetDomain(items=items):
+            written = ast_expressions.TypeName(
+                "Choice", (), tuple(ast_expressions.Arg(None, item, item.span) for item in items), param.type.span
             )
             return choice_type(written)
     return type_of(param.type, scope, linked)
@@ -291,26 +293,26 @@ def prompt_ir(symbol: Symbol, linked: Linked) -> ir.Prompt:
     return ir.Prompt(declaration.name, signature.params, signature.result, tuple(parts), settings, declaration.span)
 
 
-def literal(expr: ast.Expr) -> object:
+def literal(expr: ast_expressions.Expr) -> object:
     """The value of an expression that is written out: numbers, texts, names (as their text), lists, maps, `up to N`.
 
     Quantities are in base units. None for `none` and for what is not written out.
     """
     match expr:
-        case ast.LiteralValue(value=value):
+        case ast_expressions.LiteralValue(value=value):
             return value
-        case ast.Quantity(amount=amount):
+        case ast_expressions.Quantity(amount=amount):
             return amount
-        case ast.Name(name=name):
+        case ast_expressions.Name(name=name):
             return name
-        case ast.Unary(op="-", operand=operand):
+        case ast_expressions.Unary(op="-", operand=operand):
             number = literal(operand)
             return -number if isinstance(number, int | float) else None
-        case ast.ListExpr(items=items):
+        case ast_expressions.ListExpr(items=items):
             return tuple(literal(item) for item in items)
-        case ast.MapExpr(entries=entries):
+        case ast_expressions.MapExpr(entries=entries):
             return tuple((entry.key, literal(entry.value)) for entry in entries)
-        case ast.UpTo(limit=limit):
+        case ast_expressions.UpTo(limit=limit):
             most = literal(limit)
             return ir.UpTo(int(most)) if isinstance(most, int | float) else None
     return None

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ttscale.compiler import ast, ir, types
+from ttscale.compiler import ast, ast_expressions, ir, types
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
@@ -53,12 +53,12 @@ def parse_selector(text: str) -> list[ir.Stage]:
     return _stages(pipelines[0].value, shown)
 
 
-def _stages(value: ast.Expr, shown: SourceFile) -> list[ir.Stage]:
-    calls: list[ast.Call] = []
-    while isinstance(value, ast.Pipe):
+def _stages(value: ast_expressions.Expr, shown: SourceFile) -> list[ir.Stage]:
+    calls: list[ast_expressions.Call] = []
+    while isinstance(value, ast_expressions.Pipe):
         calls.append(value.right)
         value = value.left
-    if not isinstance(value, ast.Name) or not calls:
+    if not isinstance(value, ast_expressions.Name) or not calls:
         span = Span(NAME, 0, len(shown.text))
         raise _error(shown, "E0292", "this is not a chain of stages", span, hint="write `vote()`")
     stages: list[ir.Stage] = []
@@ -75,11 +75,11 @@ def _stages(value: ast.Expr, shown: SourceFile) -> list[ir.Stage]:
     return stages
 
 
-def _signature(call: ast.Call, span: Span, shown: SourceFile) -> Signature:
+def _signature(call: ast_expressions.Call, span: Span, shown: SourceFile) -> Signature:
     name = call.callee.name
     if call.when is not None:
         raise _error(shown, "E0292", "a recorded pool is chosen from without conditions", span, hint="leave `when` out")
-    if name in CHOOSING and isinstance(call.callee, ast.Name):
+    if name in CHOOSING and isinstance(call.callee, ast_expressions.Name):
         return SIGNATURES[name]
     near = suggest(name, CHOOSING)
     hint = f"did you mean `{near}`?" if near else f"the stages that choose are {', '.join(CHOOSING)}"
@@ -87,7 +87,7 @@ def _signature(call: ast.Call, span: Span, shown: SourceFile) -> Signature:
     raise _error(shown, "E0292", f"`{name}` {what}", span, hint=hint)
 
 
-def _arguments(signature: Signature, call: ast.Call, shown: SourceFile) -> dict[str, ir.Argument]:
+def _arguments(signature: Signature, call: ast_expressions.Call, shown: SourceFile) -> dict[str, ir.Argument]:
     given = _given(signature.name, signature.parameters, signature.positional, call.args, shown)
     args: dict[str, ir.Argument] = {}
     for parameter in signature.parameters:
@@ -106,13 +106,13 @@ def _given(
     owner: str,
     parameters: tuple[Parameter, ...],
     positional: tuple[str, ...],
-    args: tuple[ast.Arg, ...],
+    args: tuple[ast_expressions.Arg, ...],
     shown: SourceFile,
-) -> dict[str, ast.Expr]:
+) -> dict[str, ast_expressions.Expr]:
     """The arguments by name. Unknown, doubled and surplus ones are errors."""
     names = [parameter.name for parameter in parameters]
     waiting = list(positional)
-    given: dict[str, ast.Expr] = {}
+    given: dict[str, ast_expressions.Expr] = {}
     for arg in args:
         name = arg.name if arg.name is not None else (waiting.pop(0) if waiting else "")
         if name not in names or name in given:
@@ -125,11 +125,13 @@ def _given(
     return given
 
 
-def _value(parameter: Parameter, expr: ast.Expr, shown: SourceFile, *, where: str) -> ir.Argument:
+def _value(parameter: Parameter, expr: ast_expressions.Expr, shown: SourceFile, *, where: str) -> ir.Argument:
     if parameter.kind == "strategy":
         return _rule(expr, shown, where)
     span = _back(expr.span, len(shown.text))
-    value = expr.name if isinstance(expr, ast.Name) and parameter.kind in ("name", "text") else literal(expr)
+    value = (
+        expr.name if isinstance(expr, ast_expressions.Name) and parameter.kind in ("name", "text") else literal(expr)
+    )
     fits: Mapping[str, tuple[type, ...]] = {
         "int": (int,),
         "float": (int, float),
@@ -156,13 +158,13 @@ def _wanted(parameter: Parameter) -> str:
     return words.get(parameter.kind, f"one of {', '.join(parameter.choices)}" if parameter.choices else "a name")
 
 
-def _rule(expr: ast.Expr, shown: SourceFile, where: str) -> ir.Strategy:
+def _rule(expr: ast_expressions.Expr, shown: SourceFile, where: str) -> ir.Strategy:
     """A rule with all its arguments by name, defaults filled in."""
     span = _back(expr.span, len(shown.text))
     match expr:
-        case ast.Name(name=name):
-            args: tuple[ast.Arg, ...] = ()
-        case ast.Call(callee=ast.Name(name=name), args=args, when=None):
+        case ast_expressions.Name(name=name):
+            args: tuple[ast_expressions.Arg, ...] = ()
+        case ast_expressions.Call(callee=ast_expressions.Name(name=name), args=args, when=None):
             pass
         case _:
             hint = 'name one, such as `likelihood` or `score("reward")`'

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ttscale.compiler import ast, ir
+from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.diagnostics import Diagnostic, suggest
 from ttscale.compiler.domains import Domain, domain_of, show
 from ttscale.compiler.expand import begin
@@ -88,11 +88,11 @@ def _named(space: Space, name: str, kind: Type, plain: object) -> Value:
     return Plain(ir.Const(plain), kind)
 
 
-def _name_expr(text: str, span: Span) -> ast.Expr:
+def _name_expr(text: str, span: Span) -> ast_expressions.Expr:
     parts = text.split(".")
-    expr: ast.Expr = ast.Name(parts[0], span)
+    expr: ast_expressions.Expr = ast_expressions.Name(parts[0], span)
     for part in parts[1:]:
-        expr = ast.Attribute(expr, part, span)
+        expr = ast_expressions.Attribute(expr, part, span)
     return expr
 
 
@@ -139,11 +139,11 @@ def default_of(space: Space, param: ast.Param) -> object:
     return plain_form(param.default)
 
 
-def plain_form(expr: ast.Expr) -> object:
+def plain_form(expr: ast_expressions.Expr) -> object:
     """The plain form of a value that is written out."""
-    if isinstance(expr, ast.Attribute):
+    if isinstance(expr, ast_expressions.Attribute):
         return f"{plain_form(expr.value)}.{expr.name}"
-    if isinstance(expr, ast.ListExpr):
+    if isinstance(expr, ast_expressions.ListExpr):
         return tuple(plain_form(item) for item in expr.items)
     return literal(expr)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.literals import quote, read_number, read_text
 from ttscale.compiler.source import Span
 
@@ -57,15 +57,15 @@ TEXTS = st.text(st.sampled_from('ab {}"\\\n\tλ日#/.\u00a0\u2028'), max_size=12
 DOC_LINES = st.text(st.sampled_from("ab .#λ"), min_size=1, max_size=8).map(str.strip).filter(bool)
 
 
-def _literal(raw: str) -> ast.LiteralValue | ast.Quantity:
+def _literal(raw: str) -> ast_expressions.LiteralValue | ast_expressions.Quantity:
     value, unit = read_number(raw)
     if unit is None:
-        return ast.LiteralValue(value, raw, NOWHERE)
-    return ast.Quantity(value, unit, raw, NOWHERE)
+        return ast_expressions.LiteralValue(value, raw, NOWHERE)
+    return ast_expressions.Quantity(value, unit, raw, NOWHERE)
 
 
-def _text(text: str) -> ast.LiteralValue:
-    return ast.LiteralValue(text, quote(text), NOWHERE)
+def _text(text: str) -> ast_expressions.LiteralValue:
+    return ast_expressions.LiteralValue(text, quote(text), NOWHERE)
 
 
 def _fence(content: str) -> ast.Template:
@@ -78,14 +78,14 @@ NUMBERS = st.sampled_from(
 )
 CONSTANTS = st.sampled_from(
     [
-        ast.LiteralValue(True, "true", NOWHERE),
-        ast.LiteralValue(False, "false", NOWHERE),
-        ast.LiteralValue(None, "none", NOWHERE),
+        ast_expressions.LiteralValue(True, "true", NOWHERE),
+        ast_expressions.LiteralValue(False, "false", NOWHERE),
+        ast_expressions.LiteralValue(None, "none", NOWHERE),
     ]
 )
 FENCES = st.text(st.sampled_from("ab {}\n \tλ#'"), max_size=20).map(_fence)
 ATOMS = st.one_of(
-    ANY_NAMES.map(lambda name: ast.Name(name, NOWHERE)), NUMBERS.map(_literal), TEXTS.map(_text), CONSTANTS
+    ANY_NAMES.map(lambda name: ast_expressions.Name(name, NOWHERE)), NUMBERS.map(_literal), TEXTS.map(_text), CONSTANTS
 )
 
 
@@ -99,10 +99,10 @@ def several(strategy: st.SearchStrategy, low: int = 0, high: int = 3) -> st.Sear
     return st.lists(strategy, min_size=low, max_size=high).map(tuple)
 
 
-def _dotted(names: list[str]) -> ast.Name | ast.Attribute:
-    callee: ast.Name | ast.Attribute = ast.Name(names[0], NOWHERE)
+def _dotted(names: list[str]) -> ast_expressions.Name | ast_expressions.Attribute:
+    callee: ast_expressions.Name | ast_expressions.Attribute = ast_expressions.Name(names[0], NOWHERE)
     for name in names[1:]:
-        callee = ast.Attribute(callee, name, NOWHERE)
+        callee = ast_expressions.Attribute(callee, name, NOWHERE)
     return callee
 
 
@@ -110,58 +110,64 @@ CALLEES = st.lists(NAMES, min_size=1, max_size=2).map(_dotted)
 
 
 def _bindings(expr: st.SearchStrategy) -> st.SearchStrategy:
-    return several(st.builds(ast.Binding, NAMES, expr, DOCS, st.just(NOWHERE)), 0, 2)
+    return several(st.builds(ast_expressions.Binding, NAMES, expr, DOCS, st.just(NOWHERE)), 0, 2)
 
 
 DOCS = st.lists(DOC_LINES, max_size=2).map("\n".join)
 
 
 def _arguments(expr: st.SearchStrategy) -> st.SearchStrategy:
-    value = st.one_of(expr, st.builds(ast.UpTo, expr, st.just(NOWHERE)))
+    value = st.one_of(expr, st.builds(ast_expressions.UpTo, expr, st.just(NOWHERE)))
     names = optional(st.one_of(ANY_NAMES, st.sampled_from(["until", "budget"])))
-    return several(st.builds(ast.Arg, names, value, st.just(NOWHERE)))
+    return several(st.builds(ast_expressions.Arg, names, value, st.just(NOWHERE)))
 
 
 def _larger(expr: st.SearchStrategy) -> st.SearchStrategy:
     here = st.just(NOWHERE)
     operators = st.sampled_from(["or", "and", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%"])
     comparisons = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
-    stage = st.builds(ast.Call, CALLEES, _arguments(expr), optional(expr), here)
+    stage = st.builds(ast_expressions.Call, CALLEES, _arguments(expr), optional(expr), here)
     chains = several(expr, 3, 4).flatmap(
         lambda operands: st.builds(
-            ast.Compare, st.just(operands), several(comparisons, len(operands) - 1, len(operands) - 1), here
+            ast_expressions.Compare, st.just(operands), several(comparisons, len(operands) - 1, len(operands) - 1), here
         )
     )
     labels = st.one_of(ANY_NAMES, TEXTS, st.integers(0, 9), st.booleans())
-    arms = several(st.builds(ast.Arm, several(labels, 0, 2), expr, here), 1, 2)
-    states = several(st.builds(ast.State, NAMES, expr, here), 1, 2)
+    arms = several(st.builds(ast_expressions.Arm, several(labels, 0, 2), expr, here), 1, 2)
+    states = several(st.builds(ast_expressions.State, NAMES, expr, here), 1, 2)
     entries = st.one_of(
-        st.builds(ast.MapEntry, ANY_NAMES, st.just(False), expr, here),
-        st.builds(ast.MapEntry, TEXTS, st.just(True), expr, here),
+        st.builds(ast_expressions.MapEntry, ANY_NAMES, st.just(False), expr, here),
+        st.builds(ast_expressions.MapEntry, TEXTS, st.just(True), expr, here),
     )
     return st.one_of(
-        st.builds(ast.Attribute, expr, NAMES, here),
-        st.builds(ast.ListExpr, several(expr), here),
-        st.builds(ast.MapExpr, several(entries), here),
+        st.builds(ast_expressions.Attribute, expr, NAMES, here),
+        st.builds(ast_expressions.ListExpr, several(expr), here),
+        st.builds(ast_expressions.MapExpr, several(entries), here),
         stage,
-        st.builds(ast.Call, st.builds(ast.Attribute, expr, NAMES, here), _arguments(expr), st.none(), here),
-        st.builds(ast.Pipe, expr, stage, here),
-        st.builds(ast.Binary, operators, expr, expr, here),
-        chains,
-        st.builds(ast.Unary, st.sampled_from(["not", "-"]), expr, here),
-        st.builds(ast.Slice, expr, optional(expr), optional(expr), st.none(), here),
-        st.builds(ast.Slice, expr, st.none(), st.none(), expr, here),
-        st.builds(ast.Match, expr, arms, here),
         st.builds(
-            ast.Repeat,
-            st.one_of(expr, st.builds(ast.UpTo, expr, here)),
+            ast_expressions.Call,
+            st.builds(ast_expressions.Attribute, expr, NAMES, here),
+            _arguments(expr),
+            st.none(),
+            here,
+        ),
+        st.builds(ast_expressions.Pipe, expr, stage, here),
+        st.builds(ast_expressions.Binary, operators, expr, expr, here),
+        chains,
+        st.builds(ast_expressions.Unary, st.sampled_from(["not", "-"]), expr, here),
+        st.builds(ast_expressions.Slice, expr, optional(expr), optional(expr), st.none(), here),
+        st.builds(ast_expressions.Slice, expr, st.none(), st.none(), expr, here),
+        st.builds(ast_expressions.Match, expr, arms, here),
+        st.builds(
+            ast_expressions.Repeat,
+            st.one_of(expr, st.builds(ast_expressions.UpTo, expr, here)),
             states,
             optional(expr),
             _bindings(expr),
             several(expr, 1, 2),
             here,
         ),
-        st.builds(ast.MapLoop, NAMES, expr, optional(expr), _bindings(expr), expr, here),
+        st.builds(ast_expressions.MapLoop, NAMES, expr, optional(expr), _bindings(expr), expr, here),
     )
 
 
@@ -169,31 +175,37 @@ EXPRESSIONS = st.recursive(ATOMS, _larger, max_leaves=12)
 
 _TYPE_ARGUMENTS = several(
     st.builds(
-        ast.Arg,
+        ast_expressions.Arg,
         optional(NAMES),
-        st.one_of(ATOMS, st.builds(ast.Range, ATOMS, ATOMS, st.just(NOWHERE))),
+        st.one_of(ATOMS, st.builds(ast_expressions.Range, ATOMS, ATOMS, st.just(NOWHERE))),
         st.just(NOWHERE),
     )
 )
 
 
 def _field(type_: st.SearchStrategy, default: st.SearchStrategy) -> st.SearchStrategy:
-    return st.builds(ast.FieldDef, ANY_NAMES, type_, default, DOCS, st.just(NOWHERE))
+    return st.builds(ast_expressions.FieldDef, ANY_NAMES, type_, default, DOCS, st.just(NOWHERE))
 
 
 def _larger_types(inner: st.SearchStrategy) -> st.SearchStrategy:
     here = st.just(NOWHERE)
     plain = st.one_of(
-        st.builds(ast.ListType, inner, here),
-        st.builds(ast.RecordType, several(_field(inner, st.none())), here),
-        st.builds(ast.TypeName, st.sampled_from(["Answers", "p.Pair"]), several(inner, 0, 2), _TYPE_ARGUMENTS, here),
+        st.builds(ast_expressions.ListType, inner, here),
+        st.builds(ast_expressions.RecordType, several(_field(inner, st.none())), here),
+        st.builds(
+            ast_expressions.TypeName,
+            st.sampled_from(["Answers", "p.Pair"]),
+            several(inner, 0, 2),
+            _TYPE_ARGUMENTS,
+            here,
+        ),
     )
-    return st.one_of(plain, st.builds(ast.OptionalType, plain, here))
+    return st.one_of(plain, st.builds(ast_expressions.OptionalType, plain, here))
 
 
 TYPES = st.recursive(
     st.builds(
-        ast.TypeName,
+        ast_expressions.TypeName,
         st.sampled_from(["Text", "Number", "Choice", "in"]),
         st.just(()),
         _TYPE_ARGUMENTS,
@@ -249,7 +261,9 @@ def _prompts() -> st.SearchStrategy:
     here = st.just(NOWHERE)
     message = st.builds(ast.MessagePart, st.sampled_from(["system", "user", "assistant"]), templates(), st.none(), here)
     chat = st.builds(ast.MessagePart, st.just("chat"), st.none(), NAMES, here)
-    settings = several(st.builds(ast.Arg, st.sampled_from(["temperature", "top_p", "stop"]), EXPRESSIONS, here), 0, 2)
+    settings = several(
+        st.builds(ast_expressions.Arg, st.sampled_from(["temperature", "top_p", "stop"]), EXPRESSIONS, here), 0, 2
+    )
     parts = several(st.one_of(message, chat), 1)
     user = st.builds(ast.MessagePart, st.just("user"), templates(), st.none(), here).map(lambda part: (part,))
     return st.one_of(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
 from ttscale.compiler.source import SourceFile, Span
@@ -26,7 +26,7 @@ def module_of(text: str) -> ast.Module:
     return module
 
 
-def value_of(expression: str) -> ast.Expr:
+def value_of(expression: str) -> ast_expressions.Expr:
     """The tree of an expression."""
     declaration = module_of(f"model m = {expression}\n").declarations[0]
     assert isinstance(declaration, ast.ModelDecl)
@@ -36,13 +36,13 @@ def value_of(expression: str) -> ast.Expr:
 def bare(node: object) -> str:
     """An expression with all its brackets."""
     match node:
-        case ast.Name(name=name):
+        case ast_expressions.Name(name=name):
             return name
-        case ast.LiteralValue(raw=raw) | ast.Quantity(raw=raw):
+        case ast_expressions.LiteralValue(raw=raw) | ast_expressions.Quantity(raw=raw):
             return raw
-        case ast.Binary():
+        case ast_expressions.Binary():
             return f"({bare(node.left)} {node.op} {bare(node.right)})"
-        case ast.Compare():
+        case ast_expressions.Compare():
             return (
                 "("
                 + " ".join(
@@ -56,14 +56,14 @@ def bare(node: object) -> str:
                 )
                 + ")"
             )
-        case ast.Unary():
+        case ast_expressions.Unary():
             return f"({node.op} {bare(node.operand)})"
-        case ast.Pipe():
+        case ast_expressions.Pipe():
             return f"({bare(node.left)} |> {bare(node.right)})"
-        case ast.Call():
+        case ast_expressions.Call():
             when = f" when {bare(node.when)}" if node.when is not None else ""
             return f"{bare(node.callee)}({', '.join(bare(arg.value) for arg in node.args)}){when}"
-        case ast.Attribute():
+        case ast_expressions.Attribute():
             return f"{bare(node.value)}.{node.name}"
     raise AssertionError(node)
 
@@ -148,19 +148,23 @@ def test_operators_bind_as_the_language_says(text: str, meant: str) -> None:
 )
 def test_quantities_are_in_base_units(text: str, amount: float, unit: str) -> None:
     value = value_of(text)
-    assert isinstance(value, ast.Quantity) and (value.amount, value.unit, value.raw) == (amount, unit, text)
+    assert isinstance(value, ast_expressions.Quantity) and (value.amount, value.unit, value.raw) == (amount, unit, text)
     assert isinstance(value.amount, int) == (amount == int(amount))
 
 
 @pytest.mark.parametrize(("text", "value"), [("7", 7), ("1_000", 1000), ("0.5", 0.5), ("2e3", 2000.0), ("true", True)])
 def test_literals_have_their_values(text: str, value: object) -> None:
     literal = value_of(text)
-    assert isinstance(literal, ast.LiteralValue) and literal.value == value and type(literal.value) is type(value)
+    assert (
+        isinstance(literal, ast_expressions.LiteralValue)
+        and literal.value == value
+        and type(literal.value) is type(value)
+    )
 
 
 def test_texts_resolve_their_escapes() -> None:
     literal = value_of(r'"a\n\t\"\\\u0041\u{1F600}é"')
-    assert isinstance(literal, ast.LiteralValue) and literal.value == 'a\n\t"\\A😀é'
+    assert isinstance(literal, ast_expressions.LiteralValue) and literal.value == 'a\n\t"\\A😀é'
 
 
 # --- templates -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from checking import codes, compiled
-from ttscale.compiler import ast, ir, types
+from ttscale.compiler import ast_expressions, ir, types
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.resolve import is_broken, lookup, prompt_ir, prompt_type, resolve, type_of
@@ -23,9 +23,12 @@ def test_a_name_leads_to_its_declaration_across_files() -> None:
     assert main.names["n"].name == "numeric"
     assert main.names["j"].kind == "module"
     span = Span("main.tts", 0, 0)
-    member = lookup(ast.Attribute(ast.Name("j", span), "numeric", span), main, checked.linked)
+    member = lookup(ast_expressions.Attribute(ast_expressions.Name("j", span), "numeric", span), main, checked.linked)
     assert member == main.names["n"]
-    assert lookup(ast.Attribute(ast.Name("j", span), "nothing", span), main, checked.linked) is None
+    assert (
+        lookup(ast_expressions.Attribute(ast_expressions.Name("j", span), "nothing", span), main, checked.linked)
+        is None
+    )
 
 
 def test_a_file_is_read_once_however_many_use_it() -> None:

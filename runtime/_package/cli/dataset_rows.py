@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ttscale.cli.faults import Failure
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.data import rows_ir
 from ttscale.compiler.diagnostics import CompileError, suggest
 from ttscale.compiler.lower import lower
@@ -38,7 +38,7 @@ def read(checked: Checked, text: str) -> list[dict[str, Any]]:
     return records
 
 
-def parsed(text: str) -> ast.Expr:
+def parsed(text: str) -> ast_expressions.Expr:
     """The expression that `text` is. Raises CompileError pointing into it."""
     source = SourceFile("--on", f"{BEFORE}{text} {{ }}\n")
     tree = parse(source)
@@ -50,15 +50,19 @@ def parsed(text: str) -> ast.Expr:
     return declaration.on
 
 
-def root(expression: ast.Expr) -> str | None:
+def root(expression: ast_expressions.Expr) -> str | None:
     """The name that an expression of rows begins with."""
     match expression:
-        case ast.Name(name=name):
+        case ast_expressions.Name(name=name):
             return name
-        case ast.Slice(value=value) | ast.Attribute(value=value) | ast.Pipe(left=value):
+        case (
+            ast_expressions.Slice(value=value)
+            | ast_expressions.Attribute(value=value)
+            | ast_expressions.Pipe(left=value)
+        ):
             return root(value)
-        case ast.Call(callee=ast.Attribute(value=value)):
+        case ast_expressions.Call(callee=ast_expressions.Attribute(value=value)):
             return root(value)
-        case ast.Call(args=(first, *_)):
+        case ast_expressions.Call(args=(first, *_)):
             return root(first.value)
     return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_blocks import body
 from ttscale.compiler.check_conditions import FALSE, MAYBE, TRUE
 from ttscale.compiler.check_expressions import expression
@@ -28,11 +28,11 @@ class Facts:
     expressions: dict[Place, Typed] = field(default_factory=dict)
     locals: dict[int, Local] = field(default_factory=dict)
 
-    def note(self, expr: ast.Expr, typed: Typed, frame: Frame) -> None:
+    def note(self, expr: ast_expressions.Expr, typed: Typed, frame: Frame) -> None:
         """Remember what was found of one expression, and the names in sight there."""
         self.expressions[(expr.span.start, expr.span.end)] = typed
-        call = expr.right if isinstance(expr, ast.Pipe) else expr
-        if isinstance(call, ast.Call):
+        call = expr.right if isinstance(expr, ast_expressions.Pipe) else expr
+        if isinstance(call, ast_expressions.Call):
             self.expressions[(call.callee.span.start, call.callee.span.end)] = typed
         inner: Frame | None = frame
         while inner is not None:
@@ -44,7 +44,7 @@ def facts_of(declaration: ast.PipelineDecl, scope: ModuleScope, linked: Linked) 
     """The facts of one pipeline, right or wrong."""
     facts = Facts()
 
-    def typer(expr: ast.Expr, frame: Frame) -> Typed:
+    def typer(expr: ast_expressions.Expr, frame: Frame) -> Typed:
         typed = expression(expr, frame)
         facts.note(expr, typed, frame)
         return typed

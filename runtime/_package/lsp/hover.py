@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ttscale.compiler import ast
+from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.driver import Checked
 from ttscale.compiler.scope import Symbol
 from ttscale.compiler.signatures import SIGNATURES
@@ -109,7 +109,7 @@ def _local(cursor: Cursor, given: Given, checked: Checked, facts: Facts | None) 
     return f"```tts\n{line}\n```"
 
 
-def _declared(declaration: ast.Declaration, given: Given) -> tuple[ast.FieldDef | ast.Param, ...]:
+def _declared(declaration: ast.Declaration, given: Given) -> tuple[ast_expressions.FieldDef | ast.Param, ...]:
     """The inputs of a declaration, or its parameters where the name is one."""
     match declaration:
         case ast.PipelineDecl():
@@ -150,7 +150,7 @@ def called(callee: str, checked: Checked) -> Symbol | None:
     return checked.linked.modules[module.module].exported(name)
 
 
-def inputs_of(symbol: Symbol | None) -> tuple[ast.FieldDef | ast.Param, ...]:
+def inputs_of(symbol: Symbol | None) -> tuple[ast_expressions.FieldDef | ast.Param, ...]:
     """What may be given by name in a call of a declared name."""
     declaration = symbol.declaration if symbol is not None else None
     match declaration:
