@@ -16,9 +16,7 @@ from pathlib import Path
 from ttscale.compiler import ir
 from ttscale.compiler.diagnostics import suggest
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate
-from ttscale.runtime.tables import DataError, Record, RowWriter, read_records, read_table, write_rows
-
-__all__ = ["GOLD", "DataError", "Row", "RowWriter", "load_rows", "read_rows", "read_table", "write_rows"]
+from ttscale.runtime.tables import DataError, Record, read_records
 
 GOLD = "answer"
 KINDS = {"jsonl": "jsonl", "json": "json", "csv": "csv", "tsv": "csv"}
