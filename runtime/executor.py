@@ -284,6 +284,7 @@ class _Run:
             tuple(self.notes.notes),
             dict(self.notes.judgements),
             self._samples(returns.item if isinstance(returns, Answers) else returns),
+            {stage.path: self.values[stage.path] for stage in self.graph.stages if stage.path in self.values},
         )
 
     def _samples(self, wanted: Type) -> Pool:

@@ -28,7 +28,8 @@ class Result:
     candidates it was chosen from, in order. `cost` counts as if nothing were cached, `seconds` is wall time. `cut`
     says that a limit stopped work, `cut_reason` which: calls, tokens, cost, seconds or stopped. `notes` are sentences
     for people, `decided` says what decided, such as "5 of 8 agree". `samples` are all candidates of the first layer,
-    made by `generate` stages that read no other stage: what the pipeline's work has to be compared with.
+    made by `generate` stages that read no other stage: what the pipeline's work has to be compared with. `stages` is
+    what every stage that ran gave, by path in plan order.
     """
 
     answer: object
@@ -43,6 +44,7 @@ class Result:
     notes: tuple[str, ...] = ()
     judgements: Mapping[str, Judgements] = field(default_factory=dict)
     samples: Pool = field(default_factory=lambda: Pool((), TEXT))
+    stages: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def to_json(self, *, trace: bool = True) -> dict[str, object]:
         """The result as plain data for `json.dumps`; `trace: False` leaves the events out."""
