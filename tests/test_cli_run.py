@@ -362,6 +362,38 @@ def test_rows_of_a_dataset_of_the_program(tmp_path: Path) -> None:
     assert broken.code == 1 and "--on" in broken.err
 
 
+def test_many_rows_say_what_is_worth_knowing_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "ranked.tts"
+    path.write_text(
+        'tts 1\nmodel m = script("Answer: 42")\nmodel j = script("they are all fine")\n'
+        'prompt ask(question: Text) -> Number = """{{ question }}"""\n'
+        "pipeline main(question: Text) -> Number {\n"
+        "  return generate(ask(question), from: m, n: 2) |> rank(from: j) |> select(by: first)\n}\n",
+        encoding="utf-8",
+    )
+    rows = rows_file(tmp_path, 3)
+    ran = tts("run", path, "--input", rows, "--output", tmp_path / "answers.jsonl")
+    assert ran.code == 0, ran.err
+    assert "note: main/rank: 3 of 3 judgements could not be read" in ran.err
+    assert "note: the order of rank is the one it was given (3 of 3 rows)" in ran.err
+    told = tts("run", path, "--input", rows, "--json")
+    data = json.loads(told.out)
+    assert data["judgements"] == {"main/rank": {"asked": 3, "unreadable": 3}}
+    assert data["notes"] == {"the order of rank is the one it was given": 3} and data["cut"] == {}
+
+
+def test_rows_that_a_limit_cut_short_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "cut.tts"
+    path.write_text(
+        'tts 1\nmodel m = script("Answer: 42")\nprompt ask(question: Text) -> Number = """{{ question }}"""\n'
+        "pipeline main(question: Text) -> Number {\n  budget { tokens <= 60 }\n"
+        "  return generate(ask(question), n: 2, max_tokens: 100) |> vote()\n}\n",
+        encoding="utf-8",
+    )
+    ran = tts("run", path, "--input", rows_file(tmp_path, 3), "--output", tmp_path / "answers.jsonl")
+    assert "note: 3 of 3 rows cut short, " in ran.err
+
+
 # --- Ctrl-C and kill ---------------------------------------------------------------------------------------
 
 

@@ -305,8 +305,6 @@ class StageContext:
         self._notes.judgements[self.stage.path] = Judgements(before.asked + asked, before.unreadable + len(unreadable))
         for text in unreadable:
             self._recorder.emit("unreadable", self.stage, cause="the judgement could not be read", data={"text": text})
-        if unreadable:
-            self.note(f"{len(unreadable)} of {asked} judgements of {self.stage.op} could not be read")
 
 
 def is_operand(argument: object) -> TypeGuard[Operand]:

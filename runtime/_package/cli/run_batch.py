@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from ttscale.cli.answers_file import RESERVED_COLUMNS, AnswersFile
@@ -18,23 +19,26 @@ from ttscale.cli.live import Progress
 from ttscale.cli.opened import Opened, open_program
 from ttscale.cli.options import assignments
 from ttscale.cli.rows import Row, from_dataset, from_file
-from ttscale.cli.run_one import from_option
+from ttscale.cli.run_one import CUT, from_option, unreadable
 from ttscale.cli.score import Tally, check_golds, mark
 from ttscale.compiler.types import TEXT
 from ttscale.runtime.engines.base import EngineError
-from ttscale.runtime.result import BudgetExhausted, RunError
+from ttscale.runtime.result import BudgetExhausted, Judgements, RunError
 from ttscale.runtime.trace import Event, Listener
 
 if TYPE_CHECKING:
     from ttscale.cli.run import Wishes
     from ttscale.runtime.result import Result
 
+MOST_SHOWN = 5
+
 
 @dataclass
 class Batch:
     """A batch on its way.
 
-    `failed` holds messages by row id; `kept` counts rows that were in the output before; with `streams` rows go to
+    `failed` holds messages by row id; `notes` counts the rows that a note is true of, `cut` those that a limit cut
+    short, `judgements` add up by stage, all of this run alone; `kept` counts rows that were in the output before; with `streams` rows go to
     standard output as they finish.
     """
 
@@ -47,6 +51,9 @@ class Batch:
     tally: Tally = field(default_factory=Tally)
     records: list[dict[str, Any]] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    notes: Counter[str] = field(default_factory=Counter)
+    judgements: dict[str, Judgements] = field(default_factory=dict)
+    cut: Counter[str] = field(default_factory=Counter)
     out_of_budget: int = 0
     kept: int = 0
     streams: bool = False
@@ -70,6 +77,11 @@ class Batch:
             self.tally.add(marks)
             record |= {"gold": row.gold, "correct": marks.correct, "sampled": f"{marks.right}/{marks.of}"}
         self.keep(record)
+        self.notes.update(set(result.notes))
+        self.cut.update([result.cut_reason] if result.cut else [])
+        for path, judged in result.judgements.items():
+            before = self.judgements.get(path, Judgements())
+            self.judgements[path] = Judgements(before.asked + judged.asked, before.unreadable + judged.unreadable)
         self.progress.advance(result.cost.calls, result.cost.tokens, result.cost.usd)
 
     def fail(self, row: Row, failure: RunError) -> None:
@@ -203,10 +215,12 @@ def report(batch: Batch, wishes: Wishes, *, interrupted: bool) -> None:
     if wishes.as_json:
         out_json(as_data(batch, wishes, interrupted))
         return
-    for name, said in list(batch.failed.items())[:5]:
+    for name, said in list(batch.failed.items())[:MOST_SHOWN]:
         err(f"row {name}: {exact(said)}")
-    if len(batch.failed) > 5:
-        err(f"… and {len(batch.failed) - 5} more")
+    if len(batch.failed) > MOST_SHOWN:
+        err(f"… and {len(batch.failed) - MOST_SHOWN} more")
+    if not wishes.quiet:
+        tell_notes(batch, answered)
     parts = [f"{plural(answered, 'row')} answered"]
     parts += [f"{batch.kept} kept from before"] if batch.kept else []
     parts += [f"{plural(len(batch.failed), 'row')} without an answer"] if batch.failed else []
@@ -219,6 +233,19 @@ def report(batch: Batch, wishes: Wishes, *, interrupted: bool) -> None:
         out(batch.tally.sentence())
 
 
+def tell_notes(batch: Batch, answered: int) -> None:
+    """What is worth knowing of the rows of this run, the most frequent first."""
+    for reason, count in batch.cut.most_common():
+        err(f"note: {count} of {plural(answered, 'row')} cut short, {CUT.get(reason, reason)}")
+    for note, count in batch.notes.most_common(MOST_SHOWN):
+        err(f"note: {note} ({count} of {plural(answered, 'row')})")
+    if len(batch.notes) > MOST_SHOWN:
+        err(f"… and {len(batch.notes) - MOST_SHOWN} more notes; --json has all")
+    for path, judged in batch.judgements.items():
+        if judged.unreadable:
+            err(f"note: {unreadable(path, judged)}")
+
+
 def as_data(batch: Batch, wishes: Wishes, interrupted: bool) -> dict[str, Any]:
     """The same for programs; the rows are in it where no file holds them."""
     data: dict[str, Any] = {
@@ -227,6 +254,9 @@ def as_data(batch: Batch, wishes: Wishes, interrupted: bool) -> dict[str, Any]:
         "kept": batch.kept,
         "failed": batch.failed,
         "interrupted": interrupted,
+        "cut": dict(batch.cut),
+        "notes": dict(batch.notes),
+        "judgements": {path: asdict(judged) for path, judged in batch.judgements.items()},
         "cost": {"calls": batch.progress.calls, "tokens": batch.progress.tokens, "usd": batch.progress.usd},
         "output": str(wishes.output) if wishes.output is not None else None,
         "program": batch.opened.identity(),

@@ -18,7 +18,7 @@ from ttscale.runtime.result import RunError
 
 if TYPE_CHECKING:
     from ttscale.cli.run import Wishes
-    from ttscale.runtime.result import Result
+    from ttscale.runtime.result import Judgements, Result
     from ttscale.runtime.trace import Listener
 
 CUT = {
@@ -132,8 +132,13 @@ def show(result: Result, opened: Opened, inputs: dict[str, object], saved: int, 
         err(f"note: {note}")
     for path, judged in result.judgements.items():
         if judged.unreadable:
-            err(f"note: {path}: {judged.unreadable} of {plural(judged.asked, 'judgement')} could not be read")
+            err(f"note: {unreadable(path, judged)}")
     err(closing_line(result, saved))
+
+
+def unreadable(path: str, judged: Judgements) -> str:
+    """How many judgements of a stage said nothing."""
+    return f"{path}: {judged.unreadable} of {plural(judged.asked, 'judgement')} could not be read"
 
 
 def closing_line(result: Result, saved: int) -> str:
