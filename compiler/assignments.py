@@ -47,6 +47,8 @@ SETTINGS = frozenset(ENGINE_DEFAULTS) | {
     "as",
 }
 """Arguments that leave a graph's shape as it is."""
+SYNTAX = (ast.__name__, ast_expressions.__name__)
+"""The modules whose nodes have names below them."""
 
 Assignment = dict[str, object]
 
@@ -159,7 +161,7 @@ def _names(node: object, found: set[str]) -> None:
     elif isinstance(node, tuple):
         for part in node:
             _names(part, found)
-    elif is_dataclass(node) and type(node).__module__ == ast.__name__:
+    elif is_dataclass(node) and type(node).__module__ in SYNTAX:
         for part in fields(node):
             if part.name != "span":
                 _names(getattr(node, part.name), found)
