@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.check_data import check_dataset, check_later, check_metric, check_test
+from ttscale.compiler.check_evals import check_eval
 from ttscale.compiler.check_frame import Program
 from ttscale.compiler.check_leakage import check_leakage
 from ttscale.compiler.check_models import check_model
@@ -70,8 +71,11 @@ def check_declaration(declaration: ast.Declaration, scope: ModuleScope, program:
             check_pipeline(declaration, scope, program)
         case ast.TestDecl():
             check_test(declaration, scope, program)
-        case ast.SearchDecl() | ast.EvalDecl():
+        case ast.SearchDecl():
             check_later(declaration, program)
+            check_leakage(declaration, scope, program)
+        case ast.EvalDecl():
+            check_eval(declaration, scope, program)
             check_leakage(declaration, scope, program)
 
 

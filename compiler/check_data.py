@@ -183,9 +183,8 @@ def _reads_trace(expr: ast_expressions.Expr) -> bool:
 # --- later ---------------------------------------------------------------------------------------
 
 
-def check_later(declaration: ast.SearchDecl | ast.EvalDecl, program: Program) -> None:
-    """`search` and `eval` parse and are told to be for a later version, once each."""
-    keyword = "search" if isinstance(declaration, ast.SearchDecl) else "eval"
-    span = Span(declaration.span.file, declaration.span.start, declaration.span.start + len(keyword))
-    message = f"`{keyword}` is read but not run by this version"
-    program.report("L008", message, span, hint="`ttscale run` and `ttscale test` work on this file as it is")
+def check_later(declaration: ast.SearchDecl, program: Program) -> None:
+    """`search` parses and is told to be for a later version."""
+    span = Span(declaration.span.file, declaration.span.start, declaration.span.start + len("search"))
+    message = "`search` is read but not run by this version"
+    program.report("L008", message, span, hint="`ttscale run`, `test` and `eval` work on this file as it is")

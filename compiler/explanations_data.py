@@ -1,10 +1,12 @@
-"""Pages about few-shot examples, Python files and recipes: E0275, E0276, E0405 to E0409."""
+"""Pages about few-shot examples, evaluations, Python files and recipes: E0275 to E0284, E0405 to E0409."""
 
 from __future__ import annotations
 
 from ttscale.compiler.explanation import HEAD, page, pipeline, table
 
 ROWS = HEAD + '\ndataset gsm = jsonl("gsm8k.jsonl", question: question, answer: after(answer, "####"))\n'
+SAMPLED = "param n: Int in {1, 2, 4} = 4\nreturn generate(p.solve_number(question), from: small, n: n) |> vote()"
+MEASURED = pipeline(SAMPLED, head=ROWS) + "\neval main on gsm[0:100] { fix n = 4  seeds 3 }\n"
 SHOWN = "return generate(p.solve_number(question), from: small, examples: gsm[0:50], shots: 4)"
 
 DATA = table(
@@ -22,6 +24,40 @@ DATA = table(
         "Examples among the rows on which a pipeline is measured",
         "A model that is shown the answers to the rows that a `search` or an `eval` measures is not measured at all. "
         "Take disjoint slices, such as `gsm[0:50]` for the examples and `gsm[50:250]` for the rest.",
+    ),
+    page(
+        "E0281",
+        "An `eval` of something that is not a pipeline",
+        "`eval` measures pipelines of this file, or imported ones, on rows of a dataset: `eval main, other on "
+        "gsm[0:100]`.",
+        MEASURED.replace("eval main", "eval mean"),
+        "eval mean",
+        "eval main",
+    ),
+    page(
+        "E0282",
+        "Rows on which nothing can be measured",
+        "After `on` stands a dataset of this file, whole or in part: `gsm`, `gsm[0:100]`, `gsm.shuffle(seed: 1)[:50]`.",
+        MEASURED.replace("on gsm", "on gms"),
+        "on gms",
+        "on gsm",
+    ),
+    page(
+        "E0283",
+        "A clause that an `eval` does not have, or a wrong value of one",
+        "An `eval` has `fix NAME = VALUE` for parameters, `seeds` for how often each question is asked, `seed`, "
+        "`match tokens` to let all pipelines spend the same, and `metric`.",
+        MEASURED.replace("seeds 3", "seeds 0"),
+        "seeds 0",
+        "seeds 3",
+    ),
+    page(
+        "E0284",
+        "`fix` of a parameter that none of the pipelines has",
+        "`fix n = 4` sets the parameter `n` of every measured pipeline that has one; here none has.",
+        MEASURED.replace("fix n", "fix m"),
+        "fix m",
+        "fix n",
     ),
     page(
         "E0405",

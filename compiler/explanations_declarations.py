@@ -337,9 +337,11 @@ DECLARATIONS = table(
     page(
         "L008",
         "A block that is read but not run by this version",
-        "`search` and `eval` are checked for their form and run by a later version.",
-        MAIN + '\ndataset gsm = jsonl("gsm8k.jsonl", question: question, answer: answer)\n\neval main on gsm[0:100]\n',
-        "\neval main on gsm[0:100]\n",
+        "`search` is checked for its form and run by a later version.",
+        MAIN
+        + '\ndataset gsm = jsonl("gsm8k.jsonl", question: question, answer: answer)\n'
+        + "\nsearch tune over main { maximize accuracy on gsm[0:100] }\n",
+        "\nsearch tune over main { maximize accuracy on gsm[0:100] }\n",
         "",
     ),
     page(

@@ -1,0 +1,84 @@
+"""Evaluations: the pipelines that an `eval` measures, the rows, and its clauses.
+
+Codes:
+    E0281  an `eval` of something that is not a pipeline
+    E0282  rows on which nothing can be measured
+    E0283  a clause that an `eval` does not have, or a value that the clause cannot have
+    E0284  `fix` of a parameter that none of the pipelines has
+"""
+
+from __future__ import annotations
+
+from ttscale.compiler import ast, ast_expressions
+from ttscale.compiler.check_frame import Program, did_you_mean, listed
+from ttscale.compiler.data import rows_ir
+from ttscale.compiler.diagnostics import InternalError
+from ttscale.compiler.evals import CLAUSES, MATCHED, METRICS, name_of
+from ttscale.compiler.resolve import is_broken
+from ttscale.compiler.resolve_types import literal, lookup
+from ttscale.compiler.scope import ModuleScope, Symbol
+
+
+def check_eval(declaration: ast.EvalDecl, scope: ModuleScope, program: Program) -> None:
+    """The pipelines, the rows and the clauses of one `eval`."""
+    symbols = [_pipeline(expr, scope, program) for expr in declaration.pipelines]
+    _rows(declaration.on, scope, program)
+    for clause in declaration.clauses:
+        _clause(clause, scope, program)
+    pipelines = [s.declaration for s in symbols if s is not None and isinstance(s.declaration, ast.PipelineDecl)]
+    if len(pipelines) < len(symbols):
+        return
+    known = {param.name: None for pipeline in pipelines for param in pipeline.params}
+    for clause in declaration.clauses:
+        if clause.keyword == "fix" and clause.name is not None and clause.name not in known:
+            hint = did_you_mean(clause.name, list(known), f"they have {listed(list(known))}" if known else "")
+            names = listed([name_of(expr) for expr in declaration.pipelines])
+            message = f"no parameter of {names} is called `{clause.name}`"
+            program.report("E0284", message, program.word(clause.span, clause.name), hint=hint)
+
+
+def _pipeline(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> Symbol | None:
+    symbol = lookup(expr, scope, program.linked) if name_of(expr) else None
+    if symbol is not None and (symbol.kind == "pipeline" or is_broken(symbol)):
+        return symbol
+    known = sorted(name for name, found in scope.names.items() if found.kind == "pipeline")
+    shown = name_of(expr) or program.text(expr.span)
+    what = f"`{shown}` is a {symbol.kind}" if symbol is not None else f"there is no pipeline `{shown}`"
+    hint = did_you_mean(shown, known, f"there is {listed(known)}" if known else "declare one")
+    program.report("E0281", what, expr.span, hint=hint)
+    return None
+
+
+def _rows(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> None:
+    try:
+        rows_ir(expr, scope, program.linked)
+    except InternalError:
+        known = sorted(name for name, found in scope.names.items() if found.kind == "dataset")
+        hint = f"write `eval main on {known[0]}[0:100]`" if known else "declare a `dataset` first"
+        program.report("E0282", f"`{program.text(expr.span)}` is not rows of a dataset", expr.span, hint=hint)
+
+
+def _clause(clause: ast.Clause, scope: ModuleScope, program: Program) -> None:
+    if clause.keyword not in CLAUSES:
+        hint = f"it has {listed(CLAUSES)}; `search` has the others"
+        program.report("E0283", f"an `eval` has no `{clause.keyword}`", clause.span, hint=hint)
+        return
+    if clause.keyword in ("seeds", "seed"):
+        value = literal(clause.values[0])
+        least = 1 if clause.keyword == "seeds" else 0
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            hint = f"write `{clause.keyword} {3 if clause.keyword == 'seeds' else 7}`"
+            message = f"`{clause.keyword}` takes a whole number of {least} or more"
+            program.report("E0283", message, clause.values[0].span, hint=hint)
+    if clause.keyword == "match":
+        name = name_of(clause.values[0])
+        if name not in MATCHED:
+            hint = did_you_mean(name, list(MATCHED), f"it can be {listed(MATCHED)}")
+            message = f"`match` cannot make `{program.text(clause.values[0].span)}` equal"
+            program.report("E0283", message, clause.values[0].span, hint=hint)
+    if clause.keyword == "metric":
+        for value in clause.values:
+            symbol = lookup(value, scope, program.linked) if name_of(value) else None
+            if not name_of(value) or (symbol is not None and symbol.kind not in METRICS and not is_broken(symbol)):
+                hint = "write `metric accuracy`, or the name of a `metric` of this file"
+                program.report("E0283", f"`{program.text(value.span)}` is not a metric", value.span, hint=hint)
