@@ -19,7 +19,9 @@ def textmate() -> Rule:
         "name": "ttscale",
         "scopeName": "source.tts",
         "fileTypes": ["tts"],
-        "patterns": [_include(name) for name in ("comments", "texts", "declarations", "words", "values", "signs")],
+        "patterns": [
+            _include(name) for name in ("comments", "texts", "declarations", "words", "values", "signs", "others")
+        ],
         "repository": {
             "comments": {"patterns": _comments()},
             "texts": {"patterns": _texts()},
@@ -27,6 +29,7 @@ def textmate() -> Rule:
             "words": {"patterns": _words()},
             "values": {"patterns": _values()},
             "signs": {"patterns": _signs()},
+            "others": {"patterns": [_match(r"\S", "invalid.illegal")]},
             "jinja": {"patterns": _jinja()},
             "jinja-inside": {"patterns": _jinja_inside()},
         },

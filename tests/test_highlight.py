@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from ttscale.grammar.textmate import textmate, textmate_text
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON = (ROOT / "grammar/tts.tmLanguage.json", ROOT / "grammar/vscode/syntaxes/tts.tmLanguage.json")
+EXTENSION = ROOT / "grammar/vscode"
 SPECS = ROOT.parent / "shared" / "design" / "specs"
 EVERYTHING = '''tts 1
 use std/prompts@1 as p
@@ -168,36 +172,88 @@ def is_argument(token: Token, text: str) -> bool:
     return named and text[token.end_pos or 0 :].lstrip(" \t").startswith(":")
 
 
+def expected_scope(token: Token, text: str) -> str:
+    """A pattern for the scopes that a token may have."""
+    if is_keyword(token):
+        return r"variable\.parameter" if is_argument(token, text) else r"keyword|storage|constant\.language"
+    if token.type in ("STRING", "FENCE"):
+        return "string"
+    if token.type in ("NUMBER", "VERSION"):
+        return r"constant\.numeric"
+    plain = {"NAME": "variable|entity", "USE_PATH": r"entity\.name\.namespace"}
+    return plain.get(token.type, r"keyword\.operator|punctuation")
+
+
+def check_scopes(text: str, scopes: dict[int, str]) -> None:
+    """Every character has a scope, and in a text without syntax errors every token has one that fits it, all along."""
+    assert not [text[place] for place, scope in scopes.items() if scope in ("", "source.tts") and text[place].strip()]
+    tokens = from_lark(text)
+    if tokens is None:
+        return
+    assert not [place for place, scope in scopes.items() if scope.startswith("invalid")]
+    for token in tokens:
+        start, end = token.start_pos or 0, token.end_pos or 0
+        shown = f"{token!r} in {text[max(0, start - 30) : start + 30]!r}: {scopes[start]}"
+        assert re.match(expected_scope(token, text), scopes[start]), shown
+        if token.type not in ("STRING", "FENCE", "NUMBER"):
+            assert {scopes[place] for place in range(start, end) if text[place].strip()} == {scopes[start]}, shown
+
+
 @pytest.mark.parametrize("text", [pytest.param(EVERYTHING, id="everything"), *programs()])
 def test_words_are_keywords_exactly_where_the_grammar_says_so(text: str) -> None:
-    kinds, scopes = from_pygments(text), Editor().scopes(text)
+    kinds = from_pygments(text)
     tokens = from_lark(text)
     if tokens is None:
         assert len(kinds) == len(text), "what is broken is coloured too"
+    check_scopes(text, Editor().scopes(text))
+    if tokens is None:
         return
     assert Error not in kinds.values()
-    assert not [place for place, scope in scopes.items() if not scope and not text[place].isspace()]
     for token in tokens:
         start = token.start_pos or 0
-        kind, scope = kinds[start], scopes[start]
-        shown = f"{token!r} in {text[max(0, start - 30) : start + 30]!r}: {kind}, {scope}"
+        kind = kinds[start]
+        shown = f"{token!r} in {text[max(0, start - 30) : start + 30]!r}: {kind}"
         if is_keyword(token):
             allowed = (Name.Attribute,) if is_argument(token, text) else (Keyword, Operator.Word)
             assert any(kind in one for one in allowed), shown
-            assert re.match(r"keyword|storage|constant\.language|variable\.parameter", scope), shown
         elif token.type == "NAME":
             assert kind in Name, shown
-            assert re.match(r"variable|entity", scope), shown
         elif token.type in ("STRING", "FENCE"):
             assert kind in String, shown
-            assert scope.startswith("string"), shown
         elif token.type in ("NUMBER", "VERSION"):
             assert kind in Number, shown
-            assert scope.startswith("constant.numeric"), shown
         elif token.type == "USE_PATH":
-            assert kind in Name.Namespace and scope.startswith("entity.name.namespace"), shown
+            assert kind in Name.Namespace, shown
         else:
-            assert kind not in Error and (re.match("keyword.operator|punctuation", scope)), shown
+            assert kind not in Error, shown
+
+
+def test_the_engine_of_vs_code_colours_every_program_as_the_grammar_says(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    needed = "['vscode-textmate', 'vscode-oniguruma'].map(require.resolve)"
+    if node is None or subprocess.run([node, "-e", needed], cwd=EXTENSION, capture_output=True).returncode != 0:
+        pytest.skip("run `npm install` in grammar/vscode, or name its node_modules in NODE_PATH")
+    texts = {tmp_path / f"{number}.tts": text for number, text in enumerate([EVERYTHING, *map(one_text, programs())])}
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8", newline="\n")
+    done = subprocess.run([node, "tokens.js", *map(str, texts)], cwd=EXTENSION, capture_output=True, check=True)
+    coloured = json.loads(done.stdout)
+    for file, text in texts.items():
+        scopes: dict[int, str] = {}
+        places = in_units(text)
+        for start, end, scope in coloured[str(file)]:
+            scopes.update(dict.fromkeys((places[unit] for unit in range(start, end)), scope))
+        check_scopes(text, scopes)
+
+
+def one_text(param: Any) -> str:
+    """The program of a pytest parameter."""
+    return str(param.values[0])
+
+
+def in_units(text: str) -> list[int]:
+    """The character that each UTF-16 unit belongs to."""
+    return [place for place, letter in enumerate(text) for _ in range(len(letter.encode("utf-16-le")) // 2)]
 
 
 def test_the_program_of_everything_has_every_word_of_the_grammar() -> None:
@@ -276,15 +332,47 @@ def test_pygments_finds_the_lexer_and_loses_no_character() -> None:
 
 
 def test_the_extension_names_files_that_are_there() -> None:
-    folder = ROOT / "grammar/vscode"
-    manifest = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    manifest = json.loads((EXTENSION / "package.json").read_text(encoding="utf-8"))
     contributed = manifest["contributes"]
     assert contributed["languages"][0]["extensions"] == [".tts"]
-    named = [manifest["main"], contributed["languages"][0]["configuration"], contributed["grammars"][0]["path"]]
+    named = [contributed["languages"][0]["configuration"], contributed["grammars"][0]["path"], "extension.js"]
     for name in named:
-        assert (folder / name).is_file() and not (folder / name).is_symlink()
+        assert (EXTENSION / name).is_file() and not (EXTENSION / name).is_symlink()
     assert contributed["grammars"][0]["scopeName"] == textmate()["scopeName"]
-    json.loads((folder / "language-configuration.json").read_text(encoding="utf-8"))
-    script = (folder / manifest["main"]).read_text(encoding="utf-8")
-    assert 'require("vscode-languageclient/node")' in script and '"ttscale", "lsp"' in script
-    assert "vscode-languageclient" in manifest["dependencies"]
+    json.loads((EXTENSION / "language-configuration.json").read_text(encoding="utf-8"))
+    script = (EXTENSION / "extension.js").read_text(encoding="utf-8")
+    assert 'require("vscode-languageclient/node")' in script
+    build = manifest["scripts"]["build"]
+    assert build.startswith("esbuild extension.js") and f"--outfile={manifest['main'].removeprefix('./')}" in build
+    assert manifest["main"].removeprefix("./") in manifest["files"]
+    assert contributed["configuration"]["properties"]["ttscale.command"]["default"] == ["ttscale", "lsp"]
+    assert all(re.fullmatch(r"[0-9.]+", version) for version in manifest["devDependencies"].values()), "pin them"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (manifest["version"], manifest["license"]) == (project["version"], project["license"])
+    assert (EXTENSION / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_extension_takes_the_command_that_is_set_or_that_of_the_folder(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node")
+    here, other = tmp_path / "here", tmp_path / "other"
+    other.mkdir()
+    program = here / ".venv" / "bin" / "ttscale"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    calls: list[tuple[Any, Path | None, list[str]]] = [
+        (None, None, ["ttscale", "lsp"]),
+        (None, other, ["ttscale", "lsp"]),
+        (None, here, [str(program), "lsp"]),
+        ([], here, [str(program), "lsp"]),
+        ("ttscale lsp", other, ["ttscale", "lsp"]),
+        (["ttscale-dev", "lsp", "x"], here, ["ttscale-dev", "lsp", "x"]),
+        (["bin/tts", "lsp"], here, [str(here / "bin" / "tts"), "lsp"]),
+        (["/opt/tts", "lsp"], here, ["/opt/tts", "lsp"]),
+        (["bin/tts", "lsp"], None, ["bin/tts", "lsp"]),
+    ]
+    asked = json.dumps([[given, folder and str(folder), "linux"] for given, folder, _ in calls])
+    code = f"const c = require('./command'); console.log(JSON.stringify({asked}.map(a => c.commandFor(...a))))"
+    done = subprocess.run([node, "-e", code], cwd=EXTENSION, capture_output=True, check=True)
+    assert json.loads(done.stdout) == [expected for _, _, expected in calls]

@@ -3,19 +3,30 @@
 // Starts `ttscale lsp` and connects it to the editor; colours come from the grammar in `syntaxes`.
 
 const vscode = require("vscode");
-const { LanguageClient, TransportKind } = require("vscode-languageclient/node");
+const { LanguageClient, RevealOutputChannelOn, TransportKind } = require("vscode-languageclient/node");
+const { commandFor } = require("./command");
+
+/** A client that leaves it to `start` to say that the server did not start. */
+class Client extends LanguageClient {
+  error(message, data, show) {
+    super.error(message, data, this.isRunning() ? show : false);
+  }
+}
 
 let client;
+let pending = Promise.resolve();
 
-function command() {
-  const parts = vscode.workspace.getConfiguration("ttscale").get("command");
-  return Array.isArray(parts) && parts.length > 0 ? parts : ["ttscale", "lsp"];
+/** What the settings say of the command, undefined where nobody set it. */
+function configured() {
+  const found = vscode.workspace.getConfiguration("ttscale").inspect("command");
+  const trusted = vscode.workspace.isTrusted;
+  return (trusted ? (found?.workspaceFolderValue ?? found?.workspaceValue) : undefined) ?? found?.globalValue;
 }
 
 async function start() {
-  const [program, ...args] = command();
-  const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
-  client = new LanguageClient(
+  const folder = vscode.workspace.workspaceFolders?.find((one) => one.uri.scheme === "file")?.uri.fsPath;
+  const [program, ...args] = commandFor(configured(), vscode.workspace.isTrusted ? folder : undefined);
+  client = new Client(
     "ttscale",
     "ttscale",
     { command: program, args, transport: TransportKind.stdio, options: { cwd: folder } },
@@ -24,14 +35,23 @@ async function start() {
         { scheme: "file", language: "tts" },
         { scheme: "untitled", language: "tts" },
       ],
-      synchronize: { fileEvents: vscode.workspace.createFileSystemWatcher("**/*.tts") },
+      synchronize: { fileEvents: vscode.workspace.createFileSystemWatcher("**/*.{tts,py}") },
+      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      initializationFailedHandler: () => false,
     },
   );
   try {
     await client.start();
   } catch (error) {
-    const hint = "Install it with: pip install 'ttscale[editor]', or set ttscale.command.";
-    vscode.window.showErrorMessage(`ttscale: \`${command().join(" ")}\` did not start. ${hint} (${error.message})`);
+    const hint = "Install it with: pip install 'ttscale[editor]', or name it in the setting ttscale.command.";
+    const shown = [program, ...args].join(" ");
+    const message = `\`${shown}\` did not start (${error?.message ?? error}). ${hint}`;
+    const choice = "Open settings";
+    vscode.window.showErrorMessage(message, choice).then((chosen) => {
+      if (chosen === choice) {
+        vscode.commands.executeCommand("workbench.action.openSettings", "ttscale.command");
+      }
+    });
   }
 }
 
@@ -41,16 +61,30 @@ async function stop() {
   if (running?.isRunning()) {
     await running.stop();
   }
+  await running?.dispose().catch(() => undefined); // one that never started has nothing to end
+}
+
+/** One start or stop after the other, however fast they are asked for. */
+function inTurn(...steps) {
+  pending = steps.reduce((before, step) => before.then(step), pending);
+  return pending;
 }
 
 async function activate(context) {
   context.subscriptions.push(
-    vscode.commands.registerCommand("ttscale.restart", async () => {
-      await stop();
-      await start();
+    vscode.commands.registerCommand("ttscale.restart", () => inTurn(stop, start)),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration("ttscale.command")) {
+        inTurn(stop, start);
+      }
     }),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => inTurn(stop, start)),
   );
-  await start();
+  await inTurn(start);
 }
 
-module.exports = { activate, deactivate: stop };
+function deactivate() {
+  return inTurn(stop);
+}
+
+module.exports = { activate, deactivate };
