@@ -1,8 +1,67 @@
-"""Metrics: whether an answer is right, a user's own measure, and how sure a mean is."""
+"""Metrics: whether an answer is right, measures of one's own, and figures over many answers. See docs/metrics.md."""
 
+from ttscale.runtime.metrics.classes import (
+    ClassFigures,
+    Confusion,
+    confusion,
+    log_loss,
+    macro_f1,
+    per_class,
+)
+from ttscale.runtime.metrics.comparison import (
+    Comparison,
+    McNemar,
+    Variance,
+    compare,
+    holm,
+    mcnemar,
+    smallest_difference,
+    smallest_mean_difference,
+    variance_parts,
+)
+from ttscale.runtime.metrics.confidence import Bin, accuracy_at_coverage, auc, brier, ece, reliability
 from ttscale.runtime.metrics.correctness import accuracy, gold_key, is_correct
 from ttscale.runtime.metrics.declared import evaluate_metric
 from ttscale.runtime.metrics.errors import MetricError
-from ttscale.runtime.metrics.intervals import paired_bootstrap, wilson
+from ttscale.runtime.metrics.grading import Grade, Metric, grade
+from ttscale.runtime.metrics.intervals import mean_interval, mean_of_k, paired_bootstrap, wilson
+from ttscale.runtime.strategies.measures import best_of_k, mean_at_k, pass_at_k
 
-__all__ = ["MetricError", "accuracy", "evaluate_metric", "gold_key", "is_correct", "paired_bootstrap", "wilson"]
+__all__ = [
+    "Bin",
+    "ClassFigures",
+    "Comparison",
+    "Confusion",
+    "Grade",
+    "McNemar",
+    "Metric",
+    "MetricError",
+    "Variance",
+    "accuracy",
+    "accuracy_at_coverage",
+    "auc",
+    "best_of_k",
+    "brier",
+    "compare",
+    "confusion",
+    "ece",
+    "evaluate_metric",
+    "gold_key",
+    "grade",
+    "holm",
+    "is_correct",
+    "log_loss",
+    "macro_f1",
+    "mcnemar",
+    "mean_at_k",
+    "mean_interval",
+    "mean_of_k",
+    "paired_bootstrap",
+    "pass_at_k",
+    "per_class",
+    "reliability",
+    "smallest_difference",
+    "smallest_mean_difference",
+    "variance_parts",
+    "wilson",
+]

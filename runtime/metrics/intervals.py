@@ -33,3 +33,24 @@ def paired_bootstrap(
     tail = (1 - level) / 2
     low, high = int(tail * rounds), min(rounds - 1, math.ceil((1 - tail) * rounds) - 1)
     return means[low], means[high]
+
+
+def mean_interval(
+    values: Sequence[float], seed: int = 0, *, rounds: int = 2_000, level: float = 0.95
+) -> tuple[float, float]:
+    """The percentile interval of a mean over resampled questions; deterministic for a seed.
+
+    Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 1979. Raises ValueError for none.
+    """
+    return paired_bootstrap(values, [0.0] * len(values), seed, rounds=rounds, level=level)
+
+
+def mean_of_k(n: int, correct: int, k: int) -> float:
+    """The expected share of right answers among k of n samples drawn without replacement: correct / n for every k.
+
+    The mean of a hypergeometric draw, k (correct / n), over k: so mean@k needs no more than the share of all samples,
+    which varies least of the unbiased estimates. Raises ValueError for k outside 1..n.
+    """
+    if not (0 <= correct <= n and 1 <= k <= n):
+        raise ValueError(f"mean@{k} of {n} samples with {correct} right is not defined")
+    return correct / n
