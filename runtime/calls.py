@@ -8,15 +8,18 @@ asked of another model, as the stage says; every attempt is a call of its own in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 
 from ttscale.compiler.ir import Model, Stage
 from ttscale.compiler.models import prices
 from ttscale.compiler.plan import Cost
+from ttscale.runtime.bank.asking import Drawn, plainly
+from ttscale.runtime.bank.keys import Spot
 from ttscale.runtime.desk import Ask, Desk, Judgement, Reply, ReplyState, Verdict, prompt_sizes, together
-from ttscale.runtime.engines.base import Completion, ContextExceeded, Engine, EngineError, Request
+from ttscale.runtime.engines.base import ContextExceeded, Engine, EngineError, Request
 from ttscale.runtime.ledger import Call, CallKey, Decision, Price
 from ttscale.runtime.seeds import messages_digest, sample_seed
 from ttscale.runtime.verdicts import score_labels
@@ -129,7 +132,7 @@ class Caller:
             digest = messages_digest(ask.messages)
             seed = sample_seed(self._desk.run_seed, engine.digest, digest, ask.sampling, ask.series, attempt, ask.index)
             pending.append(_Pending(place, ask, ask.model, engine, attempt, key, tokens, seed))
-        calls = [(p.key, Call(p.prompt_tokens, p.ask.max_tokens, Price(*prices(p.model)))) for p in pending]
+        calls = [(p.key, Call(p.prompt_tokens, p.ask.most_tokens, Price(*prices(p.model)))) for p in pending]
         tickets = self._desk.admission.ask(calls)
         ordered = any(item.model.kind == "script" for item in pending)
         await together([self._group(group, tickets, replies) for group in _requests(pending, ordered)], ordered=ordered)
@@ -180,7 +183,7 @@ class Caller:
     async def _stream(self, items: Sequence[_Pending], replies: dict[int, Reply]) -> None:
         """One request at an engine: note every sample as it finishes, then what is missing."""
         ask = items[0].ask
-        limits = tuple(item.decision.limit if item.decision else ask.max_tokens for item in items)
+        limits = tuple(item.decision.limit if item.decision else ask.most_tokens for item in items)
         request = Request(
             ask.messages,
             tuple(item.seed for item in items),
@@ -188,7 +191,7 @@ class Caller:
             ask.sampling,
             ask.stop,
             ask.thinking,
-            limits if any(limit != ask.max_tokens for limit in limits) else None,
+            limits if any(limit != ask.most_tokens for limit in limits) else None,
             ask.timeout,
             (-self._position,),
         )
@@ -198,11 +201,12 @@ class Caller:
         reason = "the engine gave no answer"
         try:
             async with asyncio.timeout(None if ask.timeout is None else ask.timeout + _GRACE_SECONDS):
-                async for completion in items[0].engine.generate(request):
-                    item = missing.pop(completion.index)
-                    reply = replies[item.place] = self._completed(item, completion)
-                    if reply.state == "done" and self._done is not None:
-                        self._done(item.place, reply)
+                async with aclosing(self._drawn(items, request)) as stream:
+                    async for drawn in stream:
+                        item = missing.pop(drawn.completion.index)
+                        reply = replies[item.place] = self._completed(item, drawn)
+                        if reply.state == "done" and self._done is not None:
+                            self._done(item.place, reply)
         except TimeoutError:
             reason = f"it took longer than {ask.timeout:g} seconds"
         except EngineError as caught:
@@ -216,9 +220,18 @@ class Caller:
         for item in missing.values():
             replies[item.place] = self._lost(item, state, reason, error)
 
+    def _drawn(self, items: Sequence[_Pending], request: Request) -> AsyncGenerator[Drawn, None]:
+        """The completions of a request, from the bank where there is one; scripts reply in the order of their calls."""
+        bank, first = self._desk.bank, items[0]
+        if bank is None or first.model.kind == "script":
+            return plainly(first.engine, request)
+        spots = [Spot(item.ask.series, item.attempt, item.ask.index) for item in items]
+        return bank.samples(self._stage.path, first.model, first.engine, request, spots, self._desk.run_seed)
+
     # --- what became of a call -------------------------------------------------------------------------
 
-    def _completed(self, item: _Pending, completion: Completion) -> Reply:
+    def _completed(self, item: _Pending, drawn: Drawn) -> Reply:
+        completion = drawn.completion
         actual = self._desk.admission.finish(item.key, completion.new_tokens, completion.prompt_tokens or None)
         decision = item.decision
         cut = decision is not None and decision.cut and completion.finish == "length"
@@ -234,8 +247,14 @@ class Caller:
             self._stage,
             cause=completion.error,
             cost=Cost(1, prompt_tokens, completion.new_tokens, completion.new_tokens, actual.usd),
+            fresh=_fresh(item, drawn, prompt_tokens),
             seconds=completion.seconds,
-            data={"finish": completion.finish, "sampling": asdict(item.ask.sampling), **_names(item)},
+            data={
+                "finish": completion.finish,
+                "sampling": asdict(item.ask.sampling),
+                **_names(item),
+                **({"from": drawn.source} if drawn.source != "fresh" else {}),
+            },
         )
         if failed:
             reason = completion.error or f"it took longer than {item.ask.timeout or 0:g} seconds"
@@ -284,6 +303,15 @@ def _requests(pending: Sequence[_Pending], ordered: bool) -> list[list[_Pending]
 def _can_retry(error: EngineError | None) -> bool:
     """Whether the same request may succeed when it is asked again."""
     return error is None or not (error.fatal or isinstance(error, ContextExceeded))
+
+
+def _fresh(item: _Pending, drawn: Drawn, prompt_tokens: int) -> Cost:
+    """What a completion cost now; nothing where it came from the bank."""
+    if drawn.source == "bank":
+        return Cost()
+    prompt, new = prices(item.model)
+    usd = prompt_tokens * prompt + drawn.fresh_tokens * new
+    return Cost(1, prompt_tokens, drawn.fresh_tokens, drawn.fresh_tokens, usd)
 
 
 def _names(item: _Pending) -> dict[str, object]:

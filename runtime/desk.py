@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ttscale.compiler.ir import Model
-from ttscale.runtime.engines.base import Completion, Engine, EngineError, Message, Sampling
+from ttscale.runtime.engines.base import Completion, Engine, EngineError, Message, Sampling, thoughts_limit
 from ttscale.runtime.ledger import Admission
 from ttscale.runtime.trace import Recorder
+
+if TYPE_CHECKING:
+    from ttscale.runtime.bank.asking import Asking
 
 
 class Engines(Protocol):
@@ -36,6 +39,11 @@ class Ask:
     retry: int = 0
     timeout: float | None = None
     or_else: Model | None = None
+
+    @property
+    def most_tokens(self) -> int:
+        """The most new tokens it may make: those of the answer, and of thoughts where these have their own limit."""
+        return self.max_tokens + (thoughts_limit(self.thinking) or 0)
 
 
 ReplyState = Literal["done", "failed", "refused", "cancelled"]
@@ -78,7 +86,7 @@ class Verdict:
 
 @dataclass
 class Desk:
-    """What all stages of one run share: engines, admission, trace, and the requests now running."""
+    """What all stages of one run share: engines, admission, trace, the bank, and the requests now running."""
 
     engines: Engines
     admission: Admission
@@ -86,6 +94,7 @@ class Desk:
     run_seed: int
     running: set[asyncio.Future[Any]] = field(default_factory=set)
     limits_met: dict[str, None] = field(default_factory=dict)
+    bank: Asking | None = None
 
     def track(self, request: asyncio.Future[Any]) -> None:
         """Enter a request on its way to an engine, so that the end of the run cancels it.

@@ -30,6 +30,8 @@ from ttscale.compiler.plan import Plan
 from ttscale.compiler.said import inputs_of
 from ttscale.compiler.types import CHAT, Answers, Text, Type
 from ttscale.runtime.answers import coerce, show
+from ttscale.runtime.bank.asking import Asking
+from ttscale.runtime.bank.runs import BankRun
 from ttscale.runtime.calls import Caller
 from ttscale.runtime.chats import ChatError, turns_of
 from ttscale.runtime.desk import Desk, Engines
@@ -75,15 +77,17 @@ async def execute(
     stop: asyncio.Event | None = None,
     folder: Path | None = None,
     rows: RowStore | None = None,
+    bank: BankRun | None = None,
 ) -> Result:
     """Answer one question.
 
     `inputs` are the pipeline's, by name. Setting `stop` ends the work as a spent budget does. `folder` is where schema
-    files are looked for; `rows` keeps the rows of few-shot examples from one run to the next. Raises RunError where no
-    answer can be given, BudgetExhausted where a limit is why.
+    files are looked for; `rows` keeps the rows of few-shot examples from one run to the next. Samples that the `bank` has
+    are not made again, and new ones are kept in it. Raises RunError where no answer can be given, BudgetExhausted where
+    a limit is why.
     """
     house = NamedEngines(engines) if isinstance(engines, Mapping) else engines
-    run = _Run(graph, plan, check_inputs(graph, inputs), house, run_seed, listener, folder, rows)
+    run = _Run(graph, plan, check_inputs(graph, inputs), house, run_seed, listener, folder, rows, bank)
     return await run.result(stop)
 
 
@@ -131,6 +135,7 @@ class _Run:
         listener: Listener | None,
         folder: Path | None,
         rows: RowStore | None,
+        bank: BankRun | None,
     ) -> None:
         self.graph = graph
         self.inputs = inputs
@@ -145,7 +150,8 @@ class _Run:
         bounds = [_bound(plan, stage, input_excess(graph, inputs)) for stage in graph.stages]
         self.admission = Admission(Ledger(graph.budget, bounds), graph.budget.seconds, self._expired)
         noting = NotingEngines(engines, self.notes.notes, self.recorder)
-        self.desk = Desk(noting, self.admission, self.recorder, run_seed)
+        asking = None if bank is None else Asking(bank, inputs)
+        self.desk = Desk(noting, self.admission, self.recorder, run_seed, bank=asking)
 
     def _expired(self, reason: str) -> None:
         self.desk.limits_met.setdefault(reason)
@@ -263,6 +269,8 @@ class _Run:
         if not isinstance(returns, Answers):
             answer = as_argument(value, returns)  # type: ignore[assignment]
         limits = tuple(self.desk.limits_met)
+        if self.desk.bank is not None and self.desk.bank.trouble:
+            self.notes.notes.setdefault(f"samples may not have been kept: {self.desk.bank.trouble}")
         if answer is None and isinstance(returns, Text):
             answer = self._longest_cut(pool)  # type: ignore[assignment]
         total = replace(self.recorder.trace.total, sequential_tokens=max(self.sequential.values(), default=0))

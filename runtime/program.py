@@ -31,6 +31,8 @@ from ttscale.compiler.plan import Plan
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader, load_source
 from ttscale.library.standard import stage_prompts
+from ttscale.runtime.bank.runs import BankRuns
+from ttscale.runtime.bank.store import Bank
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore, plan_with_rows
 from ttscale.runtime.models import EngineHouse
@@ -54,12 +56,19 @@ class RowResult:
     error: RunError | None
 
 
-def load(source: str | Path, models: Mapping[str, str | Model] | None = None, *, allow_python: bool = False) -> Program:
+def load(
+    source: str | Path,
+    models: Mapping[str, str | Model] | None = None,
+    *,
+    allow_python: bool = False,
+    bank: str | Path | Bank | None = None,
+) -> Program:
     """The program in a file, or in a text (one with a line break).
 
     `models` replaces declared models by name: `{"small": "qwen2.5.gguf"}`; the name "" stands for the only one.
-    `allow_python` lets the program run Python files that do not stand in its own folder. Raises CompileError where the
-    program has errors.
+    `allow_python` lets the program run Python files that do not stand in its own folder. Samples that the `bank` has (a
+    file, made where there is none) are not made again, and new ones are kept in it; without one nothing is kept. Raises
+    CompileError where the program has errors, BankError where the bank is none.
     """
     is_text = isinstance(source, str) and "\n" in source
     file = SourceFile("<text>", str(source)) if is_text else load_source(source)
@@ -69,7 +78,7 @@ def load(source: str | Path, models: Mapping[str, str | Model] | None = None, *,
         name: model if isinstance(model, Model) else _from_here(model_from_locator(name, model))
         for name, model in (models or {}).items()
     }
-    return Program(checked, replaced, base)
+    return Program(checked, replaced, base, bank)
 
 
 def _from_here(model: Model) -> Model:
@@ -87,7 +96,11 @@ class Program:
     """
 
     def __init__(
-        self, checked: Checked, models: Mapping[str, Model] | None = None, base_dir: Path | None = None
+        self,
+        checked: Checked,
+        models: Mapping[str, Model] | None = None,
+        base_dir: Path | None = None,
+        bank: str | Path | Bank | None = None,
     ) -> None:
         self._checked = checked
         self._models = dict(models or {})
@@ -96,6 +109,7 @@ class Program:
         self.rows = RowStore(self._folder)
         self._plans: dict[object, Plan] = {}
         self._loop: _LoopThread | None = None
+        self._bank = BankRuns(bank)
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -237,8 +251,9 @@ class Program:
             run_seed=seed,
             listener=listener,
             stop=stop,
-            folder=self._folder,
-            rows=self.rows,
+            folder=made_by._folder,
+            rows=made_by.rows,
+            bank=self._bank.of(plan.graph, seed),
         )
 
     def _bound(
@@ -284,11 +299,12 @@ class Program:
                 self._thread().call(stop.set)
 
     def close(self) -> None:
-        """Close all engines and the program's thread; idempotent."""
+        """Close all engines, the bank that was named by its file, and the program's thread; idempotent."""
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.submit(self._house.close()).result()
             loop.stop()
+        self._bank.close()
 
     def __enter__(self) -> Program:
         return self

@@ -46,6 +46,11 @@ class Result:
     samples: Pool = field(default_factory=lambda: Pool((), TEXT))
     stages: Mapping[str, object] = field(default_factory=dict, repr=False)
 
+    @property
+    def fresh(self) -> Cost:
+        """What of the cost did not come from a bank: its `new_tokens` are those that a model made now."""
+        return self.trace.fresh
+
     def to_json(self, *, trace: bool = True) -> dict[str, object]:
         """The result as plain data for `json.dumps`; `trace: False` leaves the events out."""
         record: dict[str, object] = {
@@ -62,6 +67,7 @@ class Result:
                 "usd": self.cost.usd,
                 "seconds": round(self.seconds, 3),
             },
+            "fresh": {"calls": self.fresh.calls, "new_tokens": self.fresh.new_tokens, "usd": self.fresh.usd},
             "cut": self.cut,
             "cut_reason": self.cut_reason,
             "notes": list(self.notes),

@@ -77,12 +77,13 @@ class Trace:
     """The events of one run, in the order in which they happened.
 
     `calls`, `tokens` (prompt and new, as if nothing were cached), `seconds` and `cost` (US dollars) are the run's
-    totals.
+    totals. `fresh` is what of `total` did not come from a bank.
     """
 
     def __init__(self) -> None:
         self._events: list[Event] = []
         self.total = Cost()
+        self.fresh = Cost()
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Event]:
@@ -135,15 +136,17 @@ class Recorder:
         *,
         cause: str = "",
         cost: Cost = NO_COST,
+        fresh: Cost | None = None,
         seconds: float = 0.0,
         data: Mapping[str, object] | None = None,
     ) -> None:
-        """Record an event about `stage`, or about the run."""
+        """Record an event about `stage`, or about the run; `fresh` is what of the cost did not come from a bank."""
         path, span, origin = (stage.path, stage.span, stage.origin) if stage is not None else ("", None, ())
         event = Event(kind, self.elapsed(), path, span, origin, cause, cost, seconds, data or {})
         self.trace.add(event)
         if kind in ("call_finished", "call_failed"):
             self.trace.total = add_costs(self.trace.total, cost)
+            self.trace.fresh = add_costs(self.trace.fresh, cost if fresh is None else fresh)
         self.trace.seconds = event.at
         if self._listener is not None:
             self._listener(event)

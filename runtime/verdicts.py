@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from ttscale.compiler.ir import Model, Stage
 from ttscale.compiler.models import prices
 from ttscale.compiler.plan import Cost
+from ttscale.runtime.bank.asking import Source
 from ttscale.runtime.desk import Desk, Judgement, Verdict, prompt_sizes, together
-from ttscale.runtime.engines.base import Engine, EngineError
+from ttscale.runtime.engines.base import Engine, EngineError, Message, Scored
 from ttscale.runtime.ledger import Call, CallKey, Decision, Price
 
 
@@ -61,11 +62,13 @@ async def _judge(
         return Verdict(None, "refused", decision.reason)
     begun = desk.recorder.elapsed()
     spellings = [spelling for label in judgement.labels for spelling in label]
-    work = asyncio.ensure_future(engine.score(judgement.messages, spellings, priority=(-key[0],)))
+    work = asyncio.ensure_future(_scored(desk, stage, model, engine, judgement.messages, spellings, (-key[0],)))
     desk.track(work)
     new_tokens = 0
+    source: Source = "fresh"
     try:
-        scored = iter([(sum(item.logprobs), len(item.logprobs)) for item in await work])
+        items, source = await work
+        scored = iter([(sum(item.logprobs), len(item.logprobs)) for item in items])
         by_label = [[next(scored) for _ in label] for label in judgement.labels]
         new_tokens = sum(max(length for _, length in label) for label in by_label)
         verdict = Verdict(tuple(tuple(total for total, _ in label) for label in by_label))
@@ -83,10 +86,26 @@ async def _judge(
         stage,
         cause=verdict.reason,
         cost=Cost(call.calls, call.prompt_tokens, new_tokens, 0, actual.usd),
+        fresh=Cost() if source == "bank" else None,
         seconds=desk.recorder.elapsed() - begun,
-        data=data,
+        data=data if source == "fresh" else {**data, "from": source},
     )
     return verdict
+
+
+async def _scored(
+    desk: Desk,
+    stage: Stage,
+    model: Model,
+    engine: Engine,
+    messages: tuple[Message, ...],
+    spellings: Sequence[str],
+    priority: tuple[int, ...],
+) -> tuple[list[Scored], Source]:
+    """The spellings' scores, from the bank where there is one."""
+    if desk.bank is None or model.kind == "script":
+        return await engine.score(messages, spellings, priority=priority), "fresh"
+    return await desk.bank.scores(stage.path, model, engine, messages, spellings, priority)
 
 
 def _names(model: Model, judgement: Judgement) -> dict[str, object]:

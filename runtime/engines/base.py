@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 Role = Literal["system", "user", "assistant"]
-Finish = Literal["stop", "length", "cancelled", "failed"]
+Finish = Literal["stop", "length", "cancelled", "failed", "running"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,24 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """The beginning of an answer that is already there: its tokens and their log-probabilities, as many of each."""
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Samples of one prompt.
 
-    One completion comes back for every seed, sharing one prefill. `max_tokens` counts new tokens of each
-    (`limits`, when given, has one number a seed and overrides it). `stop` texts end a sample and are not
-    part of its text. A higher `priority` (lower number) is served first among what waits.
+    One completion comes back for every seed, sharing one prefill. `max_tokens` counts new tokens of each, thoughts
+    included. With `thinking` "up to N" it counts those of the answer alone, and up to N of thoughts may come before it,
+    the end of their block among them. `limits`, when given, has one number a seed, for all its new tokens. `stop` texts
+    end a sample and are not part of its text. A higher `priority` (lower number) is served first among what waits.
+
+    Where the engine `resumes`, `given` has one beginning a seed, or None, to go on from; its tokens count as new ones.
+    With `report_every` n a completion with finish "running" comes for every n tokens of a sample, with these alone.
     """
 
     messages: tuple[Message, ...]
@@ -56,6 +68,19 @@ class Request:
     limits: tuple[int, ...] | None = None
     timeout_seconds: float | None = None
     priority: tuple[int, ...] = ()
+    given: tuple[Given | None, ...] | None = None
+    report_every: int = 0
+
+    @property
+    def most(self) -> tuple[int, ...]:
+        """The most new tokens of each sample, thoughts included."""
+        return self.limits or (self.max_tokens + (thoughts_limit(self.thinking) or 0),) * len(self.seeds)
+
+
+def thoughts_limit(thinking: str) -> int | None:
+    """The N of `up to N`; None for the settings that set no limit of their own."""
+    words = thinking.split()
+    return int(words[2]) if words[:2] == ["up", "to"] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +89,11 @@ class Completion:
 
     `index` is the position of its seed in the request. `logprobs` are natural-log probabilities of the
     chosen tokens under the model's own distribution (temperature 1, no truncation), empty where the engine
-    cannot tell. `prompt_tokens` counts the whole rendered prompt, `new_tokens` what was generated.
+    cannot tell; tokens that the engine put in by itself, to end a block of thoughts, have 0 there. `prompt_tokens`
+    counts the whole rendered prompt, `new_tokens` what was generated and put in, `thought_tokens` those of them up to
+    the end of the last block of thoughts.
     `error` says why when `finish` is "failed" or "cancelled", and when it is "length" because the context was full.
+    `pieces` are the bytes of every token, thoughts and their tags included, or empty where the engine cannot tell.
     """
 
     index: int
@@ -79,6 +107,7 @@ class Completion:
     logprobs: tuple[float, ...] = ()
     seconds: float = 0.0
     error: str = ""
+    pieces: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +121,10 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What this engine can do with this model; `None` means unprobed."""
+    """What this engine can do with this model; `None` means unprobed.
+
+    `resumes` says that it goes on from given tokens of an answer and reports running ones (see Request).
+    """
 
     chat_template: bool | None = True
     system_role: bool | None = True
@@ -100,6 +132,7 @@ class Capabilities:
     scoring: bool | None = True
     continuation: bool | None = True
     context: int | None = None
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ttscale.runtime.engines.base import (
     Message,
     Request,
     Scored,
+    thoughts_limit,
 )
 
 TOKEN_LOGPROB = -0.5
@@ -108,14 +109,20 @@ class ScriptEngine:
         return _stream(completions, failure)
 
     def _complete(self, request: Request, index: int, reply: str, prompt: int) -> Completion:
-        limit = request.limits[index] if request.limits is not None else request.max_tokens
+        limit = request.most[index]
         thoughts, text = _split_thoughts(reply)
+        allowed = thoughts_limit(request.thinking)
+        if allowed is not None:
+            thoughts = _first(thoughts, allowed)
         ends = [at for stop in request.stop if stop and (at := text.find(stop)) >= 0]
         if ends:
             text = text[: min(ends)]
         thought_tokens = count(thoughts)
         words = list(WORDS.finditer(text))
         room = max(0, limit - thought_tokens)
+        pieces = _pieces(text, words) if "think>" not in reply else ()
+        if allowed is not None:
+            room = min(room, request.max_tokens)
         cut = len(words) > room
         if cut:
             text = text[: words[room].start()].rstrip() if room else ""
@@ -130,6 +137,7 @@ class ScriptEngine:
             thoughts=thoughts,
             thought_tokens=thought_tokens,
             logprobs=(TOKEN_LOGPROB,) * new,
+            pieces=pieces[:new],
         )
 
     async def score(
@@ -165,6 +173,18 @@ async def _stream(completions: Sequence[Completion], failure: EngineError | None
         yield completion
     if failure is not None:
         raise failure
+
+
+def _first(text: str, tokens: int) -> str:
+    """The first so many tokens of a text."""
+    words = list(WORDS.finditer(text))
+    return text if len(words) <= tokens else text[: words[tokens].start()].rstrip()
+
+
+def _pieces(text: str, words: Sequence[re.Match[str]]) -> tuple[bytes, ...]:
+    """The text token by token: each word with the space before it, the last one with all that follows."""
+    ends = [0, *(word.end() for word in words[:-1]), len(text)]
+    return tuple(text[low:high].encode() for low, high in zip(ends, ends[1:], strict=False)) if words else ()
 
 
 def _split_thoughts(reply: str) -> tuple[str, str]:

@@ -114,8 +114,10 @@ class LlamaEngine:
     def capabilities(self) -> Capabilities:
         """`system_role` is None until the model is loaded."""
         if self._capabilities is None:
-            context, _ = plan_cache(self.info, self._ctx, self._memory)
-            return Capabilities(chat_template=bool(self.info.template.strip()), system_role=None, context=context)
+            context, _ = self._plan()
+            given = self._options.chat_template
+            has_template = bool((self.info.template if given is None else given).strip())
+            return Capabilities(chat_template=has_template, system_role=None, context=context, resumes=True)
         return self._capabilities
 
     def stats(self) -> EngineStats:
@@ -167,7 +169,10 @@ class LlamaEngine:
             self._link = self._open(settings, self._on_messages, self._on_end)
         answer = ready.result()
         self._capabilities = Capabilities(
-            chat_template=answer.chat_template, system_role=answer.system_role, context=answer.context
+            chat_template=answer.chat_template,
+            system_role=answer.system_role,
+            context=answer.context,
+            resumes=True,
         )
 
     async def close(self) -> None:
@@ -191,6 +196,8 @@ class LlamaEngine:
         """One completion per seed as each finishes; leaving the loop early cancels the rest."""
         if request.limits is not None and len(request.limits) != len(request.seeds):
             raise EngineError("a request needs one limit a seed", hint="please report this", fatal=False)
+        if request.given is not None and len(request.given) != len(request.seeds):
+            raise EngineError("a request needs one beginning a seed", hint="please report this", fatal=False)
         if not request.seeds:
             return
         await self.start()
@@ -294,7 +301,8 @@ class LlamaEngine:
             value = report.value
             if isinstance(value, Completion):
                 value = replace(value, index=pending.indices[value.index])
-                pending.delivered.add(value.index)
+                if value.finish != "running":
+                    pending.delivered.add(value.index)
             clear = report.last and self._suspect is pending
         pending.deliver(replace(report, value=value))
         if clear:
@@ -372,6 +380,7 @@ class LlamaEngine:
             request,
             seeds=tuple(request.seeds[place] for place in keep),
             limits=tuple(request.limits[place] for place in keep) if request.limits is not None else None,
+            given=tuple(request.given[place] for place in keep) if request.given is not None else None,
         )
         item.indices = tuple(item.indices[place] for place in keep)
         item.delivered = set()

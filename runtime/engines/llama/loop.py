@@ -18,8 +18,10 @@ from ttscale.runtime.engines.base import (
     EngineError,
     EngineStats,
     Finish,
+    Given,
     Request,
     Scored,
+    thoughts_limit,
 )
 from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.messages import Ask, Inbound, Outbound, Ready, Report
@@ -170,10 +172,16 @@ class Loop:
         else:
             self._submit_scores(ask, prompt, rendered.text)
 
+    def _count(self, ask: Ask) -> None:
+        """Report the prompt's length, the largest where settings of `thinking` make prompts of different lengths."""
+        shield = self.vocabulary.shield
+        texts = {self.template.render(ask.messages, thinking=one, shield=shield).text for one in self.template.variants}
+        self._report(ask.key, max(len(self.vocabulary.encode(text)) for text in texts), last=True)
+
     def _submit_samples(self, ask: Ask, request: Request, prompt: list[int], thinking: bool) -> None:
         room = self.context - len(prompt)
-        limits = request.limits or (request.max_tokens,) * len(request.seeds)
-        members = [Member(index, min(limit, room)) for index, limit in enumerate(limits)]
+        given = request.given or (None,) * len(request.seeds)
+        members = [Member(index, min(limit, room)) for index, limit in enumerate(request.most)]
         group = Group(ask.key, prompt, members, priority=request.priority)
         now = time.perf_counter()
         job = Job(ask, group, now)
@@ -184,11 +192,23 @@ class Loop:
             job.deadline = now + request.timeout_seconds
         self._asked += len(prompt) * len(members)
         self._jobs[ask.key] = job
-        for member in members:
-            if member.limit <= 0:
-                self._complete(job, member, "length")
+        for member, beginning in zip(members, given, strict=True):
+            self._begin(job, request, member, beginning)
         if ask.key in self._jobs:
             self.scheduler.submit(group)
+
+    def _begin(self, job: Job, request: Request, member: Member, given: Given | None) -> None:
+        """Give a member the beginning of its answer, if there is one; it may be all that was wanted."""
+        index = member.index
+        if given is not None:
+            member.tail.extend(given.token_ids)
+            job.logprobs[index].extend(given.logprobs)
+            for token in given.token_ids:
+                if self.vocabulary.is_end(token) or job.answers[index].push(self.vocabulary.piece(token)):
+                    self._complete(job, member, "stop")
+                    return
+        if len(member.tail) >= self._limit(job, member):
+            self._complete(job, member, "length", self._clipped(job, request, member))
 
     def _submit_scores(self, ask: Ask, prompt: list[int], text: str) -> None:
         members = []
@@ -287,18 +307,66 @@ class Loop:
     def _draw(self, job: Job, request: Request, member: Member, distribution: Distribution) -> None:
         index = member.index
         token = distribution.draw(uniform(request.seeds[index], len(member.tail)))
-        job.logprobs[index].append(distribution.log_probability(token))
+        is_end = self.vocabulary.is_end(token)
+        if is_end and self._end_thoughts(job, member, at_once=True):
+            return
+        self._accept(job, member, token, distribution.log_probability(token))
+        if is_end or job.answers[index].push(self.vocabulary.piece(token)):
+            self._complete(job, member, "stop")
+        elif len(member.tail) >= self._limit(job, member):
+            self._complete(job, member, "length", self._clipped(job, request, member))
+        else:
+            self._progress(job, request, member)
+            self._end_thoughts(job, member)
+
+    def _accept(self, job: Job, member: Member, token: int, logprob: float) -> None:
+        """Let a token join a running sample."""
+        job.logprobs[member.index].append(logprob)
         self.scheduler.accept(member, token)
         self._new += 1
-        if self.vocabulary.is_end(token) or job.answers[index].push(self.vocabulary.piece(token)):
-            self._complete(job, member, "stop")
-        elif len(member.tail) >= member.limit:
-            self._complete(job, member, "length", self._clipped(request, member))
 
-    def _clipped(self, request: Request, member: Member) -> str:
+    def _limit(self, job: Job, member: Member) -> int:
+        """The most tokens of a sample; that of an answer with thoughts of their own limit is known when it begins."""
+        answer = job.answers[member.index]
+        if job.budgets and answer.begun:
+            member.limit = min(member.limit, answer.thought_tokens + job.budgets[member.index].answer)
+        return member.limit
+
+    def _end_thoughts(self, job: Job, member: Member, *, at_once: bool = False) -> bool:
+        """End an open block that has used up its tokens, or `at_once`; whether it was ended."""
+        answer = job.answers[member.index]
+        if not job.budgets or not answer.thinking:
+            return False
+        ending = job.budgets[member.index].ending(len(member.tail), at_once=at_once)
+        if not ending or len(member.tail) + len(ending) >= member.limit:
+            return False  # the rest of the limit would not hold the end and an answer
+        for token in ending:
+            self._accept(job, member, token, 0.0)
+            answer.push(self.vocabulary.piece(token))
+            if job.ask.request is not None:
+                self._progress(job, job.ask.request, member)
+        return True
+
+    def _progress(self, job: Job, request: Request, member: Member) -> None:
+        """Report the last tokens of a running sample, if it is wanted after this one."""
+        if not request.report_every or len(member.tail) % request.report_every:
+            return
+        start = len(member.tail) - request.report_every
+        completion = Completion(
+            index=member.index,
+            text="",
+            finish="running",
+            prompt_tokens=len(job.group.prompt),
+            new_tokens=len(member.tail),
+            token_ids=tuple(member.tail[start:]),
+            logprobs=tuple(job.logprobs[member.index][start:]),
+        )
+        self._report(job.ask.key, completion)
+
+    def _clipped(self, job: Job, request: Request, member: Member) -> str:
         """What to say of a sample that was given less than it asked for."""
-        asked = request.limits[member.index] if request.limits is not None else request.max_tokens
-        if member.limit >= asked:
+        full = len(job.group.prompt) + len(member.tail) >= self.context
+        if not full or member.limit >= request.most[member.index]:
             return ""
         return f"the model's context of {self.context} tokens was full before the answer ended; raise `ctx:`"
 
@@ -346,6 +414,9 @@ class Loop:
             logprobs=tuple(job.logprobs[index]),
             seconds=time.perf_counter() - job.begun[index],
             error=error,
+            pieces=tuple(
+                b"" if self.vocabulary.is_end(token) else self.vocabulary.piece(token) for token in member.tail
+            ),
         )
         self.scheduler.finish(job.group, member)
         last = all(other.over for other in job.group.members)
