@@ -251,8 +251,8 @@ class Program:
             run_seed=seed,
             listener=listener,
             stop=stop,
-            folder=made_by._folder,
-            rows=made_by.rows,
+            folder=self._folder,
+            rows=self.rows,
             bank=self._bank.of(plan.graph, seed),
         )
 

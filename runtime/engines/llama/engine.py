@@ -114,10 +114,9 @@ class LlamaEngine:
     def capabilities(self) -> Capabilities:
         """`system_role` is None until the model is loaded."""
         if self._capabilities is None:
-            context, _ = self._plan()
-            given = self._options.chat_template
-            has_template = bool((self.info.template if given is None else given).strip())
-            return Capabilities(chat_template=has_template, system_role=None, context=context, resumes=True)
+            context, _ = plan_cache(self.info, self._ctx, self._memory)
+            template = bool(self.info.template.strip())
+            return Capabilities(chat_template=template, system_role=None, context=context, resumes=True)
         return self._capabilities
 
     def stats(self) -> EngineStats:

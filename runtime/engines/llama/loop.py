@@ -21,7 +21,6 @@ from ttscale.runtime.engines.base import (
     Given,
     Request,
     Scored,
-    thoughts_limit,
 )
 from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.messages import Ask, Inbound, Outbound, Ready, Report
@@ -172,16 +171,11 @@ class Loop:
         else:
             self._submit_scores(ask, prompt, rendered.text)
 
-    def _count(self, ask: Ask) -> None:
-        """Report the prompt's length, the largest where settings of `thinking` make prompts of different lengths."""
-        shield = self.vocabulary.shield
-        texts = {self.template.render(ask.messages, thinking=one, shield=shield).text for one in self.template.variants}
-        self._report(ask.key, max(len(self.vocabulary.encode(text)) for text in texts), last=True)
-
     def _submit_samples(self, ask: Ask, request: Request, prompt: list[int], thinking: bool) -> None:
         room = self.context - len(prompt)
+        limits = request.limits or (request.max_tokens,) * len(request.seeds)
         given = request.given or (None,) * len(request.seeds)
-        members = [Member(index, min(limit, room)) for index, limit in enumerate(request.most)]
+        members = [Member(index, min(limit, room)) for index, limit in enumerate(limits)]
         group = Group(ask.key, prompt, members, priority=request.priority)
         now = time.perf_counter()
         job = Job(ask, group, now)
@@ -207,8 +201,8 @@ class Loop:
                 if self.vocabulary.is_end(token) or job.answers[index].push(self.vocabulary.piece(token)):
                     self._complete(job, member, "stop")
                     return
-        if len(member.tail) >= self._limit(job, member):
-            self._complete(job, member, "length", self._clipped(job, request, member))
+        if len(member.tail) >= member.limit:
+            self._complete(job, member, "length", self._clipped(request, member))
 
     def _submit_scores(self, ask: Ask, prompt: list[int], text: str) -> None:
         members = []
@@ -307,45 +301,15 @@ class Loop:
     def _draw(self, job: Job, request: Request, member: Member, distribution: Distribution) -> None:
         index = member.index
         token = distribution.draw(uniform(request.seeds[index], len(member.tail)))
-        is_end = self.vocabulary.is_end(token)
-        if is_end and self._end_thoughts(job, member, at_once=True):
-            return
-        self._accept(job, member, token, distribution.log_probability(token))
-        if is_end or job.answers[index].push(self.vocabulary.piece(token)):
-            self._complete(job, member, "stop")
-        elif len(member.tail) >= self._limit(job, member):
-            self._complete(job, member, "length", self._clipped(job, request, member))
-        else:
-            self._progress(job, request, member)
-            self._end_thoughts(job, member)
-
-    def _accept(self, job: Job, member: Member, token: int, logprob: float) -> None:
-        """Let a token join a running sample."""
-        job.logprobs[member.index].append(logprob)
+        job.logprobs[index].append(distribution.log_probability(token))
         self.scheduler.accept(member, token)
         self._new += 1
-
-    def _limit(self, job: Job, member: Member) -> int:
-        """The most tokens of a sample; that of an answer with thoughts of their own limit is known when it begins."""
-        answer = job.answers[member.index]
-        if job.budgets and answer.begun:
-            member.limit = min(member.limit, answer.thought_tokens + job.budgets[member.index].answer)
-        return member.limit
-
-    def _end_thoughts(self, job: Job, member: Member, *, at_once: bool = False) -> bool:
-        """End an open block that has used up its tokens, or `at_once`; whether it was ended."""
-        answer = job.answers[member.index]
-        if not job.budgets or not answer.thinking:
-            return False
-        ending = job.budgets[member.index].ending(len(member.tail), at_once=at_once)
-        if not ending or len(member.tail) + len(ending) >= member.limit:
-            return False  # the rest of the limit would not hold the end and an answer
-        for token in ending:
-            self._accept(job, member, token, 0.0)
-            answer.push(self.vocabulary.piece(token))
-            if job.ask.request is not None:
-                self._progress(job, job.ask.request, member)
-        return True
+        if self.vocabulary.is_end(token) or job.answers[index].push(self.vocabulary.piece(token)):
+            self._complete(job, member, "stop")
+        elif len(member.tail) >= member.limit:
+            self._complete(job, member, "length", self._clipped(request, member))
+        else:
+            self._progress(job, request, member)
 
     def _progress(self, job: Job, request: Request, member: Member) -> None:
         """Report the last tokens of a running sample, if it is wanted after this one."""
@@ -363,10 +327,10 @@ class Loop:
         )
         self._report(job.ask.key, completion)
 
-    def _clipped(self, job: Job, request: Request, member: Member) -> str:
+    def _clipped(self, request: Request, member: Member) -> str:
         """What to say of a sample that was given less than it asked for."""
-        full = len(job.group.prompt) + len(member.tail) >= self.context
-        if not full or member.limit >= request.most[member.index]:
+        asked = request.limits[member.index] if request.limits is not None else request.max_tokens
+        if member.limit >= asked:
             return ""
         return f"the model's context of {self.context} tokens was full before the answer ended; raise `ctx:`"
 
