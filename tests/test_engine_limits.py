@@ -14,6 +14,7 @@ from ttscale.runtime.engines.llama import digest, link
 from ttscale.runtime.engines.llama.loop import Loop
 from ttscale.runtime.engines.llama.messages import Ask, Report
 from ttscale.runtime.engines.llama.scheduler import Scheduler
+from ttscale.runtime.engines.llama.thinking import THINK
 from ttscale.runtime.engines.llama.work import Limits
 
 TWO = 'model base = gguf("base.gguf")\nmodel chat = gguf("chat.gguf")'
@@ -98,7 +99,7 @@ class _Always:
 def completed(context: int, prompt: int, **more: Any) -> list[Completion]:
     """What the loop reports for a request when all its samples run on until they are ended."""
     loop: Any = Loop.__new__(Loop)
-    loop.context, loop.vocabulary = context, _Words()
+    loop.context, loop.vocabulary, loop.tags = context, _Words(), THINK
     loop.scheduler = Scheduler(Limits(cells=256, sequences=8))
     loop._jobs, loop._out, loop._asked, loop._new = {}, [], 0, 0
     request = Request((Message("user", "hello"),), **more)

@@ -28,6 +28,7 @@ from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.link import Link, open_link
 from ttscale.runtime.engines.llama.machine import cores, plan_cache
 from ttscale.runtime.engines.llama.messages import Ask, Failed, Outbound, Ready, Report
+from ttscale.runtime.engines.llama.options import LoadOptions
 from ttscale.runtime.engines.llama.runner import INSTALL_LINE, Settings
 
 MAX_RESTARTS = 16
@@ -55,8 +56,8 @@ class LlamaEngine:
 
     `ctx` is the context of one sequence in tokens (default: the trained one, up to 8192), `gpu_layers` the layers
     to offload (default: all where the build has a GPU), `threads` of the CPU (default: usable cores),
-    `max_sequences` the samples that run at once, `memory` a limit in bytes for the cache. Nothing is opened before
-    `start`.
+    `max_sequences` the samples that run at once, `memory` a limit in bytes for the cache, `options` all that llama.cpp
+    takes beside. Nothing is opened before `start`.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class LlamaEngine:
         in_process: bool = False,
         max_sequences: int = 64,
         memory: int | None = None,
+        options: LoadOptions | None = None,
     ) -> None:
         self._path = Path(path)
         self._ctx = ctx
@@ -77,6 +79,7 @@ class LlamaEngine:
         self._open = open_link(in_process)
         self._active = max(1, min(max_sequences, 96))
         self._memory = memory
+        self._options = options or LoadOptions()
         self._digest: str | None = None
         self._info: GgufInfo | None = None
         self._lock = threading.RLock()
@@ -107,20 +110,29 @@ class LlamaEngine:
     def digest(self) -> str:
         if self._digest is None:
             _ = self.info
-            self._digest = file_digest(self._path)
+            self._digest = self._options.identity(file_digest(self._path), file_digest)
         return self._digest
 
     @property
     def capabilities(self) -> Capabilities:
         """`system_role` is None until the model is loaded."""
         if self._capabilities is None:
-            context, _ = plan_cache(self.info, self._ctx, self._memory)
-            template = bool(self.info.template.strip())
-            return Capabilities(chat_template=template, system_role=None, context=context, resumes=True)
+            context, _ = self._plan()
+            given = self._options.chat_template
+            has_template = bool((self.info.template if given is None else given).strip())
+            return Capabilities(chat_template=has_template, system_role=None, context=context, resumes=True)
         return self._capabilities
 
     def stats(self) -> EngineStats:
         return self._stats
+
+    def _sequences(self) -> int:
+        """Ids of sequences; where each has a cache of its own, as many as samples and their prompts need."""
+        return SEQUENCE_IDS if self._options.kv_unified else 2 * self._active
+
+    def _plan(self) -> tuple[int, int]:
+        separate = 0 if self._options.kv_unified else self._sequences()
+        return plan_cache(self.info, self._ctx, self._memory, share=self._options.cache_share, separate=separate)
 
     # ------------------------------------------------------------------ life
 
@@ -149,16 +161,17 @@ class LlamaEngine:
 
     def _launch(self) -> None:
         """Start the loop and wait until the model is loaded."""
-        context, cells = plan_cache(self.info, self._ctx, self._memory)
+        context, cells = self._plan()
         settings = Settings(
             path=str(self._path),
             context=context,
             cells=cells,
-            sequences=SEQUENCE_IDS,
+            sequences=self._sequences(),
             threads=self._threads or cores(),
             adapt_threads=self._threads is None,
             active=self._active,
             gpu_layers=self._gpu_layers,
+            options=self._options,
         )
         ready: Future[Ready] = Future()
         with self._lock:

@@ -65,7 +65,8 @@ class GgufInfo:
     """What the header says.
 
     `context` is the trained context in tokens, `kv_cell_bytes` an estimate of what one cached token costs at 16
-    bits, `template` the chat template ("" when there is none), `file_bytes` the size on disk.
+    bits, `template` the chat template ("" when there is none), `file_bytes` the size on disk, `is_adapter` whether it
+    holds a LoRA adapter and no model.
     """
 
     path: Path
@@ -82,6 +83,7 @@ class GgufInfo:
     file_bytes: int
     tensors: int
     sliding_window: int
+    is_adapter: bool = False
 
 
 class _Cursor:
@@ -267,4 +269,5 @@ def _info(
         file_bytes=size,
         tensors=tensors,
         sliding_window=_integer(meta, f"{architecture}.attention.sliding_window"),
+        is_adapter=_text(meta, "general.type") == "adapter",
     )

@@ -21,6 +21,7 @@ from ttscale.runtime.engines.base import (
     Given,
     Request,
     Scored,
+    thoughts_limit,
 )
 from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.messages import Ask, Inbound, Outbound, Ready, Report
@@ -29,12 +30,20 @@ from ttscale.runtime.engines.llama.sampling import Distribution, Sampler, unifor
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.template import ChatTemplate
 from ttscale.runtime.engines.llama.text import Answer
+from ttscale.runtime.engines.llama.thinking import ENOUGH, Budget
 from ttscale.runtime.engines.llama.vocabulary import Vocabulary
 from ttscale.runtime.engines.llama.work import Call, Group, Limits, Member, Piece
 
 CPU_BALANCE = 32768
 CPU_PATIENCE = 2048  # measured: a cell costs a row 0.6 to 1.2 us, computing it 1.1 (135M) to 5.5 ms (0.5B)
+DECODE_ROWS = 48  # in one call; more rows of different sequences are slow on a CPU
+PIECE = 256  # rows of prefill in a step, where no `batch:` says otherwise
 PREPARE_SECONDS = 0.02  # rendering and tokenising between two steps, while others are decoding
+
+
+def template_of(info: GgufInfo, settings: Settings) -> str:
+    """The chat template: the one that the model's declaration gives, or that of the file."""
+    return info.template if settings.options.chat_template is None else settings.options.chat_template
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +55,7 @@ class Job:
     arrived: float
     answers: list[Answer] = field(default_factory=list)
     logprobs: list[list[float]] = field(default_factory=list)
+    budgets: list[Budget] = field(default_factory=list)  # of thoughts with a limit of their own
     begun: list[float] = field(default_factory=list)
     row: Floats | None = None
     deadline: float | None = None
@@ -60,16 +70,24 @@ class Loop:
         info = describe_gguf(settings.path)
         self.runner = Runner(settings)
         self.vocabulary = Vocabulary(self.runner.api, self.runner.vocab)
-        self.template = ChatTemplate(info.template, bos=self.vocabulary.bos_text, eos=self.vocabulary.eos_text)
+        self.template = ChatTemplate(
+            template_of(info, settings), bos=self.vocabulary.bos_text, eos=self.vocabulary.eos_text
+        )
+        self.tags = self.template.tags
+        self.vocabulary.show(self.tags.marks)
+        ending = self.tags.ending
+        self.endings = self.vocabulary.encode_marked(ENOUGH + ending), self.vocabulary.encode_marked(ending)
         self.sampler = Sampler(self.runner.vocabulary)
         self.context = min(settings.context, self.runner.cells)
         self.scheduler = Scheduler(
             Limits(
                 cells=self.runner.cells,
                 sequences=settings.sequences,
+                rows=min(DECODE_ROWS, settings.batch),
                 active=settings.active,
-                outputs=LOGIT_ROWS,
-                ranges=not self.runner.recurrent,
+                piece=settings.options.batch or PIECE,
+                outputs=min(LOGIT_ROWS, settings.batch),
+                ranges=self._shares_ranges(info),
                 balance=0 if self.runner.offloaded else CPU_BALANCE,
                 patience=0 if self.runner.offloaded else CPU_PATIENCE,
             )
@@ -80,6 +98,12 @@ class Loop:
         self._out: list[Outbound] = []
         self._asked = self._computed = self._new = self._steps = self._requests = 0
         self._info = info
+
+    def _shares_ranges(self, info: GgufInfo) -> bool:
+        """Whether a part of a sequence can be shared: not of a state, a cache of its own, or a window that moves on."""
+        options = self._settings.options
+        moves = info.sliding_window > 0 and not options.swa_full
+        return options.kv_unified and not self.runner.recurrent and not moves
 
     @property
     def info(self) -> GgufInfo:
@@ -155,14 +179,14 @@ class Loop:
         self._out.append(Report(key, value, error, last))
 
     def _admit(self, ask: Ask) -> None:
-        thinking = ask.request.thinking if ask.request is not None else "auto"
+        if ask.what == "count":
+            self._count(ask)
+            return
+        thinking = ask.request.thinking if ask.request is not None else "off"  # a score is of an answer
         rendered = self.template.render(ask.messages, thinking=thinking, shield=self.vocabulary.shield)
         prompt = self.vocabulary.encode(rendered.text)
         if not prompt:
             raise EngineError("the prompt is empty", hint="give the model at least one word", fatal=False)
-        if ask.what == "count":
-            self._report(ask.key, len(prompt), last=True)
-            return
         if len(prompt) >= self.context:
             raise ContextExceeded(len(prompt), self.context)
         self._requests += 1
@@ -171,15 +195,23 @@ class Loop:
         else:
             self._submit_scores(ask, prompt, rendered.text)
 
+    def _count(self, ask: Ask) -> None:
+        """Report the prompt's length, the largest where settings of `thinking` make prompts of different lengths."""
+        shield = self.vocabulary.shield
+        texts = {self.template.render(ask.messages, thinking=one, shield=shield).text for one in self.template.variants}
+        self._report(ask.key, max(len(self.vocabulary.encode(text)) for text in texts), last=True)
+
     def _submit_samples(self, ask: Ask, request: Request, prompt: list[int], thinking: bool) -> None:
         room = self.context - len(prompt)
-        limits = request.limits or (request.max_tokens,) * len(request.seeds)
         given = request.given or (None,) * len(request.seeds)
-        members = [Member(index, min(limit, room)) for index, limit in enumerate(limits)]
+        members = [Member(index, min(limit, room)) for index, limit in enumerate(request.most)]
         group = Group(ask.key, prompt, members, priority=request.priority)
         now = time.perf_counter()
         job = Job(ask, group, now)
-        job.answers = [Answer(request.stop, thinking=thinking) for _ in members]
+        job.answers = [Answer(request.stop, thinking=thinking, tags=self.tags) for _ in members]
+        most = thoughts_limit(request.thinking)
+        if most is not None:
+            job.budgets = [Budget(most, request.max_tokens, *self.endings) for _ in members]
         job.logprobs = [[] for _ in members]
         job.begun = [now for _ in members]
         if request.timeout_seconds is not None:
@@ -201,8 +233,8 @@ class Loop:
                 if self.vocabulary.is_end(token) or job.answers[index].push(self.vocabulary.piece(token)):
                     self._complete(job, member, "stop")
                     return
-        if len(member.tail) >= member.limit:
-            self._complete(job, member, "length", self._clipped(request, member))
+        if len(member.tail) >= self._limit(job, member):
+            self._complete(job, member, "length", self._clipped(job, request, member))
 
     def _submit_scores(self, ask: Ask, prompt: list[int], text: str) -> None:
         members = []
@@ -301,15 +333,45 @@ class Loop:
     def _draw(self, job: Job, request: Request, member: Member, distribution: Distribution) -> None:
         index = member.index
         token = distribution.draw(uniform(request.seeds[index], len(member.tail)))
-        job.logprobs[index].append(distribution.log_probability(token))
-        self.scheduler.accept(member, token)
-        self._new += 1
-        if self.vocabulary.is_end(token) or job.answers[index].push(self.vocabulary.piece(token)):
+        is_end = self.vocabulary.is_end(token)
+        if is_end and self._end_thoughts(job, member, at_once=True):
+            return
+        self._accept(job, member, token, distribution.log_probability(token))
+        if is_end or job.answers[index].push(self.vocabulary.piece(token)):
             self._complete(job, member, "stop")
-        elif len(member.tail) >= member.limit:
-            self._complete(job, member, "length", self._clipped(request, member))
+        elif len(member.tail) >= self._limit(job, member):
+            self._complete(job, member, "length", self._clipped(job, request, member))
         else:
             self._progress(job, request, member)
+            self._end_thoughts(job, member)
+
+    def _accept(self, job: Job, member: Member, token: int, logprob: float) -> None:
+        """Let a token join a running sample."""
+        job.logprobs[member.index].append(logprob)
+        self.scheduler.accept(member, token)
+        self._new += 1
+
+    def _limit(self, job: Job, member: Member) -> int:
+        """The most tokens of a sample; that of an answer with thoughts of their own limit is known when it begins."""
+        answer = job.answers[member.index]
+        if job.budgets and answer.begun:
+            member.limit = min(member.limit, answer.thought_tokens + job.budgets[member.index].answer)
+        return member.limit
+
+    def _end_thoughts(self, job: Job, member: Member, *, at_once: bool = False) -> bool:
+        """End an open block that has used up its tokens, or `at_once`; whether it was ended."""
+        answer = job.answers[member.index]
+        if not job.budgets or not answer.thinking:
+            return False
+        ending = job.budgets[member.index].ending(len(member.tail), at_once=at_once)
+        if not ending or len(member.tail) + len(ending) >= member.limit:
+            return False  # the rest of the limit would not hold the end and an answer
+        for token in ending:
+            self._accept(job, member, token, 0.0)
+            answer.push(self.vocabulary.piece(token))
+            if job.ask.request is not None:
+                self._progress(job, job.ask.request, member)
+        return True
 
     def _progress(self, job: Job, request: Request, member: Member) -> None:
         """Report the last tokens of a running sample, if it is wanted after this one."""
@@ -327,10 +389,10 @@ class Loop:
         )
         self._report(job.ask.key, completion)
 
-    def _clipped(self, request: Request, member: Member) -> str:
+    def _clipped(self, job: Job, request: Request, member: Member) -> str:
         """What to say of a sample that was given less than it asked for."""
-        asked = request.limits[member.index] if request.limits is not None else request.max_tokens
-        if member.limit >= asked:
+        full = len(job.group.prompt) + len(member.tail) >= self.context
+        if not full or member.limit >= request.most[member.index]:
             return ""
         return f"the model's context of {self.context} tokens was full before the answer ended; raise `ctx:`"
 

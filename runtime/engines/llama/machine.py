@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from ttscale.runtime.engines.base import EngineError
 from ttscale.runtime.engines.llama.gguf import GgufInfo
 
 DEFAULT_CONTEXT = 8192
@@ -69,8 +70,13 @@ def _windows_memory() -> int:
     return 8 << 30
 
 
-def plan_cache(info: GgufInfo, ctx: int | None, memory: int | None) -> tuple[int, int]:
+def plan_cache(
+    info: GgufInfo, ctx: int | None, memory: int | None, *, share: float = 1.0, separate: int = 0
+) -> tuple[int, int]:
     """Context of one sequence and cells of the whole cache, in tokens.
+
+    `share` is what a cell costs, against one at 16 bits. With `separate` sequences of a cache of their own each has one
+    context; raises EngineError where they cannot fit.
 
     The context is `ctx`, or what the model was trained for up to 8192. The cache holds at least one context, and
     16384 cells for batching if they fit a quarter of the memory (or `memory` bytes when given).
@@ -78,8 +84,22 @@ def plan_cache(info: GgufInfo, ctx: int | None, memory: int | None) -> tuple[int
     trained = info.context or DEFAULT_CONTEXT
     context = ctx if ctx is not None else min(trained, DEFAULT_CONTEXT)
     budget = memory if memory is not None else int(memory_bytes() * CACHE_SHARE)
-    affordable = budget // max(1, info.kv_cell_bytes)
+    affordable = int(budget / max(1, info.kv_cell_bytes * share))
+    if separate:
+        return _separate(info, ctx, affordable, separate)
     if ctx is None:
         context = max(min(SMALLEST_CONTEXT, trained), min(context, affordable))
     cells = max(context, min(DEFAULT_CELLS, affordable))
     return context, -(-cells // STEP) * STEP
+
+
+def _separate(info: GgufInfo, ctx: int | None, affordable: int, count: int) -> tuple[int, int]:
+    """As `plan_cache`, for `count` sequences that share no cells."""
+    trained = info.context or DEFAULT_CONTEXT
+    most = affordable // count // STEP * STEP
+    context = -(-ctx // STEP) * STEP if ctx is not None else min(trained // STEP * STEP or STEP, DEFAULT_CONTEXT, most)
+    if context > most or context < STEP:
+        wanted = f"{count} caches of {max(context, STEP):,} tokens each"
+        message = f"{wanted} do not fit: there is memory for {affordable:,} tokens"
+        raise EngineError(message, hint="give a smaller `ctx:` or fewer `slots:`, or leave out `kv_unified: false`")
+    return (ctx if ctx is not None else context), context * count

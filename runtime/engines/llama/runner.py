@@ -12,12 +12,21 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from ttscale.runtime.engines.base import EngineError
+from ttscale.runtime.engines.llama.options import (
+    BATCH,
+    CACHE_TYPES,
+    FLASH,
+    PLAIN_TYPES,
+    ROPE_SCALINGS,
+    SPLIT_MODES,
+    LoadOptions,
+)
 from ttscale.runtime.engines.llama.threads import ThreadChoice
 from ttscale.runtime.engines.llama.work import Copy, Drop, Piece
 
@@ -48,8 +57,12 @@ class Settings:
     adapt_threads: bool
     active: int = 64
     gpu_layers: int | None = None
-    batch: int = 512
-    unified: bool = True
+    options: LoadOptions = field(default_factory=LoadOptions)
+
+    @property
+    def batch(self) -> int:
+        """Rows that one call may have."""
+        return self.options.batch or BATCH
 
 
 def native() -> Any:
@@ -116,6 +129,7 @@ class Runner:
             layers = -1 if api.llama_supports_gpu_offload() else 0
         params.n_gpu_layers = layers
         self.offloaded = layers != 0 and bool(api.llama_supports_gpu_offload())
+        self._place(params)
         model = api.llama_model_load_from_file(os.fsencode(self.settings.path), params)
         if not model:
             raise EngineError(
@@ -124,20 +138,79 @@ class Runner:
             )
         return model
 
+    def _place(self, params: Any) -> None:
+        """Where the weights lie: in mapped or locked memory, and on which GPUs."""
+        api, options = self.api, self.settings.options
+        if options.mlock and not api.llama_supports_mlock():
+            raise EngineError("this system cannot keep a model in memory", hint="leave out `mlock:`")
+        mapped = options.mmap if options.mmap is not None else bool(api.llama_supports_mmap())
+        if options.mmap is not None or options.mlock:
+            params.load_mode = (api.LLAMA_LOAD_MODE_MMAP if mapped else 0) + (
+                api.LLAMA_LOAD_MODE_MLOCK if options.mlock else 0
+            )
+        devices = int(api.llama_max_devices())
+        if len(options.tensor_split) > devices or (options.main_gpu or 0) >= devices:
+            message = f"`tensor_split` or `main_gpu` names a GPU that cannot be there: this build knows {devices}"
+            raise EngineError(message, hint="`ttscale doctor` shows the GPUs of this machine; they count from 0")
+        if options.split_mode is not None:
+            params.split_mode = SPLIT_MODES[options.split_mode]
+        if options.main_gpu is not None:
+            params.main_gpu = options.main_gpu
+        if options.tensor_split:
+            self._shares = (ctypes.c_float * devices)(*options.tensor_split)  # must outlive the load
+            params.tensor_split = self._shares
+
+    def _adapt(self, context: Any) -> None:
+        """Put the LoRA adapters on the context."""
+        api, adapters = self.api, self.settings.options.lora
+        if not adapters:
+            return
+        loaded = []
+        for path, _ in adapters:
+            adapter = api.llama_adapter_lora_init(self.model, os.fsencode(path))
+            if not adapter:
+                raise EngineError(
+                    f"llama.cpp cannot use {path} as a LoRA adapter of {self.settings.path}",
+                    hint="it must be a GGUF adapter made for these very weights, as convert_lora_to_gguf.py writes it",
+                )
+            loaded.append(ctypes.cast(adapter, ctypes.c_void_p).value)
+        pointers = (ctypes.c_void_p * len(loaded))(*loaded)
+        scales = (ctypes.c_float * len(loaded))(*(scale for _, scale in adapters))
+        kind = ctypes.POINTER(api.llama_adapter_lora_p_ctypes)
+        if api.llama_set_adapters_lora(context, ctypes.cast(pointers, kind), len(loaded), scales):
+            raise EngineError(
+                "llama.cpp cannot put these LoRA adapters on the model together", hint="leave out one of `lora:`"
+            )
+
+    def _flash(self) -> int:
+        """Whether to use flash attention, in llama.cpp's numbers."""
+        options = self.settings.options
+        if options.flash_attention is not None:
+            return FLASH[options.flash_attention]
+        if options.type_v not in PLAIN_TYPES:
+            return FLASH["on"]  # the only way that llama.cpp reads quantised values
+        # On a CPU, llama.cpp's flash attention over a unified cache is slow for a batch of decode rows: 16 sequences of
+        # a 0.5B model over 4,100 cells made 10 tokens a second with it and 44 without (two cores, AVX-512).
+        return FLASH["auto"] if self.offloaded else FLASH["off"]
+
     def _make_context(self) -> Any:
-        api, settings = self.api, self.settings
+        api, settings, options = self.api, self.settings, self.settings.options
         params = api.llama_context_default_params()
         params.n_ctx = settings.cells
         params.n_batch = settings.batch
-        params.n_ubatch = min(settings.batch, MICRO_BATCH)
+        params.n_ubatch = min(settings.batch, options.ubatch or MICRO_BATCH)
         params.n_seq_max = settings.sequences
         params.n_threads = settings.threads
         params.n_threads_batch = settings.threads
-        # On a CPU, llama.cpp's flash attention over a unified cache is slow for a batch of decode rows: 16 sequences of
-        # a 0.5B model over 4,100 cells made 10 tokens a second with it and 44 without (two cores, AVX-512).
-        params.flash_attn_type = -1 if self.offloaded else 0
-        params.kv_unified = settings.unified
-        params.swa_full = True  # a copied prefix of a sliding-window model is otherwise silently empty
+        params.flash_attn_type = self._flash()
+        params.type_k, params.type_v = CACHE_TYPES[options.type_k][0], CACHE_TYPES[options.type_v][0]
+        params.kv_unified = options.kv_unified
+        params.offload_kqv = options.offload_kqv
+        params.swa_full = options.swa_full  # where it is False, the scheduler copies whole sequences only
+        if options.rope_scaling is not None:
+            params.rope_scaling_type = ROPE_SCALINGS[options.rope_scaling]
+        params.rope_freq_base = options.rope_freq_base or 0.0  # 0 is what the file says
+        params.rope_freq_scale = options.rope_freq_scale or 0.0
         params.no_perf = True
         if hasattr(params, "n_outputs_max"):
             params.n_outputs_max = max(LOGIT_ROWS, settings.sequences)
@@ -146,9 +219,16 @@ class Runner:
             api.llama_model_free(self.model)
             raise EngineError(
                 f"llama.cpp cannot make a context of {settings.cells} cells for {settings.path}",
-                hint="there may be too little memory: load the model with a smaller `ctx:`",
+                hint=self._hint_of_context(),
             )
+        self._adapt(context)
         return context
+
+    def _hint_of_context(self) -> str:
+        options = self.settings.options
+        if (options.type_k, options.type_v) != ("f16", "f16") or options.flash_attention == "on":
+            return "the model may not take these `type_k:`, `type_v:` or `flash_attention:`, or memory is too small"
+        return "there may be too little memory: load the model with a smaller `ctx:`"
 
     def _make_batch(self, size: int) -> None:
         """Arrays of our own, with a batch structure that points into them."""

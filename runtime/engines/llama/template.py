@@ -17,8 +17,10 @@ import jinja2
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ttscale.runtime.engines.base import EngineError, Message
+from ttscale.runtime.engines.llama.thinking import tags_of
 
-OPEN, CLOSE = "<think>", "</think>"
+SETTINGS = ("off", "on", "auto")
+"""Of `thinking`, as far as a prompt may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +40,28 @@ def _unchanged(text: str) -> str:
 
 
 class ChatTemplate:
-    """One model's template; `system_role` says whether it takes a system message as it is."""
+    """One model's template.
+
+    `system_role` says whether it takes a system message as it is, `tags` how it marks thoughts, `variants` which
+    settings of `thinking` give prompts of their own.
+    """
 
     def __init__(self, source: str, *, bos: str = "", eos: str = "") -> None:
         self.exists = bool(source.strip())
         self._tokens = {"bos_token": bos, "eos_token": eos}
         self._compiled = _compile(source) if self.exists else None
+        self.tags = tags_of(source)
         self.system_role = self._takes_system()
+        self.variants = self._variants()
 
     def render(
         self, messages: Sequence[Message], *, thinking: str = "auto", shield: Callable[[str], str] = _unchanged
     ) -> Rendered:
         """The prompt for the next assistant turn, or for the rest of a trailing one.
 
-        `shield` is applied to every content before it enters the template. Raises EngineError when the template
-        refuses the conversation.
+        With `thinking` "off" it ends where an answer begins, also where the template has no such switch but opens a
+        block, or has a mark that begins an answer. `shield` is applied to every content before it enters the template.
+        Raises EngineError when the template refuses the conversation.
         """
         if not messages:
             raise EngineError("a request needs at least one message", hint="please report this", fatal=False)
@@ -76,24 +85,39 @@ class ChatTemplate:
                 hint="most templates want user and assistant turns in alternation, the user's first",
                 fatal=False,
             ) from None
-        opened = text.rstrip().endswith(OPEN)
+        tags = self.tags
+        opened = text.rstrip().endswith(tags.open)
         if prefill is None:
-            return Rendered(text, opened)
+            return Rendered(self._answering(text) if thinking == "off" else text, opened and thinking != "off")
         prefill = shield(prefill)
-        if opened and prefill.lstrip().startswith(OPEN):
-            prefill = prefill.lstrip()[len(OPEN) :].lstrip("\n")
-        elif opened and CLOSE not in prefill:
-            prefill = f"\n{CLOSE}\n\n{prefill}"  # a prefill is the answer's beginning, so the block is closed first
+        if opened and prefill.lstrip().startswith(tags.open):
+            prefill = prefill.lstrip()[len(tags.open) :].lstrip("\n")
+        elif tags.open not in prefill and tags.close not in prefill:
+            text = self._answering(text)  # a prefill is the answer's beginning, so the block is closed first
+        begun = len(text)
         text += prefill
-        return Rendered(text, text.rfind(OPEN) > text.rfind(CLOSE) and OPEN in text[-len(prefill) - 16 :])
+        return Rendered(text, text.rfind(tags.open, begun - len(tags.open) - 8) > text.rfind(tags.close))
+
+    def _answering(self, text: str) -> str:
+        """A prompt's text up to where an answer begins."""
+        if text.rstrip().endswith(self.tags.open):
+            return text + self.tags.ending
+        return text if text.endswith(self.tags.header) else text + self.tags.header
+
+    def _variants(self) -> tuple[str, ...]:
+        if self._compiled is None:
+            return ("auto",)
+        try:
+            texts = {self.render((Message("user", "PROBE"),), thinking=setting).text: setting for setting in SETTINGS}
+        except EngineError:
+            return SETTINGS
+        return tuple(texts.values())
 
     def _fill(self, turns: Sequence[Message], thinking: str, shield: Callable[[str], str]) -> str:
         assert self._compiled is not None
         values: dict[str, Any] = dict(self._tokens)
-        if thinking == "off":
-            values["enable_thinking"] = False
-        elif thinking != "auto":
-            values["enable_thinking"] = True
+        if thinking != "auto":
+            values["enable_thinking"] = values["thinking"] = thinking != "off"  # templates use the one or the other
         try:
             return self._compiled.render(
                 messages=[{"role": turn.role, "content": shield(turn.content)} for turn in turns],

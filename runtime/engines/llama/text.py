@@ -6,13 +6,14 @@ import codecs
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-OPEN, CLOSE = b"<think>", b"</think>"
+from ttscale.runtime.engines.llama.thinking import THINK, Tags
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """An answer taken apart; `thought_tokens` counts the tokens up to the end of the closing tag."""
+    """An answer taken apart; `thought_tokens` counts the tokens up to the end of the last closing tag."""
 
     text: str
     thoughts: str
@@ -20,65 +21,124 @@ class Parts:
 
 
 class Answer:
-    """Bytes of one sample as they come; stop texts are looked for outside thoughts only."""
+    """Bytes of one sample as they come; stop texts are looked for outside thoughts only.
 
-    def __init__(self, stops: Sequence[str], *, thinking: bool = False) -> None:
-        self._stops = tuple(stop.encode() for stop in stops if stop)
+    Blocks of thoughts stand at the beginning, one after the other; `thinking` says that the prompt has opened the
+    first. Tags further on in an answer are its text.
+    """
+
+    def __init__(self, stops: Sequence[str], *, thinking: bool = False, tags: Tags = THINK) -> None:
+        self._stops = tuple(stop.encode() for stop in (*stops, tags.end) if stop)
         self._reach = max(map(len, self._stops), default=0)
+        self._open, self._close, self._lead = tags.open.encode(), tags.close.encode(), tags.lead.strip()
         self._data = bytearray()
         self._ends: list[int] = []
-        self._state = "thoughts" if thinking else "start"
-        self._opened = 0  # where thoughts begin
-        self._closed = 0  # where thoughts end
-        self._answer = 0  # where the answer begins
+        self._state: Literal["start", "thoughts", "answer"] = "thoughts" if thinking else "start"
+        self._was_open = thinking
+        self._opened = 0  # where the open block's thoughts begin
+        self._blocks: list[tuple[int, int]] = []  # where the thoughts of each closed block lie
+        self._closed = 0  # where the last closing tag ends
+        self._answer = 0  # where the answer begins, as far as that is known
+        self._seen = 0  # up to where stops have been looked for
         self._cut: int | None = None
+
+    @property
+    def thinking(self) -> bool:
+        """Whether a block of thoughts is open."""
+        return self._state == "thoughts"
+
+    @property
+    def begun(self) -> bool:
+        """Whether the answer itself has begun."""
+        return self._state == "answer"
+
+    @property
+    def thought_tokens(self) -> int:
+        """Tokens so far up to the end of the last block."""
+        if self._state == "thoughts":
+            return len(self._ends)
+        return bisect_left(self._ends, self._closed) + 1 if self._blocks else 0
+
+    @property
+    def opened(self) -> bool:
+        """Whether the prompt opened the first block."""
+        return self._was_open
+
+    def pieces(self, start: int = 0) -> tuple[bytes, ...]:
+        """The bytes of every token from the `start`-th on."""
+        ends = [0, *self._ends]
+        return tuple(bytes(self._data[ends[n] : ends[n + 1]]) for n in range(start, len(self._ends)))
 
     def push(self, piece: bytes) -> bool:
         """Add one token's bytes; whether a stop text has appeared."""
         before = len(self._data)
         self._data += piece
         self._ends.append(len(self._data))
-        if self._state == "start":
-            self._begin()
-        if self._state == "thoughts":
-            self._look_for_close(before)
+        while self._state != "answer" and self._advance(before):
+            pass
         if self._state == "thoughts" or not self._reach:
             return False
-        start = max(self._answer, before - self._reach + 1)
+        if self._state == "start" and (self._blocks or self._data.strip()):
+            return False  # what has come may be the beginning of a tag
+        start = max(self._answer, self._seen - self._reach + 1)
+        self._seen = len(self._data)
         hits = [at for stop in self._stops if (at := self._data.find(stop, start)) >= 0]
         if hits:
             self._cut = min(hits)
         return bool(hits)
 
-    def _begin(self) -> None:
-        lead = self._data.lstrip()
-        if lead.startswith(OPEN):
-            self._state = "thoughts"
-            self._opened = len(self._data) - len(lead) + len(OPEN)
-        elif not OPEN.startswith(lead):
+    def _advance(self, before: int) -> bool:
+        """Go from one state to the next; whether there may be more to see in what has come."""
+        if self._state == "thoughts":
+            at = self._data.find(self._close, max(self._opened, before - len(self._close) + 1))
+            if at < 0:
+                return False
+            self._end_block(self._opened, at)
+            return True
+        lead = self._data[self._answer :].lstrip()
+        first = len(self._data) - len(lead)
+        if lead.startswith(self._open):
+            self._state, self._opened = "thoughts", first + len(self._open)
+        elif lead.startswith(self._close):
+            self._end_block(first, first)
+        elif self._open.startswith(lead) or self._close.startswith(lead):
+            return False
+        else:
             self._state = "answer"
+            if self._blocks:
+                self._answer = first
+        return True
 
-    def _look_for_close(self, before: int) -> None:
-        at = self._data.find(CLOSE, max(self._opened, before - len(CLOSE) + 1))
-        if at >= 0:
-            self._state = "answer"
-            self._closed, self._answer = at, at + len(CLOSE)
+    def _end_block(self, opened: int, closed: int) -> None:
+        self._blocks.append((opened, closed))
+        self._state = "start"  # models that close a block by force may open another one
+        self._closed = self._answer = closed + len(self._close)
 
     def parts(self) -> Parts:
         """Text and thoughts so far; a character cut in half at the end is left out."""
         data = bytes(self._data if self._cut is None else self._data[: self._cut])
+        blocks, answer, closed = list(self._blocks), self._answer, self._closed
         if self._state == "thoughts":
-            return Parts("", _decode(data[self._opened :]).strip(), len(self._ends))
-        if self._answer:
-            return self._split(data, self._opened, self._closed, self._answer)
-        at = data.find(CLOSE)
-        if at >= 0:  # a closing tag whose opening one was never written
-            return self._split(data, 0, at, at + len(CLOSE))
-        return Parts(_decode(data), "", 0)
+            blocks.append((self._opened, len(data)))
+            return Parts("", self._thoughts(data, blocks), len(self._ends))
+        if blocks:
+            inner = data[slice(*blocks[-1])].count(self._open)
+        else:
+            inner, blocks = 1, [(0, 0)]  # a closing tag whose opening one was never written ends thoughts too
+        for _ in range(inner):
+            at = data.find(self._close, answer)
+            if at < 0:
+                break
+            blocks[-1] = (blocks[-1][0], at)
+            closed = answer = at + len(self._close)
+        if not closed:
+            return Parts(_decode(data), "", 0)
+        tokens = bisect_left(self._ends, closed) + 1
+        return Parts(_decode(data[answer:]).lstrip(), self._thoughts(data, blocks), tokens)
 
-    def _split(self, data: bytes, opened: int, closed: int, answer: int) -> Parts:
-        tokens = bisect_left(self._ends, answer) + 1
-        return Parts(_decode(data[answer:]).lstrip(), _decode(data[opened:closed]).strip(), tokens)
+    def _thoughts(self, data: bytes, blocks: Sequence[tuple[int, int]]) -> str:
+        found = [_decode(data[opened:closed]).strip().removesuffix(self._lead).strip() for opened, closed in blocks]
+        return "\n\n".join(text for text in found if text)
 
 
 def _decode(data: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ttscale.runtime.engines.base import EngineError
@@ -11,7 +12,6 @@ from ttscale.runtime.engines.base import EngineError
 # Breaks the spelling of a special token inside somebody's text. A noncharacter that never occurs in Unicode text.
 SHIELD = "\ufdd0"
 CONTROL = 1 << 3  # LLAMA_TOKEN_ATTR_CONTROL
-VISIBLE = ("<think>", "</think>")  # control tokens whose text is part of the answer's text
 
 
 class Vocabulary:
@@ -25,6 +25,7 @@ class Vocabulary:
         self.bos = int(api.llama_vocab_bos(vocab))
         self.bos_text = self.text(self.bos)
         self.eos_text = self.text(int(api.llama_vocab_eos(vocab)))
+        self._shown: frozenset[str] = frozenset()
         self._pieces: dict[int, bytes] = {}
         self._ends: dict[int, bool] = {}
         controls = [self.text(token) for token in range(self.size) if self._is_control(token)]
@@ -40,6 +41,11 @@ class Vocabulary:
         raw = self._api.llama_vocab_get_text(self._vocab, token)
         return raw.decode("utf-8", "replace") if raw else ""
 
+    def show(self, texts: Iterable[str]) -> None:
+        """Let these control tokens be part of a sample's text, so that marks of thoughts are found in it."""
+        self._shown = frozenset(texts)
+        self._pieces.clear()
+
     def is_end(self, token: int) -> bool:
         """Whether the token ends a generation."""
         known = self._ends.get(token)
@@ -48,10 +54,10 @@ class Vocabulary:
         return known
 
     def piece(self, token: int) -> bytes:
-        """The bytes a token adds to a text; control tokens add none, except the thinking tags."""
+        """The bytes a token adds to a text; control tokens add none, except those that `show` named."""
         known = self._pieces.get(token)
         if known is None:
-            special = self.text(token) in VISIBLE
+            special = self.text(token) in self._shown
             buffer = ctypes.create_string_buffer(64)
             length = self._api.llama_token_to_piece(self._vocab, token, buffer, 64, 0, special)
             if length < 0:
@@ -74,6 +80,10 @@ class Vocabulary:
             if part:
                 ids += self._tokenize(part, special=True)
         return ids
+
+    def encode_marked(self, text: str) -> list[int]:
+        """Ids of a text that goes on from others, its special tokens as such; no beginning-of-text."""
+        return self._tokenize(text, special=True)
 
     def encode_plain(self, text: str) -> list[int]:
         """Ids of a text on its own: no special tokens, no beginning-of-text."""
