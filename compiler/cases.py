@@ -68,7 +68,7 @@ class CaseReader:
             hint = f"did you mean `{near}`?" if near else f"it declares {', '.join(known) or 'none'}"
             self.diagnostics.append(Diagnostic("E0272", f"there is no model `{given.name}`", given.span, hint=hint))
             return
-        model, wrong = read_model(symbol.name, given.value)
+        model, wrong = read_model(symbol.name, given.value, self.linked.main, self.linked)
         self.diagnostics += wrong
         if model is not None:
             self.models[symbol.name] = model

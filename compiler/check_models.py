@@ -24,7 +24,7 @@ def check_model(declaration: ast.ModelDecl, scope: ModuleScope, program: Program
 
 def check_model_value(name: str, value: ast_expressions.Expr, scope: ModuleScope, program: Program) -> None:
     """As `check_model`, for a value alone (`given small = script("…")`)."""
-    model, found = read_model(name, value)
+    model, found = read_model(name, value, scope, program.linked)
     program.diagnostics += found
     if not isinstance(value, ast_expressions.Call):
         return

@@ -256,7 +256,7 @@ class Expansion:
         else:
             if not isinstance(symbol.declaration, ast.ModelDecl):
                 raise InternalError(f"{symbol.name} is not a declared model")
-            model, found = read_model(name, symbol.declaration.value)
+            model, found = read_model(name, symbol.declaration.value, self.linked.scope_of(symbol), self.linked)
             self.diagnostics += found
         if model is None:
             raise Stop

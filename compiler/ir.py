@@ -126,11 +126,13 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A declared model after replacement from outside: `kind` is gguf, openai or script.
+    """A declared model after replacement from outside: `kind` is gguf, openai, script or that of a Python package.
 
     `locator` is the path, `pypi:…`, `hf:…` or URL ("" for script). `options` are its other arguments by name:
     `ctx gpu_layers thinking temperature …` for gguf, `name key price` for openai (`key` is the name of an
-    environment variable, never a secret), `replies once` for script. Sampling defaults are among them.
+    environment variable, never a secret), `replies once` for script. Sampling defaults are among them. `plugin` is
+    the key of the function that opens its engine where a package or Python file declares the kind, and `abilities`
+    are what that function's decorator says of its models (`logprobs scoring thinking`).
     """
 
     name: str
@@ -138,6 +140,8 @@ class Model:
     locator: str
     options: tuple[tuple[str, object], ...] = ()
     span: Span | None = field(default=None, compare=False)
+    plugin: str = ""
+    abilities: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

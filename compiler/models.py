@@ -8,7 +8,7 @@ Options are plain values: a list is a tuple, a map a tuple of pairs. A key is th
 variable, `key: env("NAME")`; a secret is never written down, so a literal key is an error.
 
 Codes:
-    E0241  a model that is not made by gguf, openai or script
+    E0241  a model that is not made by gguf, openai, script or a kind that a Python package has
     E0242  a model without its locator, or with one of the wrong form
     E0243  an argument that this kind of model does not have, or of the wrong kind
     E0244  a secret written into the file
@@ -18,18 +18,18 @@ Codes:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, InternalError, suggest
 from ttscale.compiler.lower import lower
+from ttscale.compiler.model_kinds import SAMPLING_OPTIONS, read_plugin_model, wrong_kind
 from ttscale.compiler.parse import parse
-from ttscale.compiler.resolve_types import literal
-from ttscale.compiler.scope import Linked, Symbol
+from ttscale.compiler.resolve_types import is_broken, literal
+from ttscale.compiler.scope import Linked, ModuleScope, Symbol
 from ttscale.compiler.source import SourceFile, Span
 
-SAMPLING_OPTIONS = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "max_tokens", "stop", "thinking")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "gguf": (
         "ctx",
@@ -64,17 +64,30 @@ def model_ir(symbol: Symbol, linked: Linked) -> ir.Model:
     declaration = symbol.declaration
     if not isinstance(declaration, ast.ModelDecl):
         raise InternalError(f"{symbol.name} is a {symbol.kind}, not a model")
-    model, found = read_model(symbol.name, declaration.value)
+    model, found = read_model(symbol.name, declaration.value, linked.scope_of(symbol), linked)
     if model is None:
         raise CompileError(found, linked.sources)
     return model
 
 
-def read_model(name: str, value: ast_expressions.Expr) -> tuple[ir.Model | None, list[Diagnostic]]:
-    """The model that `gguf(…)`, `openai(…)` or `script(…)` makes, and what is wrong with it."""
+def read_model(
+    name: str, value: ast_expressions.Expr, scope: ModuleScope | None = None, linked: Linked | None = None
+) -> tuple[ir.Model | None, list[Diagnostic]]:
+    """The model that `gguf(…)`, `openai(…)` or `script(…)` makes, and what is wrong with it.
+
+    With the scope in which the call stands, it may also be a kind of model that the file imports from Python; one of a
+    file that was not read gives no model and no complaint.
+    """
     if not (isinstance(value, ast_expressions.Call) and isinstance(value.callee, ast_expressions.Name)):
         return None, [_not_a_model(value.span, "")]
     kind = value.callee.name
+    symbol = scope.names.get(kind) if scope is not None else None
+    if symbol is not None and symbol.kind in ("python", "module") and linked is not None and kind not in OPTIONS:
+        function = linked.python_function(symbol)
+        if function is not None:
+            return read_plugin_model(name, value, function)
+        if symbol.kind == "python" or is_broken(symbol):
+            return None, []
     if kind not in OPTIONS:
         return None, [_not_a_model(value.callee.span, kind)]
     positional = [arg for arg in value.args if arg.name is None]
@@ -194,7 +207,7 @@ def _options(kind: str, named: list[ast_expressions.Arg]) -> tuple[dict[str, obj
             options[name] = variable
         else:
             options[name] = literal(arg.value)
-            found += _wrong_kind(name, options[name], arg)
+            found += wrong_kind(name, options[name], arg)
     return options, found
 
 
@@ -207,47 +220,6 @@ def _variable(value: ast_expressions.Expr) -> str | None:
         ):
             return name
     return None
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _price(value: object) -> bool:
-    if _number(value):
-        return True
-    return isinstance(value, tuple) and all(
-        isinstance(pair, tuple) and len(pair) == 2 and pair[0] in ("input", "output") and _number(pair[1])
-        for pair in value
-    )
-
-
-_KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "ctx": (_count, "a number of tokens, such as `ctx: 4096`"),
-    "threads": (_count, "a whole number"),
-    "batch": (_count, "a whole number"),
-    "ubatch": (_count, "a whole number"),
-    "slots": (_count, "a whole number"),
-    "max_tokens": (_count, "a number of tokens"),
-    "top_k": (_count, "a whole number"),
-    "temperature": (_number, "a number, such as `temperature: 0.7`"),
-    "top_p": (_number, "a number from 0 to 1"),
-    "min_p": (_number, "a number from 0 to 1"),
-    "repeat_penalty": (_number, "a number, 1 being off"),
-    "name": (lambda value: isinstance(value, str), "a text"),
-    "once": (lambda value: isinstance(value, bool), "true or false"),
-    "price": (_price, "dollars for a million tokens, such as `price: {input: 0.15usd, output: 0.60usd}`"),
-}
-
-
-def _wrong_kind(name: str, value: object, arg: ast_expressions.Arg) -> list[Diagnostic]:
-    if name not in _KINDS or _KINDS[name][0](value):
-        return []
-    return [Diagnostic("E0243", f"`{name}` needs {_KINDS[name][1]}", arg.value.span, hint=f"give {_KINDS[name][1]}")]
 
 
 def _locator(

@@ -14,13 +14,14 @@ from typing import Literal, Protocol
 
 from ttscale.compiler.signatures import Parameter, RuleSignature, Signature
 
-PythonKind = Literal["selector", "scorer", "metric", "policy", "stage"]
+PythonKind = Literal["selector", "scorer", "metric", "policy", "stage", "engine"]
 KIND_WORDS: Mapping[str, str] = {
     "selector": "a rule for `select(by: …)`",
     "scorer": "a source of numbers",
     "metric": "a metric",
     "policy": "a condition on a pool",
     "stage": "a stage",
+    "engine": "a kind of model",
 }
 
 
@@ -29,7 +30,9 @@ class PythonSignature:
     """A decorated function: `parameters` are what a `.tts` file may give it.
 
     `key` is the hash of its file and its name, so that a changed file is another function. `keeps` and the facets are a
-    stage's, `one` says that a stage gives at most one candidate. `file` and `line` are for messages.
+    stage's, `one` says that a stage gives at most one candidate. `file` and `line` are for messages. A kind of model
+    may take a `locator`, the text that a program writes without a name (`required` there says that it must), and
+    `abilities` are what all its models can or cannot do.
     """
 
     kind: PythonKind
@@ -44,6 +47,8 @@ class PythonSignature:
     keeps: bool = True
     one: bool = False
     doc: str = ""
+    locator: Parameter | None = None
+    abilities: tuple[tuple[str, bool], ...] = ()
 
     def rule(self) -> RuleSignature | None:
         """This function as a rule for `by:` or `weight:`; None where it is none."""

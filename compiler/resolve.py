@@ -28,6 +28,7 @@ from typing import Protocol
 from ttscale.compiler import ast
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, Label, suggest
 from ttscale.compiler.lower import lower
+from ttscale.compiler.models import OPTIONS
 from ttscale.compiler.parse import parse
 from ttscale.compiler.python_names import LoadFault, PythonModule, PythonReader
 from ttscale.compiler.resolve_types import (
@@ -288,6 +289,8 @@ def _taken(name: str, symbol: Symbol) -> str | None:
         return "the built-in metric"
     if symbol.kind == "python" and name in RULES:
         return "a rule"
+    if symbol.kind == "python" and name in OPTIONS:
+        return "a kind of model"
     if symbol.kind in ("pipeline", "metric", "python"):
         if name in SIGNATURES or name in LATER:
             return "a stage"

@@ -19,10 +19,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ttscale.compiler.ir import Model
-from ttscale.compiler.models import SAMPLING_OPTIONS, option
+from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
+from ttscale.compiler.models import option
 from ttscale.runtime.engines.base import Engine, EngineError
 from ttscale.runtime.engines.llama.gguf import describe_gguf
 from ttscale.runtime.engines.script import ScriptEngine
+from ttscale.runtime.plugin_engines import open_plugin, place_of
 
 _OLLAMA_MODEL_LAYER = "application/vnd.ollama.image.model"
 
@@ -208,6 +210,8 @@ _TAKEN: Mapping[str, tuple[str, ...]] = {
 
 def open_engine(model: Model, base_dir: Path) -> Engine:
     """A new engine for a declared model, not started. Raises EngineError with a hint."""
+    if model.plugin:
+        return open_plugin(model, base_dir)
     unknown = [name for name, _ in model.options if name not in _TAKEN.get(model.kind, ())]
     if unknown:
         message = f"model `{model.name}` has the option `{unknown[0]}`, which this version does not act on"
@@ -295,7 +299,10 @@ class EngineHouse:
     def _identity(self, model: Model) -> object:
         """What makes two declared models one engine: the file or address, and the options that are not for sampling."""
         options = tuple(sorted((name, repr(value)) for name, value in model.options if name not in SAMPLING_OPTIONS))
-        where = str(locate(model, home_of(model, self._base_dir)).resolve()) if model.kind == "gguf" else model.locator
+        home = home_of(model, self._base_dir)
+        if model.plugin:
+            return model.plugin, place_of(model, home), options
+        where = str(locate(model, home).resolve()) if model.kind == "gguf" else model.locator
         options = tuple(pair for pair in options if pair[0] not in ("file", "sha256", "price"))
         return model.kind, where, options
 

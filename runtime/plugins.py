@@ -1,4 +1,4 @@
-"""Functions of Python files as rules, numbers, conditions, metrics and stages: marked, read, called.
+"""Functions of Python files as rules, numbers, conditions, metrics, stages and kinds of models: marked, read, called.
 
     from ttscale.plugin import Candidate, scorer
 
@@ -27,6 +27,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin, overload
 
 from ttscale.compiler.ir import Argument, Const, Strategy
+from ttscale.compiler.model_kinds import OF_EVERY_KIND
 from ttscale.compiler.python_names import LoadFault, PythonKind, PythonSignature
 from ttscale.compiler.signatures import FACETS, Kind, Parameter
 from ttscale.compiler.source import Span
@@ -63,6 +64,7 @@ class Mark:
     gives: frozenset[str] = frozenset()
     keeps: bool = True
     one: bool = False
+    abilities: tuple[tuple[str, bool], ...] = ()
 
 
 def _marked(function: Function, mark: Mark) -> Function:
@@ -133,6 +135,31 @@ def stage(
     return (lambda found: _marked(found, mark)) if function is None else _marked(function, mark)
 
 
+@overload
+def engine(function: Function, /) -> Function: ...
+@overload
+def engine(
+    *, logprobs: bool | None = None, scoring: bool | None = None, thinking: bool | None = None
+) -> Callable[[Function], Function]: ...
+def engine(
+    function: Function | None = None,
+    /,
+    *,
+    logprobs: bool | None = None,
+    scoring: bool | None = None,
+    thinking: bool | None = None,
+) -> object:
+    """A kind of model: a function that gives an `Engine`, not started, for `model small = my_kind("where", option: 1)`.
+
+    A first parameter of type `str` or `Path` is what the program writes without a name; a `Path` is taken from the
+    folder of the file that declares the model. What all its models can do is said by name, so that programs are checked
+    against it: `logprobs` of the tokens they chose, `scoring` of given labels, `thinking`; None says that it depends.
+    """
+    said = {"logprobs": logprobs, "scoring": scoring, "thinking": thinking}
+    mark = Mark("engine", abilities=tuple((name, value) for name, value in said.items() if value is not None))
+    return (lambda found: _marked(found, mark)) if function is None else _marked(function, mark)
+
+
 # --- reading signatures ------------------------------------------------------------------------------
 
 
@@ -170,7 +197,8 @@ def register(function: Callable[..., object], digest: str, file: str) -> PythonS
     except (NameError, TypeError, ValueError, SyntaxError) as error:
         hint = "write its types so that they can be looked up in its file"
         raise _fault(name, f"{file}:{line}", f"has a signature that cannot be read: {error}", hint) from error
-    wanted = 2 if mark.kind == "metric" else 1
+    locator = _locator(params) if mark.kind == "engine" else None
+    wanted = 2 if mark.kind == "metric" else 1 if mark.kind != "engine" or locator is not None else 0
     first = params[:wanted]
     if len(first) < wanted or any(p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in first):
         what, shown = _FIRST.get(mark.kind, ("a pool", "pool: Pool"))
@@ -178,6 +206,8 @@ def register(function: Callable[..., object], digest: str, file: str) -> PythonS
     parameters = tuple(_parameter(p, name, f"{file}:{line}") for p in params[wanted:])
     if mark.kind == "metric" and parameters:
         raise _fault(name, f"{file}:{line}", "takes more than an answer and a row", "a metric takes these two alone")
+    if mark.kind == "engine":
+        _no_clash(parameters, name, f"{file}:{line}")
     signature = PythonSignature(
         mark.kind,
         name,
@@ -191,9 +221,33 @@ def register(function: Callable[..., object], digest: str, file: str) -> PythonS
         mark.keeps,
         mark.one,
         inspect.getdoc(function) or "",
+        locator,
+        mark.abilities,
     )
     _LOADED[signature.key] = Loaded(function, signature, mark.kind == "scorer" and first[0].annotation is Pool)
     return signature
+
+
+def _locator(params: list[inspect.Parameter]) -> Parameter | None:
+    """What a program writes without a name in `my_kind("…")`: a first parameter that is a text or a path."""
+    first = params[0] if params else None
+    if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
+        return None
+    annotation = first.annotation
+    annotation, *extras = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    if annotation not in (str, Path):
+        return None
+    doc = next((extra for extra in extras if isinstance(extra, str)), "")
+    choices = ("path",) if annotation is Path else ()
+    return Parameter(first.name, "text", required=first.default is first.empty, choices=choices, doc=doc)
+
+
+def _no_clash(parameters: tuple[Parameter, ...], name: str, where: str) -> None:
+    taken = next((p.name for p in parameters if p.name in OF_EVERY_KIND or p.kind == "strategy"), None)
+    if taken is not None:
+        of_all = taken in OF_EVERY_KIND
+        hint = "programs say it of every model, and requests carry it" if of_all else "give it a plain type"
+        raise _fault(name, where, f"has a parameter `{taken}`, which a kind of model cannot have", hint)
 
 
 def _fault(name: str, where: str, message: str, hint: str) -> LoadFault:

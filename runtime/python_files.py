@@ -2,8 +2,8 @@
 
 A file in the folder of the program, or below it, is the user's own and may run. Any other one needs permission
 (`--allow-python`, `load(…, allow_python=True)`), and so does every one that an imported recipe names. A path without
-`./` is the name of an installed package, which offers functions as entry points in the groups `ttscale.stages` and
-`ttscale.metrics`; installing it was the permission.
+`./` is the name of an installed package, which offers functions as entry points in the groups `ttscale.stages`,
+`ttscale.metrics` and `ttscale.engines`; installing it was the permission.
 
 What runs is the text that was hashed: a file is read once and compiled from memory. It may import installed packages;
 its own neighbours are not on the path, since their text would not count in its hash.
@@ -28,7 +28,7 @@ from types import ModuleType
 from ttscale.compiler.python_names import LoadFault, PythonModule, PythonSignature
 from ttscale.runtime.plugins import mark_of, register
 
-GROUPS = ("ttscale.stages", "ttscale.metrics")
+GROUPS = ("ttscale.stages", "ttscale.metrics", "ttscale.engines")
 _MODULES: dict[tuple[str, str], ModuleType] = {}
 """Files that were loaded, by path and hash."""
 

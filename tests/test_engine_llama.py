@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from engine_contract import EngineContract, collect
 from engine_files import embedded_weights
 from ttscale.runtime.engines.base import ContextExceeded, EngineError, Message, Request, Sampling
 from ttscale.runtime.engines.llama.engine import LlamaEngine
 from ttscale.runtime.engines.llama.gguf import describe_gguf
 from ttscale.runtime.engines.llama.template import ChatTemplate
+from ttscale.testing import EngineContract, collect
 
 pytestmark = pytest.mark.model
 GREEDY = Sampling(temperature=0)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from engine_contract import collect
 from engine_files import write_gguf
 from ttscale.runtime.engines.base import EngineError, Message, Request
 from ttscale.runtime.engines.llama import digest, link
@@ -17,6 +16,7 @@ from ttscale.runtime.engines.llama import engine as engine_module
 from ttscale.runtime.engines.llama.engine import LlamaEngine
 from ttscale.runtime.engines.llama.messages import Ask, Failed, Inbound, Ready
 from ttscale.runtime.engines.llama.runner import Settings
+from ttscale.testing import collect
 
 
 class FakeLink:

@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from engine_contract import EngineContract, collect
 from ttscale.runtime.engines.base import ContextExceeded, EngineError, Message, Request, Sampling
 from ttscale.runtime.engines.openai import OpenAIEngine
+from ttscale.testing import EngineContract, collect
 
 KEY = "sk-very-secret"
 ASK = (Message("user", "Say something."),)

@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from engine_contract import collect
 from engine_files import write_gguf
 from ttscale.runtime.engines.base import ContextExceeded, EngineError, Message, Request
 from ttscale.runtime.engines.llama import digest, link
 from ttscale.runtime.engines.llama.engine import LlamaEngine
+from ttscale.testing import collect
 
 # Answers every sample with its seed; words in the prompt make it die, fail or hang.
 STAND_IN = """

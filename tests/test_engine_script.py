@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 
 import pytest
-from engine_contract import EngineContract, collect
 from ttscale.runtime.engines.base import EngineError, Message, Request
 from ttscale.runtime.engines.script import ScriptEngine
+from ttscale.testing import EngineContract, collect
 
 
 def ask(text: str) -> tuple[Message, ...]:

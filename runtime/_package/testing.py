@@ -1,7 +1,19 @@
-"""What every engine must do; one class, run for each implementation.
+"""What every engine must do, as tests; one class, run for each implementation, ours and those of other packages.
+
+    import pytest_asyncio
+    from ttscale.testing import EngineContract
+
+    class TestMyEngine(EngineContract):
+        @pytest_asyncio.fixture
+        async def engine(self):
+            made = MyEngine("small.onnx")
+            await made.start()
+            yield made
+            await made.close()
 
 A subclass provides the fixture `engine`, a started engine that answers short chat prompts, and may say with
-`can_score` and `seeded` what its implementation promises.
+`can_score` and `seeded` what its implementation promises. Needs pytest and pytest-asyncio in its mode `auto`; with
+`pytest.register_assert_rewrite("ttscale.testing")` in a `conftest.py` a failed test shows its values.
 """
 
 from __future__ import annotations
@@ -22,6 +34,11 @@ async def collect(engine: Engine, request: Request) -> list[Completion]:
 
 
 class EngineContract:
+    """Tests of the protocol `Engine`.
+
+    `can_score` False leaves out the tests of scores, `seeded` False those of repeated answers.
+    """
+
     can_score = True
     seeded = True
 
