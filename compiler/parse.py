@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lark import Lark, Token, Tree
+from lark import Token, Tree
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 from ttscale.compiler.diagnostics import Diagnostic
-from ttscale.compiler.parser_tables import load_parser
+from ttscale.compiler.parser_tables import Parser, load_parser
 from ttscale.compiler.scan import Piece, scan, split_declarations
 from ttscale.compiler.source import SourceFile, Span
 from ttscale.compiler.syntax_brackets import explain_scan
@@ -87,7 +87,7 @@ def parse(source: SourceFile, known: dict[str, Tree[Token]] | None = None) -> Pa
         if not _may_be_cut_wrongly([text[part.start : part.end] for part in parts if part.tree is None]):
             return Parsed(None, parts, comments, tuple(diagnostics))
     try:
-        tree = parser.parse(text)
+        tree = parser.lark.parse(text)
     except UnexpectedInput:
         parts, diagnostics = _parse_parts(parser, source)
         return Parsed(None, parts, comments, tuple(diagnostics))
@@ -157,7 +157,7 @@ def _may_be_cut_wrongly(broken: list[str]) -> bool:
 
 
 def _parse_parts(
-    parser: Lark, source: SourceFile, known: dict[str, Tree[Token]] | None = None
+    parser: Parser, source: SourceFile, known: dict[str, Tree[Token]] | None = None
 ) -> tuple[tuple[Part, ...], list[Diagnostic]]:
     """Parse the declarations of a broken file one by one, or with `known` of any file."""
     parts: list[Part] = []
@@ -187,16 +187,16 @@ def _parse_parts(
 
 
 def _parse_part(
-    parser: Lark, source: SourceFile, start: int, end: int
+    parser: Parser, source: SourceFile, start: int, end: int
 ) -> tuple[Tree[Token] | None, Diagnostic | None, Mistake | None]:
     """The tree of `source.text[start:end]`, or what is wrong with it (and the parser's view of that)."""
     unclosed = explain_scan(source, start, end)
     if unclosed is not None:
         return None, unclosed, None
     try:
-        tree = parser.parse(source.text[start:end])
+        tree = parser.lark.parse(source.text[start:end])
     except UnexpectedToken as error:
-        mistake = Mistake.of(error, source, start, end)
+        mistake = Mistake.of(error, source, start, end, parser.places_at(error))
         return None, explain(mistake, source), mistake
     place = _too_deep(tree)
     if place is not None:

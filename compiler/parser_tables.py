@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
 import lark
 from lark import Lark, Token
+from lark.exceptions import UnexpectedToken
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
+from lark.parsers.grammar_analysis import RulePtr
+from lark.parsers.lalr_analysis import IntParseTable
 from ttscale.grammar import RESERVED, grammar_text, tables_text
+
+FORMAT = 2
+"""Changes when `tables.json` is laid out in another way or `place_of` names places in another way."""
 
 
 class LineFilter:
@@ -44,9 +52,29 @@ class LineFilter:
             last_line = token.end_line or 0
 
 
-def build_parser(*, strict: bool = False) -> Lark:
-    """Build the parser from the grammar; `strict` also refuses conflicts that Lark would settle itself."""
-    return Lark(
+@dataclass(frozen=True)
+class Parser:
+    """A parser and the place that each of its states, counted from 0, stands for.
+
+    A place is written `model EQUAL`: inside the rule `model`, behind its `EQUAL`. See `place_of`.
+    """
+
+    lark: Lark
+    places: tuple[str, ...]
+
+    def places_at(self, error: UnexpectedToken) -> tuple[str, ...]:
+        """Where the parser was at `error`: the innermost place first, then what is around it."""
+        state = error.interactive_parser.parser_state
+        return tuple(self.places[number] for number in reversed(state.state_stack))
+
+
+def build_parser(*, strict: bool = False) -> Parser:
+    """Build the parser from the grammar; `strict` also logs conflicts that Lark would settle itself."""
+    # Lark keeps the items of the states only in its debug mode; the numbering that it uses otherwise comes after.
+    level = lark.logger.level
+    if not strict:
+        lark.logger.setLevel("ERROR")
+    built = Lark(
         grammar_text(),
         parser="lalr",
         lexer="contextual",
@@ -54,12 +82,48 @@ def build_parser(*, strict: bool = False) -> Lark:
         propagate_positions=True,
         maybe_placeholders=False,
         postlex=LineFilter(),
-        debug=strict,
+        debug=True,
     )
+    lark.logger.setLevel(level)
+    return Parser(built, tuple(place_of(items) for items in _number_states(built)))
+
+
+def _number_states(built: Lark) -> list[Iterable[RulePtr]]:
+    """Let numbers stand for the states of a parser built in debug mode; the items of each, in order."""
+    frontend: Any = built.parser
+    table = frontend.parser._parse_table
+    numbered = IntParseTable.from_ParseTable(table)
+    frontend.parser._parse_table = frontend.parser.parser.parse_table = numbered
+    frontend.parser.parser.debug = False
+    numbers = {state: number for number, state in enumerate(table.states)}
+    lexer = frontend.lexer.lexer
+    lexer.lexers = {numbers[state]: each for state, each in lexer.lexers.items()}
+    return list(table.states)
+
+
+def place_of(items: Iterable[RulePtr]) -> str:
+    """The place that a state of these items stands for: `rule SYMBOL`, several joined by ` / `.
+
+    The symbol is the one before the dot. Rules that Lark made for `*` and `+` are left out where others say more;
+    as symbols and where they stand alone, they are called by the rule that they were made for, with `*`.
+    """
+    pairs = set()
+    for item in items:
+        rule = str(item.rule.origin.name)
+        before = item.rule.expansion[item.index - 1].name if item.index else ""
+        if before or rule.startswith("$root"):
+            pairs.add((_repeated(rule), _repeated(before)))
+    plain = {pair for pair in pairs if not pair[0].endswith("*")}
+    return " / ".join(sorted(" ".join(pair).strip() for pair in plain or pairs))
+
+
+def _repeated(name: str) -> str:
+    made = re.fullmatch(r"__(_?[a-z_]+?)_(?:star|plus)_\d+", name)
+    return f"{made[1]}*" if made else name
 
 
 @cache
-def load_parser() -> Lark:
+def load_parser() -> Parser:
     """The parser, loaded or built once per process."""
     text = tables_text()
     stored = json.loads(text) if text is not None else {}
@@ -68,26 +132,28 @@ def load_parser() -> Lark:
     return _restore(stored)
 
 
-def serialize_tables(parser: Lark) -> str:
+def serialize_tables(parser: Parser) -> str:
     """The text of `tables.json` for a freshly built parser: one JSON object, one line for each state."""
-    data, memo = parser.memo_serialize([TerminalDef, Rule])
+    data, memo = parser.lark.memo_serialize([TerminalDef, Rule])
     data["options"] = {
         name: value
         for name, value in data["options"].items()
         if isinstance(value, str | bool | int | list) or value is None
     }
+    data["options"]["debug"] = False
     states = data["parser"]["parser"].pop("states")
     # A state is a list of [token, action, argument]; the argument of a reduction is a rule's place in `memo`.
     rows = {
         state: [[token, action, arg["@"] if isinstance(arg, dict) else arg] for token, (action, arg) in row.items()]
         for state, row in states.items()
     }
-    head = json.dumps({"key": _key(), "data": data, "memo": memo}, separators=(",", ":"), sort_keys=True)
+    whole = {"key": _key(), "data": data, "memo": memo, "places": parser.places}
+    head = json.dumps(whole, separators=(",", ":"), sort_keys=True)
     lines = ",\n".join(f'"{state}":{json.dumps(sorted(row), separators=(",", ":"))}' for state, row in rows.items())
     return f'{head[:-1]},"states":{{\n{lines}\n}}}}\n'
 
 
-def _restore(stored: dict[str, Any]) -> Lark:
+def _restore(stored: dict[str, Any]) -> Parser:
     data = stored["data"]
     table = data["parser"]["parser"]
     table["tokens"] = {int(number): name for number, name in table["tokens"].items()}
@@ -97,10 +163,10 @@ def _restore(stored: dict[str, Any]) -> Lark:
     }
     memo = {int(number): value for number, value in stored["memo"].items()}
     load: Callable[..., Lark] = Lark._load_from_dict
-    return load(data, memo, postlex=LineFilter())
+    return Parser(load(data, memo, postlex=LineFilter()), tuple(stored["places"]))
 
 
 def _key() -> str:
-    """What the tables depend on: the grammar's text, what the filter adds, and Lark's version."""
-    digest = hashlib.sha256(f"{grammar_text()}{LineFilter.always_accept}".encode()).hexdigest()
+    """What the tables depend on: their own format, the grammar's text, what the filter adds, and Lark's version."""
+    digest = hashlib.sha256(f"{FORMAT}{grammar_text()}{LineFilter.always_accept}".encode()).hexdigest()
     return f"{digest} lark {lark.__version__}"

@@ -105,6 +105,16 @@ def wrong_closer(mistake: Mistake, file: str) -> Diagnostic | None:
         return None
     if any(mistake.piece_text(piece) == opener for piece in mistake.open):
         return _unclosed(mistake, mistake.open[-1], file, f"`{mistake.value}` comes first")
+    if mistake.innermost in ("(", "["):
+        opened = mistake.open[-1]
+        return mistake.diagnostic(
+            "E0105",
+            f"`{mistake.value}` does not close `{mistake.innermost}`",
+            label=f"expected `{CLOSER[mistake.innermost]}`",
+            labels=(Label(Span(file, opened.start, opened.end), "opened here"),),
+            hint=f"replace `{mistake.value}` by `{CLOSER[mistake.innermost]}`",
+            file=file,
+        )
     return mistake.diagnostic(
         "E0105",
         f"`{mistake.value}` closes nothing",

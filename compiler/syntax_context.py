@@ -36,9 +36,10 @@ PUNCTUATION = {
 OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "PERCENT", "COMPARE", "LE", "AND", "OR", "PIPE", "DOT", "WHEN"}
 """What continues a value; together they are "an operator" in a message."""
 
-VALUE_STARTS = {"NUMBER", "TRUE", "FALSE", "NONE", "LBRACE", "REPEAT", "MAP", "NOT"}
+VALUE_STARTS = {"NUMBER", "TRUE", "FALSE", "NONE", "LBRACE", "REPEAT", "MAP"}
 """What only a place for a value accepts all of."""
 
+_PAIRS = {"==", "!=", "<=", ">=", "=>", "->", "|>", ".."}
 _WORDS = {word.upper(): word for word in KEYWORDS}
 
 
@@ -48,6 +49,7 @@ class Mistake:
 
     `type` is its terminal ("$END" at the end of the declaration), `start` and `end` its place in the file.
     `accepts` are the terminals that would have done. `part_start` is where the declaration's text begins.
+    `places` are where the parser was (`parser_tables.place_of`), the innermost first.
     """
 
     type: str
@@ -57,15 +59,16 @@ class Mistake:
     accepts: frozenset[str]
     text: str
     part_start: int
+    places: tuple[str, ...] = ()
 
     @staticmethod
-    def of(error: UnexpectedToken, source: SourceFile, start: int, end: int) -> Mistake:
+    def of(error: UnexpectedToken, source: SourceFile, start: int, end: int, places: tuple[str, ...] = ()) -> Mistake:
         """The mistake that `error` reports about characters `start` up to `end` of `source`."""
         token = error.token
         accepts = frozenset(error.accepts or error.expected or ())
         if token.type == "$END":
             stop = start + len(source.text[start:end].rstrip())
-            return Mistake("$END", "", stop, stop, accepts, source.text, start)
+            return Mistake("$END", "", stop, stop, accepts, source.text, start, places)
         return Mistake(
             token.type,
             str(token),
@@ -74,7 +77,13 @@ class Mistake:
             accepts,
             source.text,
             start,
+            places,
         )
+
+    @property
+    def place(self) -> str:
+        """The innermost place, or ""."""
+        return self.places[0] if self.places else ""
 
     @property
     def complete_before(self) -> bool:
@@ -119,6 +128,12 @@ class Mistake:
         """The piece `back` places before the token, or ""."""
         return self.piece_text(self.before[-back]) if len(self.before) >= back else ""
 
+    def previous_sign(self) -> str:
+        """What stands before the token, a sign of two characters as one."""
+        pair = self.previous(2) + self.previous()
+        adjacent = len(self.before) > 1 and self.before[-2].end == self.before[-1].start
+        return pair if adjacent and pair in _PAIRS else self.previous()
+
     def following(self, ahead: int = 1) -> str:
         """The piece `ahead` places behind the token, or ""."""
         return self.piece_text(self.after[ahead - 1]) if len(self.after) >= ahead else ""
@@ -148,7 +163,8 @@ class Mistake:
 
     def expected_briefly(self) -> str:
         """The first few of what could have stood here, as a label."""
-        return f"expected {one_of(describe(self.accepts)[:4])}"
+        choices = describe(self.accepts)
+        return f"expected {one_of(choices)}" if len(choices) <= 4 else f"expected {', '.join(choices[:4])}, …"
 
     def diagnostic(
         self,
@@ -188,7 +204,7 @@ _GROUPS: tuple[tuple[frozenset[str] | set[str], frozenset[str] | set[str], str],
     ),
     (
         VALUE_STARTS,
-        {"NAME", "STRING", "FENCE", "LPAR", "LSQB", "MINUS", "MATCH", "UP_TO", "UNTIL", "BUDGET"},
+        {"NAME", "STRING", "FENCE", "LPAR", "LSQB", "MINUS", "MATCH", "NOT", "UP_TO", "UNTIL", "BUDGET"},
         "a value",
     ),
     ({"PLUS", "STAR", "COMPARE", "AND", "PIPE"}, OPERATORS | {"LPAR", "LSQB"}, "an operator"),

