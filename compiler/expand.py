@@ -121,14 +121,19 @@ def begin(linked: Linked, models: Mapping[str, ir.Model], std: Mapping[str, ir.P
 
 
 def stand_ins() -> dict[str, ir.Prompt]:
-    """Empty prompts in place of the standard ones, for checks that do not look at their text."""
+    """Prompts of nothing but what is offered, in place of the standard ones, for checks that do without their text."""
     results: dict[str, Type] = {"Text": TEXT, "[Int]": ListOf(INT), "Choice": Choice(("yes", "no"))}
     found: dict[str, ir.Prompt] = {}
     for signature in SIGNATURES.values():
         if signature.std_prompt is not None:
             result = results.get(next(iter(signature.prompt_results), "Text"), TEXT)
-            found[signature.std_prompt] = ir.Prompt(signature.std_prompt, (), result, ())
+            shown = "{{ answer }}" if "answer" in signature.offers else _EVERY_ANSWER
+            part = ir.PromptPart("user", "{{ question }} " + shown, Span("std/stages", 0, 0))
+            found[signature.std_prompt] = ir.Prompt(signature.std_prompt, (), result, (part,))
     return found
+
+
+_EVERY_ANSWER = "{% for answer in answers %}{{ answer.index }}: {{ answer.text }} {{ answer.critique }} {% endfor %}"
 
 
 def std_prompts(linked: Linked) -> dict[str, ir.Prompt]:

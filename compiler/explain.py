@@ -17,9 +17,18 @@ from ttscale.compiler.explanations_names import NAMES
 from ttscale.compiler.explanations_run import OUTSIDE
 from ttscale.compiler.explanations_syntax import SYNTAX
 
-__all__ = ["EXPLANATIONS", "Explanation", "explain"]
+__all__ = ["EXPLANATIONS", "MILDER", "Explanation", "explain", "twin"]
 
 EXPLANATIONS: dict[str, Explanation] = {**SYNTAX, **NAMES, **CALLS, **DATA, **DECLARATIONS, **LINT, **OUTSIDE}
+
+
+MILDER: dict[str, str] = {f"E{digits}": f"W{digits}" for digits in ("0214", "0220", "0221", "0280", "0602")}
+"""Errors that are warnings where they hold for some values of the parameters only, or may hold."""
+
+
+def twin(code: str) -> str | None:
+    """The code of the same mistake as a warning, or as an error, where it can be either."""
+    return MILDER.get(code) or next((error for error, warning in MILDER.items() if warning == code), None)
 
 
 def explain(code: str) -> Explanation | None:

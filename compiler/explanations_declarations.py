@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ttscale.compiler.explanation import HEAD, Explanation, page, pipeline, table
+from ttscale.compiler.explanation import HEAD, SERVER, Explanation, page, pipeline, table
 
 FOUR = "drafts = generate(p.solve_number(question), from: small, n: 4)\n"
 MAIN = pipeline("return generate(p.solve_number(question), from: small)")
@@ -264,6 +264,16 @@ DECLARATIONS = table(
         + "  return match judge {\n    true => better |> vote(weight: score)\n    false => better |> vote()\n  }\n}\n",
     ),
     page(
+        "W0280",
+        "A stage that needs what its model may not be able to do",
+        "Whether a server gives log-probabilities or writes thoughts is not known before it is asked. Say so with "
+        "`logprobs: true` or `thinking: on` in its declaration. It is a warning too where a model that cannot do it is "
+        "asked for some values of the parameters only.",
+        pipeline("return generate(p.solve_number(question), from: far, n: 4) |> vote(weight: likelihood)", head=SERVER),
+        '"q")',
+        '"q", logprobs: true)',
+    ),
+    page(
         "W0290",
         "Something that is read but not run by this version",
         "The language names it, and a later version runs it. The file checks; running what uses it stops with this.",
@@ -276,7 +286,15 @@ DECLARATIONS = table(
     page(
         "W0602",
         "A prompt that may not fit into the context",
-        "With inputs or answers as long as they may be, the prompt is longer than the model's `ctx`.",
+        "Where answers are as long as their `max_tokens` allows, what a stage shows its model and the reply are longer "
+        "than the model's `ctx`. The message names the values of the parameters with which it happens.",
+        pipeline(
+            "param n: Int in {2, 8} = 2\n"
+            "return generate(p.solve_number(question), from: small, n: n) |> fuse(from: small)",
+            head=HEAD.replace('2")', '2", ctx: 4096)'),
+        ),
+        "{2, 8}",
+        "{2, 4}",
     ),
     page(
         "L001",

@@ -101,7 +101,7 @@ LINT = table(
     ),
     rule(
         "L120",
-        two("return generate(p.reply(question), from: [small, judge], n: 4) |> vote()", result="Text"),
+        pipeline("return generate(p.reply(question), from: small, n: 4) |> vote()", result="Text"),
         "|> vote()",
         "|> select(by: likelihood)",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ttscale.compiler.explanation import HEAD, page, pipeline, table
+from ttscale.compiler.explanation import HEAD, SERVER, page, pipeline, table
 
 NAMES = table(
     page(
@@ -141,6 +141,19 @@ NAMES = table(
         "A model given from outside that says nothing",
         "`--model NAME=LOCATOR` takes a path ending in .gguf, `pypi:PACKAGE`, `hf:org/repo/file.gguf`, `ollama:NAME`, "
         "or `http://host:port/v1#name`.",
+    ),
+    page(
+        "E0280",
+        "A stage that needs what its model cannot do",
+        "Rules by likelihood need the log-probabilities of the model that wrote the answers; `yes_no` and "
+        "`min_probability:` need the probabilities of labels from the model that judges; `thinking: on` needs a model "
+        "that writes thoughts. Weights that run here have the first two. A server has what its declaration says.",
+        pipeline(
+            "return generate(p.solve_number(question), from: far, n: 4) |> vote(weight: likelihood)",
+            head=SERVER.replace('"q")', '"q", logprobs: false)'),
+        ),
+        "weight: likelihood",
+        "",
     ),
     page(
         "E0401",

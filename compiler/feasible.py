@@ -1,33 +1,31 @@
-"""What a bound pipeline can never do: keep to its budget, or fit a prompt into a model's context.
+"""What a bound pipeline can never do: keep to its budget, fit its prompts, or ask a model for what it cannot do.
 
 Codes:
     E0601  a budget that no run can keep to: even the cheapest one costs more
-    E0602  a prompt that cannot fit into the context of its model
-    W0602  a prompt that may not fit into the context of its model
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ttscale.compiler import ast, ir
-from ttscale.compiler.asking import asked
 from ttscale.compiler.bounds import make_plan
+from ttscale.compiler.capabilities import Known, lacks
+from ttscale.compiler.context_fit import overflow, tight_fits
 from ttscale.compiler.diagnostics import Diagnostic, Label
-from ttscale.compiler.models import option
 from ttscale.compiler.plan import Cost, Plan
-from ttscale.compiler.said import Reader, inputs_of
 from ttscale.compiler.scope import Symbol
 from ttscale.compiler.source import Span
 
 MEASURES = ("calls", "tokens", "cost")
 
 
-def infeasible(graph: ir.Graph, symbol: Symbol) -> list[Diagnostic]:
-    """What is wrong with a graph for every run of it; `symbol` is its pipeline."""
+def infeasible(graph: ir.Graph, symbol: Symbol, known: Known | None = None) -> list[Diagnostic]:
+    """What is wrong with a graph for every run of it, and what may be; `symbol` is its pipeline.
+
+    `known` is what a look at its models has told, by name.
+    """
     plan = make_plan(graph)
     found = [over_budget(measure, plan, symbol) for measure in broken_limits(plan)]
-    return [*found, *context_overflow(plan.graph)]
+    return [*found, *lacks(graph, known), *(overflow(fit) for fit in tight_fits(graph, known))]
 
 
 def broken_limits(plan: Plan) -> list[str]:
@@ -80,27 +78,3 @@ def limit_span(symbol: Symbol, measure: str) -> Span | None:
     return next(
         (limit.span for limit in declaration.budget.limits if limit.measure == measure), declaration.budget.span
     )
-
-
-def context_overflow(graph: ir.Graph) -> Iterator[Diagnostic]:
-    """Prompts that cannot or may not fit where a model declares its context (`ctx:`)."""
-    reader = Reader(inputs_of(graph, {}))
-    said: set[tuple[Span, str]] = set()
-    for stage in graph.stages:
-        calls = asked(stage, reader)
-        reader.note(stage)
-        for call in calls:
-            ctx = option(call.model, "ctx")
-            if not isinstance(ctx, int) or ctx <= 0 or (stage.span, call.model.name) in said:
-                continue
-            fixed, expected = call.prompt.low + call.new.low, call.prompt.expected + call.longest_new
-            where = (Label(call.model.span, f"holds {ctx} tokens"),) if call.model.span is not None else ()
-            if fixed > ctx:
-                said.add((stage.span, call.model.name))
-                message = f"this prompt has at least {call.prompt.low} tokens, and `{call.model.name}` holds {ctx}"
-                yield Diagnostic("E0602", message, stage.span, labels=where, hint="shorten it, or raise `ctx:`")
-            elif expected > ctx:
-                said.add((stage.span, call.model.name))
-                message = f"prompt and answer may need {expected} tokens, and `{call.model.name}` holds {ctx}"
-                hint = "lower `max_tokens:`, show fewer answers, or raise `ctx:`"
-                yield Diagnostic("W0602", message, stage.span, "warning", labels=where, hint=hint)

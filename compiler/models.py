@@ -50,7 +50,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
         "sha256",
         *SAMPLING_OPTIONS,
     ),
-    "openai": ("name", "key", "price", "ctx", "slots", "timeout", "headers", *SAMPLING_OPTIONS),
+    "openai": ("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs", *SAMPLING_OPTIONS),
     "script": ("replies", "once", "logprobs", "tokens", "latency", "ctx", *SAMPLING_OPTIONS),
 }
 """What each kind of model takes by name, besides its locator."""

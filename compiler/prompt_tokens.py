@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import jinja2
@@ -36,7 +36,7 @@ class Amount:
     """Bounds on the tokens of a text, and what to expect; for a list, of all its items together with their bounds.
 
     `parts` are the attributes of an item (`a.text`, `a.critique`) or of the value itself; `count` the most items that a
-    list may have, None for what is not a list.
+    list may have, None for what is not a list, and `least` the fewest.
     """
 
     low: int
@@ -44,6 +44,7 @@ class Amount:
     expected: int
     count: int | None = None
     parts: Mapping[str, Amount] = field(default_factory=dict)
+    least: int = 0
 
     def plus(self, other: Amount) -> Amount:
         """Both, one after the other."""
@@ -144,9 +145,10 @@ def _loop(node: nodes.For, values: dict[str, Amount]) -> Amount:
     body = _block(node.body, inner)
     empty = _block(node.else_, dict(values))
     rounds = over.count if over.count is not None else max(1, over.high)
-    return (
-        longest([body.times(1, rounds), empty]) if node.else_ else Amount(0, body.high * rounds, body.expected * rounds)
-    )
+    fewest = over.least if node.test is None else 0
+    if node.else_:
+        return longest([body.times(max(1, fewest), rounds), empty])
+    return Amount(body.low * fewest, body.high * rounds, body.expected * rounds)
 
 
 def _value(node: nodes.Node, values: Mapping[str, Amount]) -> Amount:
@@ -162,7 +164,9 @@ def _value(node: nodes.Node, values: Mapping[str, Amount]) -> Amount:
             owner = _value(node.node, values)
             if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
                 return _part(owner, node.arg.value)
-            return owner.item() if owner.count is not None and not isinstance(node.arg, nodes.Slice) else owner
+            if isinstance(node.arg, nodes.Slice):
+                return replace(owner, low=0, least=0)
+            return owner.item() if owner.count is not None else owner
         case nodes.Filter() if node.node is not None:
             return _filtered(node, values)
         case nodes.Compare() | nodes.Not() | nodes.Test():

@@ -79,10 +79,20 @@ def _input(kind: Type, known: int | None) -> Amount:
 class Reader:
     """Bounds on the texts of a graph, stage by stage in plan order.
 
-    `examples` are the tokens of few-shot turns by stage, where the rows have been read.
+    `examples` are the tokens of few-shot turns by stage, where the rows have been read. Answers are expected to be
+    `share` of what they may be. `whole` takes every pool as large as it is meant to be, each answer with a token at
+    least: what a prompt cannot do without, unless samples fail.
     """
 
-    def __init__(self, inputs: Mapping[str, Amount], examples: Mapping[str, Amount] | None = None) -> None:
+    def __init__(
+        self,
+        inputs: Mapping[str, Amount],
+        examples: Mapping[str, Amount] | None = None,
+        *,
+        share: float = 0.5,
+        whole: bool = False,
+    ) -> None:
+        self.share, self.whole = share, whole
         self.inputs = inputs
         self.examples = dict(examples or {})
         self.said: dict[str, Said] = {}
@@ -104,7 +114,7 @@ class Reader:
                     if isinstance(models, tuple)
                     else frozenset()
                 )
-                return Said(Amount(0, high, math.ceil(high / 2)), writers)
+                return Said(Amount(0, high, math.ceil(high * self.share)), writers)
             case "classify":
                 return Said(SMALL)
             case "concat" | "choose":
@@ -129,7 +139,7 @@ class Reader:
         source = self.of(stage.source) if stage.source is not None else Said(SMALL)
         if stage.op == "critique":
             high = new_tokens(args)
-            return replace(source, critique=Amount(0, high, math.ceil(high / 2)))
+            return replace(source, critique=Amount(0, high, math.ceil(high * self.share)))
         return source
 
     def of(self, operand: ir.Operand) -> Said:
@@ -172,7 +182,8 @@ class Reader:
         size = self.count(operand)
         shown = said.read_by(models, said.text) if said.writers else said.text
         if size is not None and isinstance(kind, ListOf | Answers):
-            return Amount(0, shown.high * size.high, shown.expected * size.high, size.high)
+            low = size.low if self.whole else 0
+            return Amount(low, shown.high * size.high, shown.expected * size.high, size.high, least=low)
         return shown
 
     def offered(self, stage: ir.Stage, models: frozenset[str]) -> dict[str, Amount]:
@@ -184,12 +195,17 @@ class Reader:
             return found
         said, size = self.of(stage.source), stage_size(self, stage)
         text = said.read_by(models, said.text)
+        if self.whole and said.writers:
+            text = replace(text, low=1)
         critique = said.read_by(models, said.critique)
-        parts = {"text": text, "answer": text, "critique": critique, "score": SMALL, "index": SMALL, "rank": SMALL}
+        index = replace(SMALL, low=1) if self.whole else SMALL
+        parts = {"text": text, "answer": text, "critique": critique, "score": SMALL, "index": index, "rank": SMALL}
         whole = text.plus(critique).plus(SMALL)
         count = max(size.high, 1)
-        listed = Amount(0, whole.high * count, whole.expected * count, size.high, parts)
-        found |= {"answers": listed, "answer": Amount(0, text.high, text.expected, None, parts), "critique": critique}
+        least = size.low if self.whole else 0
+        listed = Amount(0, whole.high * count, whole.expected * count, size.high, parts, least)
+        single = Amount(text.low, text.high, text.expected, None, parts)
+        found |= {"answers": listed, "answer": single, "critique": critique}
         found |= {"first": found["answer"], "second": found["answer"], "keep": SMALL, "n": SMALL}
         return found
 

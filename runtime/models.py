@@ -199,7 +199,7 @@ def _check_sha256(model: Model, path: Path) -> None:
 # --- engines ---------------------------------------------------------------------------------------------
 
 _LLAMA_OPTIONS = ("ctx", "gpu_layers", "threads", "slots", "file", "sha256")
-_OPENAI_OPTIONS = ("name", "key", "price", "ctx", "slots", "timeout", "headers")
+_OPENAI_OPTIONS = ("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs")
 _SCRIPT_OPTIONS = ("replies", "once")
 _TAKEN: Mapping[str, tuple[str, ...]] = {
     "gguf": (*_LLAMA_OPTIONS, *SAMPLING_OPTIONS),
@@ -252,7 +252,7 @@ def _openai(model: Model) -> Engine:
         message = f"model `{model.name}` needs its key in the environment variable {variable}, which is not set"
         raise EngineError(message, hint=f"export {variable}=… before you run it")
     timeout = option(model, "timeout")
-    headers = option(model, "headers")
+    headers, told = option(model, "headers"), option(model, "logprobs")
     return OpenAIEngine(
         model.locator,
         str(option(model, "name", "")),
@@ -261,6 +261,7 @@ def _openai(model: Model) -> Engine:
         timeout=float(timeout) if isinstance(timeout, int | float) else 300.0,
         context=_whole(model, "ctx"),
         headers={str(name): str(text) for name, text in headers} if isinstance(headers, tuple) else None,
+        logprobs=told if isinstance(told, bool) else None,
     )
 
 

@@ -290,7 +290,8 @@ def specifications() -> list[Path]:
 def test_the_specifications_hold_for_all_assignments() -> None:
     for file in specifications():
         linked = checked(file.read_text(encoding="utf-8"), str(file)).linked
-        assert check_assignments(linked, std=stage_prompts()) == [], file.name
+        found = {(d.code, d.severity) for d in check_assignments(linked, std=stage_prompts())}
+        assert found <= {("W0280", "warning")}, file.name
 
 
 def test_binding_needs_no_standard_prompts_where_none_is_used() -> None:

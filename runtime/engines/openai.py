@@ -60,6 +60,7 @@ class OpenAIEngine:
         timeout: float = 300.0,
         context: int | None = None,
         headers: Mapping[str, str] | None = None,
+        logprobs: bool | None = None,
     ) -> None:
         self._url = base_url.rstrip("/")
         self._model = model
@@ -70,12 +71,18 @@ class OpenAIEngine:
         self._limit = max(1, concurrency)
         self._headers = dict(headers or {})
         self._capabilities = Capabilities(
-            chat_template=True, system_role=None, logprobs=None, scoring=None, continuation=None, context=context
+            chat_template=True,
+            system_role=None,
+            logprobs=logprobs,
+            scoring=logprobs,
+            continuation=None,
+            context=context,
         )
         self._client: httpx.AsyncClient | None = None
         self._slots: asyncio.Semaphore | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._plain: set[str] = set()  # optional fields this server has refused
+        # optional fields that this server has refused, or is declared not to know
+        self._plain: set[str] = {"logprobs", "top_logprobs"} if logprobs is False else set()
         self._stats = EngineStats()
         self._closed = False
 

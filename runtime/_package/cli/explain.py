@@ -27,7 +27,10 @@ def command(code: str | None, as_json: bool) -> None:
         for line in table([(name, "; ".join(meanings)) for name, meanings in known.items()]):
             out(line)
         return
-    name = code.strip().strip("[]").upper()
+    from ttscale.compiler.explain import EXPLANATIONS, explain, twin
+
+    page = explain(code.strip().strip("[]"))
+    name = page.code if page is not None else code.strip().strip("[]").upper()
     if name not in known:
         from ttscale.compiler.diagnostics import suggest
 
@@ -41,20 +44,35 @@ def command(code: str | None, as_json: bool) -> None:
         "area": area,
         "meanings": list(known[name]),
     }
-    from ttscale.compiler.explain import explain
-
-    page = explain(name)
+    other = EXPLANATIONS.get(twin(name) or "")
+    if other is not None:
+        found["also"] = {
+            "code": other.code,
+            "severity": SEVERITIES[other.code[0]],
+            "title": other.title,
+            "text": other.text,
+        }
     if page is not None:
         found |= {"title": page.title, "text": page.text, "failing": page.failing, "fixed": page.fixed}
     if as_json:
         out_json(found)
         return
-    out(f"{name}: {found['severity']}, {area}")
+    as_other = f", or {found['also']['severity']} ({found['also']['code']})" if other is not None else ""
+    out(f"{name}: {found['severity']}{as_other}, {area}")
     for meaning in known[name]:
         out(f"  {meaning}")
     if page is None:
         return
     out("\n" + fill(page.text, width()))
+    if other is not None:
+        ending = other.title[0].lower() + other.title[1:]
+        out(
+            "\n"
+            + fill(
+                f"As {other.code} it is {'an' if other.code[0] == 'E' else 'a'} {SEVERITIES[other.code[0]]}: {ending}. {other.text}",
+                width(),
+            )
+        )
     for heading, program in (("Wrong", page.failing), ("Right", page.fixed)):
         if program:
             out(f"\n{heading}:\n\n" + indent(program.rstrip("\n"), "    "))

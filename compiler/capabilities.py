@@ -1,0 +1,215 @@
+"""What models can do besides answering, and the stages that need more than theirs can.
+
+A declaration tells some of it: weights that run in the process give log-probabilities and score labels, a server may or
+may not, and says so with `logprobs: true | false`. What a file tells (whether it has thoughts, its context) comes from
+whoever has looked at it, as `Known`; nothing is read here.
+
+    lacks(graph)                                          # a warning where only the server knows
+    lacks(graph, {"small": Abilities(thinking=False)})    # an error where it is known
+
+Codes:
+    E0280  a stage that needs what its model cannot do
+    W0280  a stage that needs what its model may not be able to do: it depends on the server, or on parameters
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ttscale.compiler import ir
+from ttscale.compiler.asking import labels_of
+from ttscale.compiler.diagnostics import Diagnostic, Label
+from ttscale.compiler.lint_view import View, asked_by, constant, number, prompts_of
+from ttscale.compiler.models import option
+from ttscale.compiler.signatures import RULES
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a model can do; None where only its server or its file can tell.
+
+    `logprobs` are the log-probabilities of the tokens that it chose, `scoring` those of given labels, `thinking` says
+    that it can write thoughts; `context` is how many tokens a prompt and its answer may have together.
+    """
+
+    logprobs: bool | None = None
+    scoring: bool | None = None
+    thinking: bool | None = None
+    context: int | None = None
+
+
+Known = Mapping[str, Abilities]
+"""By the name of a model: what a look at its file or a question to its server has told."""
+
+BY_KIND: Mapping[str, Abilities] = {
+    "gguf": Abilities(logprobs=True, scoring=True),
+    "openai": Abilities(),
+    "script": Abilities(logprobs=True, scoring=True, thinking=True),
+}
+
+OTHERS = Abilities(logprobs=True, scoring=True)
+"""Kinds of models that Python brings: what they cannot do, all of them, is among the model's own `abilities`."""
+
+
+def abilities(model: ir.Model, known: Known | None = None) -> Abilities:
+    """What a model can do: by its kind, then as its file or server was found, then as its declaration says."""
+    said = {name: value for name, value in model.abilities if name in Abilities.__slots__}
+    found = replace(BY_KIND.get(model.kind, OTHERS), **said)
+    seen = (known or {}).get(model.name)
+    if seen is not None:
+        found = Abilities(
+            *(new if new is not None else old for new, old in zip(_fields(seen), _fields(found), strict=True))
+        )
+    given = option(model, "logprobs")
+    if model.kind == "openai" and isinstance(given, bool):
+        found = replace(found, logprobs=given, scoring=given)
+    ctx = option(model, "ctx")
+    if isinstance(ctx, int) and not isinstance(ctx, bool) and ctx > 0:
+        found = replace(found, context=ctx)
+    if found.thinking is None and _wants_thoughts(option(model, "thinking")):
+        found = replace(found, thinking=True)
+    return found
+
+
+def _fields(of: Abilities) -> tuple[bool | None, bool | None, bool | None, int | None]:
+    return of.logprobs, of.scoring, of.thinking, of.context
+
+
+def _wants_thoughts(value: object) -> bool:
+    return isinstance(value, ir.UpTo) or value in ("on", True)
+
+
+def lacks(graph: ir.Graph, known: Known | None = None) -> Iterator[Diagnostic]:
+    """Stages that need what a model of theirs cannot do (E0280) or may not be able to do (W0280)."""
+    can = {model: abilities(model, known) for model in graph.models.values()}
+    thinkers = [model for model, one in can.items() if one.thinking or (one.thinking is None and model.kind == "gguf")]
+    if len(thinkers) == len(can) and all(one.logprobs and one.scoring for one in can.values()):
+        return
+    view = View(graph)
+    said: set[tuple[object, ...]] = set()
+    for stage in graph.stages:
+        for lack in (*_likelihoods(view, stage, can), *_labels(stage, can), *_thoughts(stage, can)):
+            diagnostic = lack.diagnostic()
+            key = (diagnostic.primary, diagnostic.message)
+            if key not in said:
+                said.add(key)
+                yield diagnostic
+
+
+# --- log-probabilities of the candidates' own tokens ---------------------------------------------
+
+LIKELIHOODS = frozenset({"likelihood", "likelihood_mixture"})
+_INSTEAD = {
+    "vote": "write `|> vote()`, which counts every answer once",
+    "select": "write `|> vote()`, which needs none",
+    "filter": "choose by something else, such as `by: length`",
+    "score": "ask a judge: `score(by: yes_no, from: …)`",
+}
+
+
+def _likelihoods(view: View, stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack]:
+    """Rules that read how likely the candidates' tokens were, over candidates of a model that does not tell."""
+    rule = next((name for value in stage.args.values() for name in _rules(value) if name in LIKELIHOODS), None)
+    if rule is None:
+        return
+    for path in sorted(view.made(stage)):
+        maker = view.stages[path]
+        for author in asked_by(maker) if maker.op in ("generate", "fuse") else ():
+            gives = can.get(author, Abilities()).logprobs
+            if not gives:
+                others = [model.name for model, one in can.items() if one.logprobs]
+                instead = _INSTEAD.get(stage.op, "use another rule")
+                instead += f", or let another model write the answers: `from: {others[0]}`" if others else ""
+                what = f"`{rule}` needs the log-probabilities of the answers' tokens"
+                yield _Lack(stage, author, gives, "logprobs: true", what, "gives none", "may give none", instead, maker)
+
+
+def _rules(value: object) -> Iterator[str]:
+    """The names of a rule and of all rules in its arguments."""
+    if isinstance(value, ir.Strategy):
+        if not value.plugin:
+            yield value.name
+        for _, part in value.named:
+            yield from _rules(part)
+
+
+# --- probabilities of labels ---------------------------------------------------------------------
+
+
+def _labels(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack]:
+    """Stages that use how probable a label is, where in words it could only be 0 or 1."""
+    reason = _graded(stage)
+    if not reason or not any(labels_of(filled.prompt.result) for filled in prompts_of(stage)):
+        return
+    for judge in asked_by(stage):
+        gives = can.get(judge, Abilities()).scoring
+        if not gives:
+            others = [model.name for model, one in can.items() if one.scoring]
+            instead = "let the prompt give a `Number`" if stage.op == "score" else "leave `min_probability:` out"
+            instead += f", or ask another model: `from: {others[0]}`" if others else ""
+            perhaps = "may give none: it is asked in words, and every probability is 0 or 1"
+            yield _Lack(stage, judge, gives, "logprobs: true", reason, "gives none", perhaps, instead)
+
+
+def _graded(stage: ir.Stage) -> str:
+    """How a stage uses probabilities rather than the likeliest label; empty where it does not."""
+    rule = stage.args.get("by")
+    if stage.op == "score" and isinstance(rule, ir.Strategy) and not rule.plugin and RULES[rule.name].judge:
+        return f"`{rule.name}` needs the probability of a label"
+    least = number(constant(stage, "min_probability"))
+    if stage.op in ("classify", "verify") and least is not None and least not in (0, 0.5):
+        return f"`min_probability: {least:g}` needs the probability of a label"
+    return ""
+
+
+# --- thoughts ------------------------------------------------------------------------------------
+
+
+def _thoughts(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack]:
+    """`thinking: on` for a model that has no thoughts; `off` holds for every model."""
+    value = stage.args.get("thinking")
+    if not (isinstance(value, ir.UpTo) or value == ir.Const("on")):
+        return
+    written = f"up to {value.limit}" if isinstance(value, ir.UpTo) else "on"
+    for model in asked_by(stage):
+        thinks = can.get(model, Abilities()).thinking
+        if thinks is False or (thinks is None and model.kind == "openai"):
+            what = f"`thinking: {written}` needs a model that writes thoughts"
+            hint = "leave `thinking:` out, or ask a model that thinks"
+            yield _Lack(stage, model, thinks, "thinking: on", what, "writes none", "may write none", hint)
+
+
+# --- what is said --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Lack:
+    """One stage, the model that lacks something (`has` False) or may lack it (None), and the words for both."""
+
+    stage: ir.Stage
+    model: ir.Model
+    has: bool | None
+    declared: str
+    what: str
+    never: str
+    perhaps: str
+    instead: str
+    maker: ir.Stage | None = None
+
+    def diagnostic(self) -> Diagnostic:
+        """The error where the model is known to lack it, the warning where nobody knows."""
+        name, span = self.model.name, self.stage.span
+        labels: list[Label] = []
+        if self.maker is not None and self.maker.span != span:
+            labels.append(Label(self.maker.span, f"`{name}` writes them here"))
+        if self.model.span is not None:
+            denied = option(self.model, "logprobs") is False and "logprobs" in self.declared
+            known = "declared with `logprobs: false`" if denied else f"`{name}` cannot"
+            labels.append(Label(self.model.span, known if self.has is False else "that depends on the server"))
+        if self.has is False:
+            message = f"{self.what}, and `{name}` {self.never}"
+            return Diagnostic("E0280", message, span, labels=tuple(labels), hint=self.instead)
+        hint = f"if the server can, write `{self.declared}` in the declaration of `{name}`; else {self.instead}"
+        message = f"{self.what}, and `{name}` {self.perhaps}"
+        return Diagnostic("W0280", message, span, "warning", labels=tuple(labels), hint=hint)
