@@ -116,6 +116,21 @@ def find(path: str, wanted: str) -> tuple[Recipe, str]:
     return recipe, file
 
 
+def recipe_of(module: str) -> Recipe | None:
+    """The installed recipe that a module such as `some-recipe/name@1.4.2` is of; None for a file of the user's own."""
+    name, _, version = module.rpartition("@")
+    recipe = name.partition("/")[0]
+    if not recipe or Path(module).is_file():
+        return None
+    return next((one for one in installed() if (one.name, one.version) == (recipe, version)), None)
+
+
+def folder_of(module: str) -> Path:
+    """Where relative paths that a module names are looked for: beside its file, also in an installed recipe."""
+    recipe = recipe_of(module)
+    return Path(module).parent if recipe is None else (recipe.folder / module.partition("/")[2]).parent
+
+
 def numbers(version: str) -> Version:
     """The numbers at the beginning of a version: `1.4.2rc1` is (1, 4, 2)."""
     found = re.match(r"v?(\d+(?:\.\d+)*)", version.strip())

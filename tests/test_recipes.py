@@ -163,3 +163,58 @@ def test_a_recipe_reaches_nothing_outside_its_folder(tmp_path: Path, monkeypatch
     assert [d.code for d in found.diagnostics if d.severity == "error"] == ["E0405"]
     with load(file, allow_python=True) as loaded:
         assert loaded.run("q").answer == 1 or loaded.run("q").answer is None
+
+
+DATA = """tts 1
+model m = script("Answer: 1", "Answer: 2")
+
+## Questions that ship with the recipe.
+dataset sums = jsonl("rows/sums.jsonl", question: q, answer: a)
+dataset far = jsonl("../../outside.jsonl", question: q)
+
+prompt ask(question: Text) -> Number = "{{ question }}"
+
+pipeline main(question: Text) -> Number {
+  return generate(ask(question), from: m, examples: sums[2:], shots: 1)
+}
+"""
+ROWS = '{"q": "1 + 0?", "a": 1}\n{"q": "1 + 1?", "a": 2}\n{"q": "1 + 2?", "a": 3}\n'
+
+
+def with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recipe with rows in a folder of its own, and a program that uses them from another place."""
+    build(tmp_path / "site", "datarecipe", "0.3", {"deep/sums.tts": DATA, "deep/rows/sums.jsonl": ROWS}, "data-recipe")
+    (tmp_path / "site" / "outside.jsonl").write_text(ROWS, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    file = tmp_path / "mine" / "main.tts"
+    file.parent.mkdir()
+    text = "tts 1\nuse data-recipe/deep/sums@0.3 { sums, main as inner }\nuse data-recipe/deep/sums as data\n\n"
+    text += "pipeline main(question: Text) -> Number {\n  return inner(question)\n}\n"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("rows", ["sums[0:2]", "data.sums[0:2]"])
+def test_a_recipes_datasets_are_read_beside_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str
+) -> None:
+    file = with_data(tmp_path, monkeypatch)
+    done = tts("run", file, "--on", rows, "--output", tmp_path / "out.jsonl")
+    assert done.code == 0, done.err
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(records) == 2 and "accuracy 50.0% (1 of 2" in done.out
+
+
+def test_a_recipes_examples_are_read_beside_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with load(with_data(tmp_path, monkeypatch)) as loaded:
+        assert loaded.run("3 + 0?").answer in (1, 2)
+
+
+def test_a_recipes_dataset_reads_no_file_outside_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = tts("run", with_data(tmp_path, monkeypatch), "--on", "data.far")
+    assert done.code == 1 and "may read files of its own folder only" in done.err
+
+
+def test_an_unknown_dataset_is_told_with_those_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = tts("run", with_data(tmp_path, monkeypatch), "--on", "data.sum")
+    assert done.code in (1, 2) and "did you mean `data.sums`?" in done.err

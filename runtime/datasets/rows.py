@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ttscale.compiler import ir
 from ttscale.compiler.diagnostics import suggest
+from ttscale.library.recipes import folder_of, recipe_of
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate
 from ttscale.runtime.tables import DataError, Record, read_records
 
@@ -56,8 +57,7 @@ def load_rows(rows: ir.Rows | ir.Dataset, base_dir: str | Path | None = None) ->
         hint = f"the readers are {', '.join(KINDS)}"
         raise DataError(f"dataset `{dataset.name}`: there is no reader `{dataset.kind}`", hint=hint, span=dataset.span)
     options = _options(dataset)
-    folder = Path(base_dir) if base_dir is not None else Path(dataset.file).parent
-    path = folder / Path(dataset.locator).expanduser()
+    path = path_of(dataset, base_dir)
     records = list(read_records(path, kind, options, _needed(rows, options)))
     columns = dict.fromkeys(name for record in records for name in record.columns)
     loaded = [_row(dataset, record, columns, path) for record in records]
@@ -69,6 +69,20 @@ def load_rows(rows: ir.Rows | ir.Dataset, base_dir: str | Path | None = None) ->
     for step in rows.steps:
         loaded = _stepped(loaded, step, dataset, columns)
     return loaded
+
+
+def path_of(dataset: ir.Dataset, base_dir: str | Path | None = None) -> Path:
+    """The file of a dataset: relative to `base_dir`, by default to the file that declares it, also in a recipe.
+
+    Raises DataError for a recipe's dataset outside the recipe's own folder.
+    """
+    recipe = recipe_of(dataset.file) if base_dir is None else None
+    folder = Path(base_dir) if base_dir is not None else folder_of(dataset.file)
+    path = folder / Path(dataset.locator).expanduser()
+    if recipe is not None and not path.resolve().is_relative_to(recipe.folder.resolve()):
+        message = f"dataset `{dataset.name}`: the recipe `{recipe.name}` may read files of its own folder only"
+        raise DataError(message, hint="declare the dataset in a file of your own", span=dataset.span)
+    return path
 
 
 def read_rows(rows: ir.Rows | ir.Dataset, base_dir: str | Path | None = None) -> list[dict[str, object]]:

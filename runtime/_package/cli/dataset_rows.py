@@ -10,10 +10,12 @@ from ttscale.compiler.data import rows_ir
 from ttscale.compiler.diagnostics import CompileError, suggest
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
+from ttscale.compiler.resolve_types import lookup
 from ttscale.compiler.source import SourceFile
 
 if TYPE_CHECKING:
     from ttscale.compiler.driver import Checked
+    from ttscale.compiler.scope import Symbol
 
 BEFORE = "tts 1\neval main on "
 
@@ -24,9 +26,11 @@ def read(checked: Checked, text: str) -> list[dict[str, Any]]:
 
     expression = parsed(text)
     scope = checked.linked.main
-    known = [symbol.name for symbol in scope.names.values() if symbol.kind == "dataset"]
-    name = root(expression)
-    if name not in known:
+    named = root(expression)
+    symbol = lookup(named, scope, checked.linked) if named is not None else None
+    if symbol is None or symbol.kind != "dataset":
+        known = datasets(checked)
+        name = written(named)
         near = suggest(name, known) if name else None
         hint = f"did you mean `{near}`?" if near else f"the program declares {', '.join(known) or 'no dataset'}"
         raise Failure(f"--on {text}: there is no dataset `{name or text}`", hint)
@@ -50,16 +54,39 @@ def parsed(text: str) -> ast_expressions.Expr:
     return declaration.on
 
 
-def root(expression: ast_expressions.Expr) -> str | None:
-    """The name that an expression of rows begins with."""
+def datasets(checked: Checked) -> list[str]:
+    """The datasets that the program can name, those of imported modules with their module's name."""
+    scope = checked.linked.main
+    known: list[str] = []
+    for name, symbol in scope.names.items():
+        if symbol.kind == "dataset":
+            known.append(name)
+        elif symbol.kind == "module" and symbol.module in checked.linked.modules and symbol.module != scope.name:
+            module = checked.linked.modules[symbol.module]
+            known += [f"{name}.{own}" for own in module.names if _is_dataset(module.exported(own))]
+    return known
+
+
+def _is_dataset(symbol: Symbol | None) -> bool:
+    return symbol is not None and symbol.kind == "dataset"
+
+
+def written(expression: ast_expressions.Expr | None) -> str:
+    """A name as it is written: `gsm`, `data.gsm`."""
     match expression:
         case ast_expressions.Name(name=name):
             return name
-        case (
-            ast_expressions.Slice(value=value)
-            | ast_expressions.Attribute(value=value)
-            | ast_expressions.Pipe(left=value)
-        ):
+        case ast_expressions.Attribute(value=value, name=name):
+            return f"{written(value)}.{name}"
+    return ""
+
+
+def root(expression: ast_expressions.Expr) -> ast_expressions.Expr | None:
+    """The name, or member of a module, that an expression of rows begins with."""
+    match expression:
+        case ast_expressions.Name() | ast_expressions.Attribute(value=ast_expressions.Name()):
+            return expression
+        case ast_expressions.Slice(value=value) | ast_expressions.Pipe(left=value):
             return root(value)
         case ast_expressions.Call(callee=ast_expressions.Attribute(value=value)):
             return root(value)
