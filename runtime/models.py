@@ -21,6 +21,7 @@ from pathlib import Path
 from ttscale.compiler.ir import Model
 from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
 from ttscale.compiler.models import option
+from ttscale.library.recipes import folder_of, recipe_of
 from ttscale.runtime.engines.base import Engine, EngineError
 from ttscale.runtime.engines.llama.gguf import describe_gguf
 from ttscale.runtime.engines.script import ScriptEngine
@@ -52,7 +53,9 @@ def locate(model: Model, base_dir: Path) -> Path:
 def home_of(model: Model, base_dir: Path) -> Path:
     """Where a relative path of the model is looked for: beside the file that declares it, else in `base_dir`."""
     file = Path(model.span.file) if model.span is not None else None
-    return file.resolve().parent if file is not None and file.is_file() else base_dir
+    if file is not None and file.is_file():
+        return file.resolve().parent
+    return base_dir if model.span is None or recipe_of(model.span.file) is None else folder_of(model.span.file)
 
 
 def _on_disk(locator: str, base_dir: Path) -> Path:
