@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ttscale.compiler.ast import PipelineDecl
 from ttscale.compiler.bind import bind, choose_pipeline
@@ -40,6 +40,10 @@ from ttscale.runtime.python_files import PythonFiles
 from ttscale.runtime.result import Result, RunError
 from ttscale.runtime.testing import TestReport, run_tests
 from ttscale.runtime.trace import Listener
+
+if TYPE_CHECKING:
+    from ttscale.runtime.evaluate import Report
+    from ttscale.runtime.metrics import Metric
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.2
@@ -115,6 +119,16 @@ class Program:
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """What the compiler said: warnings and lint."""
         return self._checked.diagnostics
+
+    @property
+    def checked(self) -> Checked:
+        """What the compiler made of the file: its linked modules, pipelines and sources."""
+        return self._checked
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths are looked for whose file is not known."""
+        return self._folder
 
     @property
     def pipelines(self) -> tuple[str, ...]:
@@ -215,6 +229,38 @@ class Program:
                 task.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
+    async def answer(
+        self,
+        plan: Plan,
+        inputs: Mapping[str, object],
+        *,
+        seed: int = 0,
+        listener: Listener | None = None,
+        of: Program | None = None,
+    ) -> Result:
+        """Answer one question with a plan that is at hand.
+
+        `of` is the program that made the plan, where it is another one: files and examples are its own, and the models
+        are shared with this one. Raises RunError, BudgetExhausted.
+        """
+        work = self._execute(plan, inputs, seed, listener, None, of)
+        return await asyncio.wrap_future(self._thread().submit(work))
+
+    def evaluate(
+        self, rows: Iterable[Mapping[str, object]] | str, metric: str | Metric = "accuracy", **settings: Any
+    ) -> Report:
+        """Measure a pipeline on rows: accuracy, costs, judges, where right answers were lost.
+
+        `rows` are mappings with the inputs by name and the gold under `answer`, or the text of rows of a dataset that
+        the program declares, such as "gsm[0:100]". `settings` are those of `ttscale.runtime.evaluate.evaluate`:
+        pipelines, params, seeds, folder, precision, concurrency, ablate. Ctrl-C reports on what is done.
+        """
+        from ttscale.runtime.evaluate import evaluate
+
+        stop = asyncio.Event()
+        work = evaluate(self, rows, metric, stop=stop, **settings)
+        return self._wait(self._thread().submit(work), stop)
+
     def test(self, *, live: bool = False, only: str = "") -> TestReport:
         """Run the tests of the file; `live` ones too if wished, `only` those whose name contains it."""
         cases = tests_ir(self._checked.linked, self._models, std=stage_prompts())
@@ -241,8 +287,15 @@ class Program:
             return RowResult(index, values, None, error)
 
     async def _execute(
-        self, plan: Plan, inputs: Mapping[str, object], seed: int, listener: Listener | None, stop: asyncio.Event | None
+        self,
+        plan: Plan,
+        inputs: Mapping[str, object],
+        seed: int,
+        listener: Listener | None,
+        stop: asyncio.Event | None,
+        of: Program | None = None,
     ) -> Result:
+        made_by = of if of is not None else self
         return await execute(
             plan.graph,
             plan,
@@ -251,8 +304,8 @@ class Program:
             run_seed=seed,
             listener=listener,
             stop=stop,
-            folder=self._folder,
-            rows=self.rows,
+            folder=made_by._folder,
+            rows=made_by.rows,
             bank=self._bank.of(plan.graph, seed),
         )
 
