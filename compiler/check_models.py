@@ -10,7 +10,7 @@ from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.check_arguments import thinking
 from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import Frame, Program, did_you_mean
-from ttscale.compiler.models import GGUF_PREFIXES, read_model
+from ttscale.compiler.models import GGUF_PREFIXES, read_model, weights_locator
 from ttscale.compiler.scope import ModuleScope
 from ttscale.compiler.source import Span
 
@@ -34,7 +34,7 @@ def check_model_value(name: str, value: ast_expressions.Expr, scope: ModuleScope
             thinking(arg.value, frame, "`thinking:`")
     if model is not None and model.kind == "gguf":
         place = next((arg.value.span for arg in value.args if arg.name is None), value.span)
-        _locator(model.locator, place, program)
+        _locator(weights_locator(model), place, program)
 
 
 def _locator(text: str, span: Span, program: Program) -> None:

@@ -23,6 +23,7 @@ from functools import lru_cache
 
 from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, InternalError, suggest
+from ttscale.compiler.gguf_options import GGUF_OPTIONS
 from ttscale.compiler.lower import lower
 from ttscale.compiler.model_kinds import SAMPLING_OPTIONS, read_plugin_model, wrong_kind
 from ttscale.compiler.parse import parse
@@ -31,25 +32,7 @@ from ttscale.compiler.scope import Linked, ModuleScope, Symbol
 from ttscale.compiler.source import SourceFile, Span
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "gguf": (
-        "ctx",
-        "gpu_layers",
-        "threads",
-        "batch",
-        "ubatch",
-        "slots",
-        "seed",
-        "lora",
-        "chat_template",
-        "flash_attention",
-        "kv_unified",
-        "swa_full",
-        "mmap",
-        "mlock",
-        "file",
-        "sha256",
-        *SAMPLING_OPTIONS,
-    ),
+    "gguf": (*GGUF_OPTIONS, *SAMPLING_OPTIONS),
     "openai": ("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs", *SAMPLING_OPTIONS),
     "script": ("replies", "once", "logprobs", "tokens", "latency", "ctx", *SAMPLING_OPTIONS),
 }
@@ -141,6 +124,12 @@ def option(model: ir.Model, name: str, default: object = None) -> object:
     return next((value for key, value in model.options if key == name), default)
 
 
+def weights_locator(model: ir.Model) -> str:
+    """A model's locator, with the file in the package, repository or folder that `file:` names."""
+    file = option(model, "file")
+    return f"{model.locator.rstrip('/')}/{file}" if isinstance(file, str) else model.locator
+
+
 def prices(model: ir.Model) -> tuple[float, float]:
     """US dollars for one prompt token and for one new token; 0 for a local model or one without a price.
 
@@ -207,7 +196,7 @@ def _options(kind: str, named: list[ast_expressions.Arg]) -> tuple[dict[str, obj
             options[name] = variable
         else:
             options[name] = literal(arg.value)
-            found += wrong_kind(name, options[name], arg)
+            found += wrong_kind(name, options[name], arg, GGUF_OPTIONS if kind == "gguf" else {})
     return options, found
 
 

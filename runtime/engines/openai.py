@@ -129,7 +129,7 @@ class OpenAIEngine:
     async def generate(self, request: Request) -> AsyncIterator[Completion]:
         """One call a seed; a sample that fails for good is a completion with finish "failed"."""
         await self.start()
-        limits = request.limits or (request.max_tokens,) * len(request.seeds)
+        limits = request.most
         if len(limits) != len(request.seeds):
             raise EngineError("a request needs one limit a seed", hint="please report this", fatal=False)
         deadline = time.monotonic() + request.timeout_seconds if request.timeout_seconds is not None else None
@@ -174,8 +174,8 @@ class OpenAIEngine:
             body["min_p"] = sampling.min_p
         if sampling.repeat_penalty != 1:
             body["repeat_penalty"] = sampling.repeat_penalty
-        if request.thinking in ("off", "on"):
-            body["chat_template_kwargs"] = {"enable_thinking": request.thinking == "on"}
+        if request.thinking != "auto":
+            body["chat_template_kwargs"] = {"enable_thinking": request.thinking != "off"}
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic()) if deadline is not None else None):
                 answer = await self._call(body)

@@ -34,7 +34,6 @@ class Answer:
         self._data = bytearray()
         self._ends: list[int] = []
         self._state: Literal["start", "thoughts", "answer"] = "thoughts" if thinking else "start"
-        self._was_open = thinking
         self._opened = 0  # where the open block's thoughts begin
         self._blocks: list[tuple[int, int]] = []  # where the thoughts of each closed block lie
         self._closed = 0  # where the last closing tag ends
@@ -58,16 +57,6 @@ class Answer:
         if self._state == "thoughts":
             return len(self._ends)
         return bisect_left(self._ends, self._closed) + 1 if self._blocks else 0
-
-    @property
-    def opened(self) -> bool:
-        """Whether the prompt opened the first block."""
-        return self._was_open
-
-    def pieces(self, start: int = 0) -> tuple[bytes, ...]:
-        """The bytes of every token from the `start`-th on."""
-        ends = [0, *self._ends]
-        return tuple(bytes(self._data[ends[n] : ends[n + 1]]) for n in range(start, len(self._ends)))
 
     def push(self, piece: bytes) -> bool:
         """Add one token's bytes; whether a stop text has appeared."""
