@@ -4,7 +4,8 @@
     # [Stage("select/0/filter", "filter", …), Stage("select/1/vote", "vote", …)]
 
 The text is the right side of a pipeline's `drafts |> …`. It is parsed inside a module made for it, and every span is
-moved back to the text that the user wrote. Facets are not checked here: a recorded pool has what it has.
+moved back to the text that the user wrote. Facets are not checked here: a recorded pool has what it has. Rules may
+also be functions of Python files, whose signatures are handed in.
 
 Codes:
     E0290  an argument that the stage or rule does not have
@@ -22,6 +23,7 @@ from ttscale.compiler import ast, ast_expressions, ir, types
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
+from ttscale.compiler.python_names import KIND_WORDS, PythonSignature
 from ttscale.compiler.resolve_types import literal
 from ttscale.compiler.signatures import RULES, SIGNATURES, Parameter, RuleSignature, Signature
 from ttscale.compiler.source import SourceFile, Span
@@ -35,7 +37,11 @@ _AFTER = "\n}\n"
 _ALIASES = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
 
 
-def parse_selector(text: str) -> list[ir.Stage]:
+Functions = Mapping[str, PythonSignature]
+"""Functions of Python files by the names under which the text may use them."""
+
+
+def parse_selector(text: str, functions: Functions | None = None) -> list[ir.Stage]:
     """The stages that `text` names, each reading the one before. Raises CompileError."""
     shown = SourceFile(NAME, text)
     if not text.strip():
@@ -50,10 +56,10 @@ def parse_selector(text: str) -> list[ir.Stage]:
     if len(module.declarations) != 1 or not pipelines or pipelines[0].bindings:
         hint = "write stages joined by `|>`, such as `filter(top: 4, by: score) |> vote()`"
         raise _error(shown, "E0292", "this is more than a chain of stages", Span(NAME, 0, len(text)), hint=hint)
-    return _stages(pipelines[0].value, shown)
+    return _stages(pipelines[0].value, shown, functions or {})
 
 
-def _stages(value: ast_expressions.Expr, shown: SourceFile) -> list[ir.Stage]:
+def _stages(value: ast_expressions.Expr, shown: SourceFile, functions: Functions) -> list[ir.Stage]:
     calls: list[ast_expressions.Call] = []
     while isinstance(value, ast_expressions.Pipe):
         calls.append(value.right)
@@ -68,7 +74,7 @@ def _stages(value: ast_expressions.Expr, shown: SourceFile) -> list[ir.Stage]:
         previous: ir.Operand = ir.Ref(stages[-1].path) if stages else ir.Input("recorded")
         path = f"select/{place}/{signature.name}"
         size = ir.Bounds(0, 1) if signature.at_most_one else ir.Bounds(0, 1 << 30)
-        args = _arguments(signature, call, shown)
+        args = _arguments(signature, call, shown, functions)
         stages.append(
             ir.Stage(path, signature.name, previous, args, types.Answers(types.TEXT), size, frozenset(), span)
         )
@@ -87,12 +93,14 @@ def _signature(call: ast_expressions.Call, span: Span, shown: SourceFile) -> Sig
     raise _error(shown, "E0292", f"`{name}` {what}", span, hint=hint)
 
 
-def _arguments(signature: Signature, call: ast_expressions.Call, shown: SourceFile) -> dict[str, ir.Argument]:
+def _arguments(
+    signature: Signature, call: ast_expressions.Call, shown: SourceFile, functions: Functions
+) -> dict[str, ir.Argument]:
     given = _given(signature.name, signature.parameters, signature.positional, call.args, shown)
     args: dict[str, ir.Argument] = {}
     for parameter in signature.parameters:
         if parameter.name in given:
-            args[parameter.name] = _value(parameter, given[parameter.name], shown, where=signature.name)
+            args[parameter.name] = _value(parameter, given[parameter.name], shown, functions, where=signature.name)
         elif parameter.required:
             span = _back(call.span, len(shown.text))
             hint = f'write `{signature.name}({parameter.name}: score("…"))`'
@@ -125,9 +133,11 @@ def _given(
     return given
 
 
-def _value(parameter: Parameter, expr: ast_expressions.Expr, shown: SourceFile, *, where: str) -> ir.Argument:
+def _value(
+    parameter: Parameter, expr: ast_expressions.Expr, shown: SourceFile, functions: Functions, *, where: str
+) -> ir.Argument:
     if parameter.kind == "strategy":
-        return _rule(expr, shown, where)
+        return _rule(expr, shown, functions, where)
     span = _back(expr.span, len(shown.text))
     value = (
         expr.name if isinstance(expr, ast_expressions.Name) and parameter.kind in ("name", "text") else literal(expr)
@@ -158,7 +168,7 @@ def _wanted(parameter: Parameter) -> str:
     return words.get(parameter.kind, f"one of {', '.join(parameter.choices)}" if parameter.choices else "a name")
 
 
-def _rule(expr: ast_expressions.Expr, shown: SourceFile, where: str) -> ir.Strategy:
+def _rule(expr: ast_expressions.Expr, shown: SourceFile, functions: Functions, where: str) -> ir.Strategy:
     """A rule with all its arguments by name, defaults filled in."""
     span = _back(expr.span, len(shown.text))
     match expr:
@@ -169,24 +179,34 @@ def _rule(expr: ast_expressions.Expr, shown: SourceFile, where: str) -> ir.Strat
         case _:
             hint = 'name one, such as `likelihood` or `score("reward")`'
             raise _error(shown, "E0291", "a rule is wanted here", span, hint=hint)
-    rule = RULES.get(_ALIASES.get(name, name))
+    function = functions.get(name)
+    rule = RULES.get(_ALIASES.get(name, name)) if function is None else function.rule()
     if rule is None or rule.judge or where not in rule.where:
-        raise _no_rule(name, rule, where, span, shown)
+        raise _no_rule(name, rule, where, span, shown, functions)
     given = _given(rule.name, rule.parameters, rule.positional, args, shown)
     named: list[tuple[str, ir.Argument]] = []
     for parameter in rule.parameters:
+        if parameter.required and parameter.name not in given:
+            hint = f"write `{name}({parameter.name}: …)`"
+            raise _error(shown, "E0293", f"`{name}` needs `{parameter.name}`", span, hint=hint)
         if parameter.name in given:
             # A rule's own source may be anything that gives numbers to `select`.
-            named.append((parameter.name, _value(parameter, given[parameter.name], shown, where="select")))
+            named.append((parameter.name, _value(parameter, given[parameter.name], shown, functions, where="select")))
         elif parameter.kind == "strategy":
             named.append((parameter.name, ir.Strategy("score", (), (("name", ir.Const(None)),))))
         else:
             named.append((parameter.name, ir.Const(parameter.default)))
-    return ir.Strategy(rule.name, (), tuple(named), span)
+    return ir.Strategy(rule.name, (), tuple(named), span, rule.plugin)
 
 
-def _no_rule(name: str, rule: RuleSignature | None, where: str, span: Span, shown: SourceFile) -> CompileError:
+def _no_rule(
+    name: str, rule: RuleSignature | None, where: str, span: Span, shown: SourceFile, functions: Functions
+) -> CompileError:
     usable = [r.name for r in RULES.values() if where in r.where and not r.judge]
+    usable += [own for own, function in functions.items() if (r := function.rule()) is not None and where in r.where]
+    if rule is None and name in functions:
+        hint = f"`{where}` knows {', '.join(usable)}"
+        return _error(shown, "E0291", f"`{name}` is {KIND_WORDS[functions[name].kind]}, not a rule", span, hint=hint)
     if rule is None:
         near = suggest(name, [*usable, *_ALIASES])
         hint = f"did you mean `{near}`?" if near else f"`{where}` knows {', '.join(usable)}"

@@ -18,6 +18,7 @@ from typing import Literal
 from ttscale.compiler import ir
 from ttscale.compiler.selectors import parse_selector
 from ttscale.runtime.metrics import wilson
+from ttscale.runtime.plugins import PluginFault
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.poolfile import PoolFileError, Question, read_pool
 from ttscale.runtime.strategies import Outcome, StrategyError, apply_stage, mean_at_k, pass_at_k
@@ -102,6 +103,9 @@ def _applied(stage: ir.Stage, pool: Pool, question: Question) -> Outcome:
         return apply_stage(stage.op, stage.args, pool)
     except StrategyError as error:
         raise StrategyError(f"question {question.id}: {error}", hint=error.hint) from error
+    except PluginFault as fault:
+        where = f" ({fault.where})" if fault.where else ""
+        raise StrategyError(f"question {question.id}: {fault}{where}", hint=fault.hint) from fault
 
 
 def _credit(question: Question, picked: int | None, tied: Sequence[int]) -> float | None:
