@@ -370,3 +370,9 @@ async def test_an_adapter_of_other_weights_is_refused(tmp_path: Path) -> None:
 async def test_a_template_with_a_mistake_is_said_when_it_is_loaded() -> None:
     with pytest.raises(EngineError, match="not valid Jinja"):
         await ask({"chat_template": "{% for %}"}, max_tokens=4)
+
+
+def test_the_documentation_tells_every_option() -> None:
+    text = (Path(__file__).resolve().parent.parent / "docs" / "models.md").read_text(encoding="utf-8")
+    table = text.partition("## How a model is loaded")[2].partition("\n## ")[0]
+    assert [name for name in GGUF_OPTIONS if f"`{name}`" not in table.partition("| option")[2]] == []

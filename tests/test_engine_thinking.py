@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from running import answer, pipeline, plan_of
+from ttscale.compiler import ir
 from ttscale.runtime.engines.base import Completion, Given, Message, Request, thoughts_limit
 from ttscale.runtime.engines.llama.loop import Loop
 from ttscale.runtime.engines.llama.messages import Ask, Report
@@ -299,3 +301,25 @@ def test_the_length_of_a_prompt_is_that_of_the_longest_setting() -> None:
     loop.vocabulary = type("Letters", (), {"encode": staticmethod(encode), "shield": staticmethod(str)})
     loop._count(Ask(1, "count", (USER,)))
     assert loop._out[0].value == len(ChatTemplate(QWEN3).render((USER,), thinking="off").text)
+
+
+# --- in a run --------------------------------------------------------------------------------------------
+
+THINKER = 'model m = script("<think>' + "so " * 200 + "</think>" + "Answer: 42 " * 30 + '")'
+STAGE = "return generate(ask(question), from: m, n: 3, thinking: up to 100, max_tokens: 10) |> vote()"
+
+
+async def test_plan_and_ledger_count_thoughts_beside_the_answer() -> None:
+    text = pipeline(STAGE, models=THINKER)
+    most = plan_of(text).maximum
+    result = await answer(text)
+    candidates = result.pool.candidates
+    assert [one.tokens for one in candidates] == [110] * 3
+    assert all(one.thoughts.split() == ["so"] * 100 and one.text.startswith("Answer: 42") for one in candidates)
+    assert 330 <= result.cost.new_tokens <= most.new_tokens
+
+
+@pytest.mark.parametrize("tokens", [150, 240, 400])
+async def test_a_budget_holds_for_thoughts(tokens: int) -> None:
+    result = await answer(pipeline(STAGE, models=THINKER), budget=ir.Budget(tokens=tokens))
+    assert result.cost.prompt_tokens + result.cost.new_tokens <= tokens
