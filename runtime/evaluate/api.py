@@ -18,13 +18,13 @@ from ttscale.runtime.datasets import load_rows
 from ttscale.runtime.evaluate.ablation import ablations
 from ttscale.runtime.evaluate.arms import Arm, Item, graph_digest, pipeline_of, short_hash
 from ttscale.runtime.evaluate.folder import RunFolder
-from ttscale.runtime.evaluate.grading import Accuracy, Declared, Grader, Measured
+from ttscale.runtime.evaluate.grading import Accuracy, Grader, Measured
 from ttscale.runtime.evaluate.matching import PILOT, Matched, match, relabelled
 from ttscale.runtime.evaluate.measuring import Record
 from ttscale.runtime.evaluate.running import Listener, Progress, Settings, answer_all
 from ttscale.runtime.evaluate.summary import Report, document_of
 from ttscale.runtime.evaluate.versus import before_spending, pairs_of
-from ttscale.runtime.metrics import Metric, MetricError
+from ttscale.runtime.metrics import Metric, MetricError, declared_metric, metric_named
 
 if TYPE_CHECKING:
     from ttscale.runtime.program import Program
@@ -232,7 +232,7 @@ def items_of(rows: Sequence[Mapping[str, object]], arms: Sequence[Arm], gold: st
 def grader_of(metric: str | Metric | ir.Metric, program: Program) -> Grader:
     """The measure that a name, a metric of the library or a declared one stands for. Raises MetricError."""
     if isinstance(metric, ir.Metric):
-        return Declared(metric)
+        return Measured(declared_metric(metric))
     if not isinstance(metric, str):
         return Measured(metric)
     if metric == "accuracy":
@@ -240,8 +240,8 @@ def grader_of(metric: str | Metric | ir.Metric, program: Program) -> Grader:
     linked = program.checked.linked
     symbol = linked.main.names.get(metric)
     if symbol is not None and symbol.kind in METRICS:
-        return Declared(metric_ir(symbol, linked))
-    raise MetricError(f"there is no metric `{metric}`", hint="`accuracy`, or a `metric` that the program declares")
+        return Measured(declared_metric(metric_ir(symbol, linked)))
+    return Measured(metric_named(metric))
 
 
 def check_golds(request: Request) -> None:

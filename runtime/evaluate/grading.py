@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ttscale.compiler import ir
 from ttscale.compiler import types as t
 from ttscale.runtime.answers import coerce, equal
 from ttscale.runtime.evaluate.arms import Item
-from ttscale.runtime.metrics import Metric, evaluate_metric, gold_key, grade
+from ttscale.runtime.metrics import Metric, gold_key, grade
+from ttscale.runtime.metrics.named import JUDGES
 
 ENOUGH = 1 - 1e-9
 """From which value on an answer counts as right, where a metric gives shares."""
@@ -55,7 +55,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric of the library or a plug-in."""
+    """A metric of the library, of the program or of a plug-in."""
 
     metric: Metric
     seen: dict[tuple[object, ...], float | None] = field(default_factory=dict, compare=False)
@@ -66,7 +66,7 @@ class Measured:
 
     @property
     def is_free(self) -> bool:
-        return not getattr(self.metric, "asks_model", False)
+        return self.metric.name not in JUDGES
 
     async def of(self, type_: t.Type, answer: object, key: Hashable, item: Item) -> float | None:
         """The metric's value; equal answers to one question are graded once."""
@@ -74,19 +74,3 @@ class Measured:
         if known not in self.seen:
             self.seen[known] = (await grade(self.metric, answer, item.gold, item.row or {})).value
         return self.seen[known]
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A metric that the program declares."""
-
-    metric: ir.Metric
-    is_free: bool = True
-
-    @property
-    def name(self) -> str:
-        return self.metric.name
-
-    async def of(self, type_: t.Type, answer: object, key: Hashable, item: Item) -> float | None:
-        """The metric's value. Raises MetricError."""
-        return evaluate_metric(self.metric, answer, dict(item.row or item.inputs))

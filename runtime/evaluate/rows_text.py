@@ -5,8 +5,10 @@ from __future__ import annotations
 from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.data import rows_ir
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
+from ttscale.compiler.evals import name_of
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
+from ttscale.compiler.resolve_types import lookup
 from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import SourceFile
 
@@ -22,9 +24,11 @@ def rows_from_text(linked: Linked, text: str) -> ir.Rows:
     if found:
         raise CompileError(found, {source.name: source})
     expression = next(d for d in module.declarations if isinstance(d, ast.EvalDecl)).on
-    known = [name for name, symbol in linked.main.names.items() if symbol.kind == "dataset"]
-    name = dataset_name(expression)
-    if name not in known:
+    root = dataset_name(expression)
+    symbol = lookup(root, linked.main, linked) if root is not None else None
+    if symbol is None or symbol.kind != "dataset":
+        known = [name for name, own in linked.main.names.items() if own.kind == "dataset"]
+        name = "" if root is None else name_of(root)
         near = suggest(name, known) if name else None
         hint = f"did you mean `{near}`?" if near else f"the program declares {', '.join(known) or 'no dataset'}"
         problem = Diagnostic("E0282", f"there is no dataset `{name or text}`", None, hint=hint)
@@ -32,17 +36,14 @@ def rows_from_text(linked: Linked, text: str) -> ir.Rows:
     return rows_ir(expression, linked.main, linked)
 
 
-def dataset_name(expression: ast_expressions.Expr) -> str | None:
-    """The name that an expression of rows begins with."""
+def dataset_name(expression: ast_expressions.Expr) -> ast_expressions.Expr | None:
+    """The name, or member of a module, that an expression of rows begins with."""
     match expression:
-        case ast_expressions.Name(name=name):
-            return name
-        case (
-            ast_expressions.Slice(value=value)
-            | ast_expressions.Attribute(value=value)
-            | ast_expressions.Pipe(left=value)
-            | ast_expressions.Call(callee=ast_expressions.Attribute(value=value))
-        ):
+        case ast_expressions.Name() | ast_expressions.Attribute(value=ast_expressions.Name()):
+            return expression
+        case ast_expressions.Slice(value=value) | ast_expressions.Pipe(left=value):
+            return dataset_name(value)
+        case ast_expressions.Call(callee=ast_expressions.Attribute(value=value)):
             return dataset_name(value)
         case ast_expressions.Call(args=(first, *_)):
             return dataset_name(first.value)

@@ -17,7 +17,7 @@ from ttscale.runtime.evaluate.folder import RunFolder, read_run
 from ttscale.runtime.evaluate.matching import Matched
 from ttscale.runtime.evaluate.measuring import Record
 from ttscale.runtime.evaluate.running import Progress, Settings
-from ttscale.runtime.evaluate.versus import pairs_of, versus
+from ttscale.runtime.evaluate.versus import families, versus
 from ttscale.runtime.trace import plain
 
 VERSION = 1
@@ -99,7 +99,6 @@ def document_of(
     interrupted: bool,
 ) -> dict[str, Any]:
     """All that is known of an evaluation, as plain data."""
-    pairs = [(of.label, against.label) for of, against in pairs_of(arms)]
     return {
         "version": VERSION,
         "title": title,
@@ -121,7 +120,7 @@ def document_of(
         },
         "seen_before": dict(seen_before),
         "arms": [_arm(arm, records[arm.label]) for arm in arms],
-        "comparisons": versus([p for p in pairs if records[p[0]] and records[p[1]]], records),
+        "comparisons": [own for pairs in families(arms) for own in versus(pairs, records)],
         "matching": None if matched is None else _matching(matched, arms, records),
         "ablation": {label: dict(reasons) for label, reasons in kept_stages.items()},
         "questions": [

@@ -32,6 +32,14 @@ def pairs_of(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
     return found
 
 
+def families(arms: Sequence[Arm]) -> list[list[tuple[str, str]]]:
+    """The pairs of labels that are corrected together: the pipelines' own, and the ablations of each."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for of, against in pairs_of(arms):
+        found.setdefault(against.label if of.without else "", []).append((of.label, against.label))
+    return list(found.values())
+
+
 def versus(pairs: Sequence[tuple[str, str]], records: Mapping[str, Sequence[Record]]) -> list[dict[str, Any]]:
     """One comparison a pair of labels: (of, against), on the questions that both answered with every seed."""
     told: list[dict[str, Any]] = []
@@ -124,15 +132,12 @@ def sentence(seen: Mapping[str, Any]) -> str:
     if seen["least"] > 1:
         return f"{text}; they are too few to show any difference between pipelines"
     corrected = f", corrected for {seen['pairs']} comparisons" if seen["pairs"] > 1 else ""
-    shown = (
-        "none that pipelines are likely to have"
-        if seen["smallest"] >= seen["disagreement"]
-        else (f"{seen['smallest']:.1%} is the smallest difference they are likely to show")
-    )
-    return (
-        f"{text}; {shown} if two pipelines disagree on {seen['disagreement']:.0%} of questions{corrected}, "
-        f"and less than {seen['least']:.1%} cannot be shown at all"
-    )
+    apart = f"{seen['disagreement']:.0%} of questions"
+    if seen["smallest"] >= seen["disagreement"]:
+        likely = f"pipelines that disagree on {apart} will hardly be told apart"
+    else:
+        likely = f"between pipelines that disagree on {apart} they are likely to show {seen['smallest']:.1%} or more"
+    return f"{text}; {likely}{corrected}, and a difference below {seen['least']:.1%} cannot be shown at all"
 
 
 def _smallest_seen(a: Sequence[float], b: Sequence[float], pairs: int) -> float | None:

@@ -24,6 +24,7 @@ class Entry(NamedTuple):
 COMMANDS = (
     Entry("run", "run", "Commands", "Answer one question, or a file of them."),
     Entry("check", "check", "Commands", "Say what is wrong with files, without running anything."),
+    Entry("eval", "eval", "Commands", "Measure pipelines: accuracy, cost, and where right answers are lost."),
     Entry("plan", "plan", "Commands", "Show what a run may cost before it starts."),
     Entry("graph", "graph", "Commands", "Draw a pipeline as Mermaid, DOT or SVG."),
     Entry("show", "show", "Commands", "Show one stage: what flows through it, its price, prompt and origin."),
@@ -31,6 +32,8 @@ COMMANDS = (
     Entry("lint", "lint", "Commands", "Say what could be better in files that are right."),
     Entry("test", "test", "Commands", "Run the tests that files contain."),
     Entry("new", "new", "Commands", "Write a program to begin with."),
+    Entry("compare", "compare", "More", "Compare pipelines of several files on the same questions."),
+    Entry("report", "report", "More", "Lay an evaluation out again, or two side by side."),
     Entry("diff", "diff", "More", "Say how two programs differ, and what that does to their price."),
     Entry("explain", "explain", "More", "Explain an error code, with a failing and a fixed example."),
     Entry("replay", "replay", "More", "Choose again from recorded samples, without a model."),

@@ -1,0 +1,185 @@
+"""`ttscale eval`: measure pipelines on rows with gold answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from ttscale.cli.app import command as make_command
+from ttscale.cli.app import json_option
+from ttscale.cli.faults import USAGE, Failure
+from ttscale.cli.options import bank_options, file_argument, model_option, param_option, parameters
+
+if TYPE_CHECKING:
+    from ttscale.cli.evaluating import Bench
+    from ttscale.compiler.evals import Evaluation
+    from ttscale.runtime.evaluate.api import Request
+    from ttscale.runtime.program import Program
+
+MATCHED = ("tokens", "calls", "seconds", "cost")
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """The options that say what is measured; None where a declaration decides."""
+
+    on: str | None
+    gold: str
+    params: tuple[str, ...]
+    metrics: tuple[str, ...]
+    seeds: int | None
+    seed: int | None
+    match: str | None
+    ablate: bool
+    precision: float | None
+    concurrency: int
+    limit: int | None
+
+
+def measuring_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that `eval` and `compare` share."""
+    options = (
+        click.option("--gold", metavar="COLUMN", default="answer", help="The column of a file that holds the gold."),
+        param_option,
+        model_option,
+        click.option(
+            "--metric", "metrics", multiple=True, metavar="NAME", help="accuracy, or another measure; may be repeated."
+        ),
+        click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Ask every question this often."),
+        click.option("--seed", type=click.IntRange(min=0), help="The first seed."),
+        click.option("--match", type=click.Choice(MATCHED), help="Change sizes until all pipelines spend the same."),
+        click.option("--ablate", is_flag=True, help="Also measure the pipelines without each of their stages."),
+        click.option(
+            "--precision",
+            type=click.FloatRange(min=0, max=0.5, min_open=True),
+            metavar="SHARE",
+            help="Stop when every 95% interval is within plus or minus this, such as 0.03.",
+        ),
+        click.option(
+            "--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Questions at once."
+        ),
+        click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many rows."),
+        click.option("--out", type=click.Path(path_type=Path), help="The run folder; default one below `evals`."),
+        bank_options,
+        click.option("--quiet", "-q", is_flag=True, help="Print the figures only."),
+        json_option,
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@make_command(
+    "ttscale eval bench.tts",
+    "ttscale eval self_consistency.tts --on gsm[0:100] --param n=16 --seeds 3",
+    "ttscale eval notes.tts main,other --on questions.jsonl --precision 0.03",
+)
+@file_argument
+@click.argument("name", required=False)
+@click.option("--on", metavar="ROWS", help="Rows of a dataset of FILE, such as gsm[0:100], or a .jsonl or .csv file.")
+@measuring_options
+def command(file: str, name: str | None, **options: Any) -> int:
+    """Measure pipelines of FILE: accuracy, cost, which is better, and where right answers are lost.
+
+    Without --on the `eval` declarations of FILE say what is measured; NAME picks those with a pipeline of that name, or
+    one by its number. With --on NAME names the pipelines, `main,other`. Answers are kept in a run folder: the same
+    command goes on where it was stopped and asks nothing twice. Ctrl-C reports on what is done.
+    """
+    import asyncio
+
+    from ttscale.cli.evaluating import open_for_measuring
+
+    wishes, bench = read_options(options)
+    with open_for_measuring(file, bench) as program:
+        requests = wanted(program, file, name, wishes, bench)
+        return asyncio.run(measure_all(program, requests, bench))
+
+
+def read_options(options: dict[str, Any]) -> tuple[Measuring, Bench]:
+    """What the shared options said."""
+    from ttscale.cli.evaluating import Bench
+
+    how = {key: options.pop(key) for key in ("models", "bank", "no_bank", "out", "as_json", "quiet")}
+    return Measuring(**options), Bench(**how)
+
+
+async def measure_all(program: Program, requests: Sequence[Request], bench: Bench) -> int:
+    """Measure one after the other; the first bad ending is the exit code."""
+    from ttscale.cli.evaluating import measure
+
+    for request in requests:
+        code = await measure(program, request, bench)
+        if code:
+            return code
+    return 0
+
+
+def wanted(program: Program, file: str, name: str | None, wishes: Measuring, bench: Bench) -> list[Request]:
+    """The evaluations that are asked for. Failure where the file declares none and no rows are named."""
+    from ttscale.compiler.evals import Evaluation
+    from ttscale.runtime.evaluate.api import declared
+
+    if wishes.on is not None:
+        pipelines = tuple(part.strip() for part in name.split(",")) if name else ("",)
+        return [request_of(program, file, Evaluation(pipelines, wishes.on, None), wishes, bench)]
+    found = declared(program)
+    if not found:
+        hint = "add `eval main on DATASET`, or name rows: --on gsm[0:100]"
+        raise Failure(f"{file} has no `eval`", hint, code=USAGE)
+    chosen = [own for place, own in enumerate(found, 1) if name in (None, str(place), *own.pipelines)]
+    if not chosen:
+        listed = "; ".join(f"{place}: {', '.join(own.pipelines)} on {own.on}" for place, own in enumerate(found, 1))
+        raise Failure(f"no `eval` of {file} is about `{name}`", f"there are {listed}", code=USAGE)
+    if bench.out is not None and len(chosen) > 1:
+        raise Failure("--out is for one `eval`, and several are meant", "name one by its number", code=USAGE)
+    return [request_of(program, file, own, wishes, bench) for own in chosen]
+
+
+def request_of(program: Program, file: str, own: Evaluation, wishes: Measuring, bench: Bench) -> Request:
+    """One evaluation; options go before what the declaration says."""
+    from ttscale.cli.evaluating import folder_for
+    from ttscale.runtime.evaluate.api import Request, arm_of, grader_of, items_of, rows_of
+    from ttscale.runtime.evaluate.running import Settings
+
+    params = {**dict(own.fixed), **parameters(wishes.params)}
+    arms = tuple(arm_of(program, name or None, params, file=file) for name in own.pipelines)
+    known = {param for arm in arms for param in arm.graph.params}
+    unknown = [param for param in parameters(wishes.params) if param not in known]
+    if unknown:
+        raise Failure(f"no pipeline has a parameter `{unknown[0]}`", f"they have {', '.join(sorted(known)) or 'none'}")
+    rows = rows_of(program, own.rows) if own.rows is not None else rows_named(program, own.on)
+    first = wishes.seed if wishes.seed is not None else own.seed
+    seeds = tuple(range(first, first + (wishes.seeds or own.seeds)))
+    metrics: Sequence[Any] = wishes.metrics or own.metrics or ("accuracy",)
+    stem = Path(file).stem if file != "-" else "stdin"
+    return Request(
+        f"{stem}: {', '.join(arm.label for arm in arms)} on {own.on}",
+        arms,
+        tuple(items_of(rows[: wishes.limit], arms, "answer" if own.rows is not None else gold_of(own.on, wishes))),
+        tuple(grader_of(metric, program) for metric in metrics),
+        Settings(seeds, wishes.concurrency, wishes.precision),
+        wishes.match or own.match,
+        wishes.ablate,
+        folder_for(stem, [str(Path(file).resolve()), own.pipelines, own.on], bench.out),
+    )
+
+
+def gold_of(on: str, wishes: Measuring) -> str:
+    """The column of the gold: a dataset's is always `answer`."""
+    return wishes.gold if is_file(on) else "answer"
+
+
+def is_file(on: str) -> bool:
+    """Whether --on names a file and not a dataset."""
+    return Path(on).suffix.lower() in (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+
+
+def rows_named(program: Program, on: str) -> list[dict[str, object]]:
+    """The rows that --on names, of a dataset of the program or of a file. Raises DataError, CompileError."""
+    from ttscale.runtime.datasets import read_table
+    from ttscale.runtime.evaluate.api import rows_of
+
+    return [dict(row) for row in read_table(Path(on))] if is_file(on) else rows_of(program, on)
