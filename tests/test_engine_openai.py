@@ -217,6 +217,14 @@ async def test_what_is_sent(server: Server, engine: OpenAIEngine) -> None:
     assert engine.capabilities.logprobs is True
 
 
+async def test_a_limit_on_thoughts_asks_for_them_and_for_room(server: Server, engine: OpenAIEngine) -> None:
+    for thinking in ("auto", "off", "on", "up to 40"):
+        await collect(engine, Request(ASK, seeds=(4,), max_tokens=5, thinking=thinking))
+    assert [sent["max_tokens"] for sent in server.seen] == [5, 5, 5, 45]
+    switches = [sent.get("chat_template_kwargs", {}).get("enable_thinking") for sent in server.seen]
+    assert switches == [None, False, True, True]
+
+
 async def test_calls_at_once_are_bounded(server: Server) -> None:
     engine = OpenAIEngine(server.url, "m", concurrency=2)
     await collect(engine, Request(ASK, seeds=tuple(range(12)), max_tokens=2))

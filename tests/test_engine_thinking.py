@@ -179,7 +179,7 @@ def sample(script: str, *, ends: bool = True, opened: bool = False, tags: Tags =
     loop.context, loop.vocabulary, loop.tags = more.pop("context", 5000), Bytes(), tags
     loop.endings = tuple(list((text + tags.ending).encode()) for text in (ENOUGH, ""))
     loop.scheduler = Scheduler(Limits(cells=8192, sequences=8))
-    loop._jobs, loop._out, loop._asked, loop._new = {}, [], 0, 0
+    loop._jobs, loop._out, loop._asked, loop._new = {}, more.pop("out", []), 0, 0
     request = Request((USER,), (1,), **more)
     loop._submit_samples(Ask(1, "generate", request.messages, request), request, list(range(10)), opened)
     source = Scripted([*script.encode(), *([END] if ends else [])])
@@ -194,6 +194,16 @@ def sample(script: str, *, ends: bool = True, opened: bool = False, tags: Tags =
     assert isinstance(found, Completion)
     assert len(found.token_ids) == len(found.logprobs) == found.new_tokens == loop._new + len(given_tokens(request))
     return found
+
+
+def test_running_samples_are_reported_without_a_gap() -> None:
+    loop_out: list[Any] = []
+    whole = sample(
+        "<think>" + "hm " * 400, ends=False, max_tokens=20, thinking=f"up to {N}", report_every=16, out=loop_out
+    )
+    running = [report.value for report in loop_out if not report.last]
+    tokens = [token for one in running for token in one.token_ids]
+    assert tuple(tokens) == whole.token_ids[: len(tokens)] and len(tokens) > N
 
 
 def given_tokens(request: Request) -> tuple[int, ...]:
@@ -267,13 +277,12 @@ def test_channels_of_gpt_oss_are_ended_with_their_own_marks() -> None:
     assert found.thought_tokens <= N and found.new_tokens <= N + 20
 
 
-@pytest.mark.parametrize("limit", [1, 5, 30, 100, 599, 610])
+@pytest.mark.parametrize("limit", [1, 5, 30, 100, 500, 540, 590, 599, 600, 610])
 def test_a_smaller_limit_cuts_the_same_sample(limit: int) -> None:
     whole = sample("<think>" + "hm " * 400, ends=False, max_tokens=20, thinking=f"up to {N}")
     cut = sample("<think>" + "hm " * 400, ends=False, max_tokens=20, thinking=f"up to {N}", limits=(limit,))
     assert cut.new_tokens == limit and cut.finish == "length"
-    common = min(limit, bytes(whole.token_ids).index(ENOUGH.encode()))
-    assert cut.token_ids[:common] == whole.token_ids[:common]
+    assert cut.token_ids == whole.token_ids[:limit]
 
 
 def test_a_context_that_is_full_of_thoughts_says_so() -> None:

@@ -24,8 +24,9 @@ from ttscale.runtime.engines.base import (
     thoughts_limit,
 )
 from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
+from ttscale.runtime.engines.llama.machine import LOGIT_ROWS
 from ttscale.runtime.engines.llama.messages import Ask, Inbound, Outbound, Ready, Report
-from ttscale.runtime.engines.llama.runner import LOGIT_ROWS, Floats, NoRoom, Runner, Settings
+from ttscale.runtime.engines.llama.runner import Floats, NoRoom, Runner, Settings
 from ttscale.runtime.engines.llama.sampling import Distribution, Sampler, uniform
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.template import ChatTemplate
@@ -359,18 +360,22 @@ class Loop:
         return member.limit
 
     def _end_thoughts(self, job: Job, member: Member, *, at_once: bool = False) -> bool:
-        """End an open block that has used up its tokens, or `at_once`; whether it was ended."""
+        """End an open block that has used up its tokens, or `at_once`; whether it was ended.
+
+        Where the limit has no room for all of it, the sample ends there: a shorter one is the beginning of a longer one.
+        """
         answer = job.answers[member.index]
         if not job.budgets or not answer.thinking:
             return False
         ending = job.budgets[member.index].ending(len(member.tail), at_once=at_once)
-        if not ending or len(member.tail) + len(ending) >= member.limit:
-            return False  # the rest of the limit would not hold the end and an answer
-        for token in ending:
+        if not ending or job.ask.request is None:
+            return False
+        for token in ending[: member.limit - len(member.tail)]:
             self._accept(job, member, token, 0.0)
             answer.push(self.vocabulary.piece(token))
-            if job.ask.request is not None:
-                self._progress(job, job.ask.request, member)
+            self._progress(job, job.ask.request, member)
+        if len(member.tail) >= member.limit:
+            self._complete(job, member, "length", self._clipped(job, job.ask.request, member))
         return True
 
     def _progress(self, job: Job, request: Request, member: Member) -> None:
