@@ -10,46 +10,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 import lark
-from lark import Lark, Token
+from lark import Lark
 from lark.exceptions import UnexpectedToken
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
 from lark.parsers.grammar_analysis import RulePtr
-from lark.parsers.lalr_analysis import IntParseTable
-from ttscale.grammar import RESERVED, grammar_text, tables_text
+from lark.parsers.lalr_analysis import IntParseTable, Reduce, Shift
+from ttscale.compiler.lexer import ContextLexer, LineFilter
+from ttscale.compiler.parse_trees import builders
+from ttscale.grammar import grammar_text, tables_text
 
 FORMAT = 2
 """Changes when `tables.json` is laid out in another way or `place_of` names places in another way."""
-
-
-class LineFilter:
-    """The filter between lexer and parser: `(` and `[` that come first on their line get names of their own.
-
-    `always_accept` names what the lexer recognizes in every state, expected or not: all but contextual keywords.
-    """
-
-    always_accept: ClassVar[tuple[str, ...]] = (
-        *("NAME", "NUMBER", "STRING", "FENCE", "BAD_CHAR"),
-        *("LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE", "COMMA", "COLON", "DOT", "QMARK", "VBAR", "EQUAL"),
-        *("ARROW", "FAT_ARROW", "PIPE", "RANGE", "COMPARE", "LE", "PLUS", "MINUS", "STAR", "SLASH", "PERCENT"),
-        *(word.upper() for word in RESERVED),
-    )
-
-    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        """The tokens of `stream`, brackets renamed."""
-        last_line = 0
-        for token in stream:
-            if token.type in ("LPAR", "LSQB") and token.line != last_line:
-                yield token.update(type=f"{token.type}_NL")
-            else:
-                yield token
-            last_line = token.end_line or 0
 
 
 @dataclass(frozen=True)
@@ -68,13 +46,9 @@ class Parser:
         return tuple(self.places[number] for number in reversed(state.state_stack))
 
 
-def build_parser(*, strict: bool = False) -> Parser:
-    """Build the parser from the grammar; `strict` also logs conflicts that Lark would settle itself."""
-    # Lark keeps the items of the states only in its debug mode; the numbering that it uses otherwise comes after.
-    level = lark.logger.level
-    if not strict:
-        lark.logger.setLevel("ERROR")
-    built = Lark(
+def plain_parser(*, debug: bool = False) -> Lark:
+    """The parser as Lark makes it, with its own lexer and trees; `debug` also logs conflicts that it would settle."""
+    return Lark(
         grammar_text(),
         parser="lalr",
         lexer="contextual",
@@ -82,10 +56,21 @@ def build_parser(*, strict: bool = False) -> Parser:
         propagate_positions=True,
         maybe_placeholders=False,
         postlex=LineFilter(),
-        debug=True,
+        debug=debug,
     )
-    lark.logger.setLevel(level)
-    return Parser(built, tuple(place_of(items) for items in _number_states(built)))
+
+
+def build_parser() -> Parser:
+    """Build the parser from the grammar."""
+    # Lark keeps the items of the states only in its debug mode, and says a lot there.
+    level = lark.logger.level
+    lark.logger.setLevel("ERROR")
+    try:
+        built = plain_parser(debug=True)
+    finally:
+        lark.logger.setLevel(level)
+    states = _number_states(built)
+    return Parser(_quicken(built), tuple(place_of(items) for items in states))
 
 
 def _number_states(built: Lark) -> list[Iterable[RulePtr]]:
@@ -95,10 +80,16 @@ def _number_states(built: Lark) -> list[Iterable[RulePtr]]:
     numbered = IntParseTable.from_ParseTable(table)
     frontend.parser._parse_table = frontend.parser.parser.parse_table = numbered
     frontend.parser.parser.debug = False
-    numbers = {state: number for number, state in enumerate(table.states)}
-    lexer = frontend.lexer.lexer
-    lexer.lexers = {numbers[state]: each for state, each in lexer.lexers.items()}
     return list(table.states)
+
+
+def _quicken(parser: Lark) -> Lark:
+    """The parser with a lexer and functions for its trees that are made for this grammar."""
+    frontend: Any = parser.parser
+    inner = frontend.parser.parser
+    inner.callbacks = builders(parser.rules)
+    frontend.lexer = ContextLexer(parser.terminals, inner.parse_table.states)
+    return parser
 
 
 def place_of(items: Iterable[RulePtr]) -> str:
@@ -156,14 +147,19 @@ def serialize_tables(parser: Parser) -> str:
 def _restore(stored: dict[str, Any]) -> Parser:
     data = stored["data"]
     table = data["parser"]["parser"]
-    table["tokens"] = {int(number): name for number, name in table["tokens"].items()}
-    table["states"] = {
-        int(state): {token: (action, {"@": arg} if action else arg) for token, action, arg in row}
-        for state, row in stored["states"].items()
-    }
+    tokens = {int(number): name for number, name in table["tokens"].items()}
     memo = {int(number): value for number, value in stored["memo"].items()}
+    # Lark would make a lexer for each state and read the rule of each entry; it is given no states, and they follow.
+    table["tokens"], table["states"] = {}, {}
     load: Callable[..., Lark] = Lark._load_from_dict
-    return Parser(load(data, memo, postlex=LineFilter()), tuple(stored["places"]))
+    loaded = load(data, memo, postlex=LineFilter())
+    frontend: Any = loaded.parser
+    rules = {rule["@"]: value for rule, value in zip(data["rules"], loaded.rules, strict=True)}
+    frontend.parser._parse_table.states.update(
+        (int(state), {tokens[token]: (Reduce, rules[arg]) if action else (Shift, arg) for token, action, arg in row})
+        for state, row in stored["states"].items()
+    )
+    return Parser(_quicken(loaded), tuple(stored["places"]))
 
 
 def _key() -> str:
