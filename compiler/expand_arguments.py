@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ttscale.compiler import ast_expressions, ir
 from ttscale.compiler.expand_settings import ENGINE_DEFAULTS, normal
@@ -181,7 +182,12 @@ def _written_name(expr: ast_expressions.Expr, frame: Frame) -> str | None:
 
 
 def _default(parameter: Parameter) -> ir.Argument:
-    return ir.Const(() if parameter.name == "stop" else parameter.default)
+    return _constant(() if parameter.name == "stop" else parameter.default)
+
+
+@lru_cache(maxsize=256, typed=True)
+def _constant(value: object) -> ir.Const:
+    return ir.Const(value)
 
 
 def _count(expansion: Expansion, call: Call, expr: ast_expressions.Expr) -> int:

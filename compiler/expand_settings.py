@@ -6,10 +6,10 @@ call argument  >  prompt setting  >  a judge's own temperature  >  model option 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ttscale.compiler import ir
-from ttscale.compiler.models import option
-from ttscale.compiler.signatures import Parameter, Signature
+from ttscale.compiler.signatures import Signature
 
 ENGINE_DEFAULTS: Mapping[str, object] = {
     "temperature": 0.8,
@@ -30,27 +30,29 @@ def settings(
     signature: Signature, given: Mapping[str, ir.Argument], prompt: ir.Prompt | None, model: ir.Model | None
 ) -> dict[str, ir.Argument]:
     """Every sampling setting of a stage that asks `model` with `prompt`; `given` are the call's own."""
-    return {
-        parameter.name: _setting(parameter, given, prompt, model)
-        for parameter in signature.parameters
-        if parameter.name in ENGINE_DEFAULTS
-    }
+    written = dict(prompt.settings) if prompt is not None else {}
+    options = dict(model.options) if model is not None else {}
+    found: dict[str, ir.Argument] = {}
+    for parameter in signature.parameters:
+        name = parameter.name
+        if name not in ENGINE_DEFAULTS:
+            continue
+        if name in given:
+            found[name] = given[name]
+            continue
+        value = written.get(name)
+        if value is None and name == "temperature":
+            value = parameter.default
+        if value is None:
+            value = options.get(name)
+        found[name] = normal(name, value) if value is not None else _unset(name, parameter.default)
+    return found
 
 
-def _setting(
-    parameter: Parameter, given: Mapping[str, ir.Argument], prompt: ir.Prompt | None, model: ir.Model | None
-) -> ir.Argument:
-    name = parameter.name
-    if name in given:
-        return given[name]
-    written = dict(prompt.settings).get(name) if prompt is not None else None
-    if written is None and name == "temperature" and parameter.default is not None:
-        written = parameter.default
-    if written is None and model is not None:
-        written = option(model, name)
-    if written is None:
-        written = parameter.default if parameter.default is not None else ENGINE_DEFAULTS[name]
-    return normal(name, written)
+@lru_cache(maxsize=256, typed=True)
+def _unset(name: str, default: object) -> ir.Argument:
+    """A setting that nothing sets: the stage's default, else the engine's."""
+    return normal(name, default if default is not None else ENGINE_DEFAULTS[name])
 
 
 def normal(name: str, value: object) -> ir.Argument:

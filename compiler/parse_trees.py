@@ -17,6 +17,8 @@ Child = Any
 """A Token, or a Tree of them."""
 Builder = Callable[[list[Child]], Child]
 
+_new_meta: Callable[[], Meta] = Meta
+
 
 def builders(rules: Iterable[Rule]) -> dict[Rule, Builder]:
     """For each rule the function from its children to its node: nodes of rules called `_x` vanish in their parent."""
@@ -71,7 +73,7 @@ def _node(name: str, kept: list[tuple[int, bool]]) -> Builder:
 
 def _meta(children: list[Child]) -> Meta:
     """Where the first of the children starts and the last one ends; what was left out of the tree counts too."""
-    meta = Meta()
+    meta = _new_meta()
     place: Any
     for first in children:
         place = first.meta if isinstance(first, Tree) else first

@@ -18,15 +18,18 @@ Codes:
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ttscale.compiler.diagnostics import suggest
 from ttscale.compiler.python_names import LoadFault
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "ttscale.recipes"
 Version = tuple[int, ...]
@@ -50,6 +53,8 @@ class Recipe:
 
 def installed() -> list[Recipe]:
     """All recipes that are installed, by name, the newest version of each first."""
+    import importlib.metadata  # takes long, and most programs use no recipe
+
     found: dict[tuple[str, str], Recipe] = {}
     for entry in importlib.metadata.entry_points(group=GROUP):
         folder = _folder(entry)
@@ -60,7 +65,7 @@ def installed() -> list[Recipe]:
     return sorted(newest, key=lambda recipe: recipe.name)
 
 
-def _folder(entry: importlib.metadata.EntryPoint) -> Path | None:
+def _folder(entry: EntryPoint) -> Path | None:
     """The folder of the package that an entry point names, without importing it where that can be."""
     package = entry.value.partition(":")[0].strip()
     if entry.dist is not None:

@@ -18,7 +18,6 @@ Codes:
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import inspect
 import sys
 import traceback
@@ -62,6 +61,8 @@ class PythonFiles:
 
     def package(self, name: str) -> PythonModule:
         """The functions that an installed package offers as entry points. Raises LoadFault."""
+        import importlib.metadata  # takes long, and most programs use no Python
+
         try:
             distribution = importlib.metadata.distribution(name)
         except (importlib.metadata.PackageNotFoundError, ValueError):

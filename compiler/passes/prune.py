@@ -26,18 +26,19 @@ def prune(graph: ir.Graph) -> ir.Graph:
 
 def models_of(stage: ir.Stage) -> Iterator[ir.Model]:
     """Every model that a stage may ask."""
-
-    def walk(value: ir.Argument) -> Iterator[ir.Model]:
-        if isinstance(value, ir.Model):
-            yield value
-        elif isinstance(value, tuple):
-            for part in value:
-                yield from walk(part)
-        elif isinstance(value, ir.Strategy):
-            for part in value.args:
-                yield from walk(part)
-            for _, part in value.named:
-                yield from walk(part)
-
     for argument in stage.args.values():
-        yield from walk(argument)
+        if not isinstance(argument, ir.Const):
+            yield from _models_in(argument)
+
+
+def _models_in(value: ir.Argument) -> Iterator[ir.Model]:
+    if isinstance(value, ir.Model):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _models_in(part)
+    elif isinstance(value, ir.Strategy):
+        for part in value.args:
+            yield from _models_in(part)
+        for _, part in value.named:
+            yield from _models_in(part)

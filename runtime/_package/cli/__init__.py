@@ -12,6 +12,10 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on `arguments` (default: the process's) and return its exit code."""
+    import gc
+
     from ttscale.cli.app import run
 
+    # Programs and graphs are trees of small values, none of which is garbage: collect less often than Python would.
+    gc.set_threshold(50_000, 20, 20)
     return run(arguments)
