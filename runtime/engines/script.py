@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import pairwise
 
 from ttscale.runtime.engines.base import (
     Capabilities,
@@ -184,7 +185,7 @@ def _first(text: str, tokens: int) -> str:
 def _pieces(text: str, words: Sequence[re.Match[str]]) -> tuple[bytes, ...]:
     """The text token by token: each word with the space before it, the last one with all that follows."""
     ends = [0, *(word.end() for word in words[:-1]), len(text)]
-    return tuple(text[low:high].encode() for low, high in zip(ends, ends[1:], strict=False)) if words else ()
+    return tuple(text[low:high].encode() for low, high in pairwise(ends)) if words else ()
 
 
 def _split_thoughts(reply: str) -> tuple[str, str]:

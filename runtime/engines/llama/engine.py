@@ -26,7 +26,7 @@ from ttscale.runtime.engines.base import (
 from ttscale.runtime.engines.llama.digest import file_digest
 from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.link import Link, open_link
-from ttscale.runtime.engines.llama.machine import cores, plan_cache
+from ttscale.runtime.engines.llama.machine import LOGIT_ROWS, Memory, cores, plan_cache
 from ttscale.runtime.engines.llama.messages import Ask, Failed, Outbound, Ready, Report
 from ttscale.runtime.engines.llama.options import LoadOptions
 from ttscale.runtime.engines.llama.runner import INSTALL_LINE, Settings
@@ -118,8 +118,7 @@ class LlamaEngine:
         """`system_role` is None until the model is loaded."""
         if self._capabilities is None:
             context, _ = self._plan()
-            given = self._options.chat_template
-            has_template = bool((self.info.template if given is None else given).strip())
+            has_template = bool(self.template.strip())
             return Capabilities(chat_template=has_template, system_role=None, context=context, resumes=True)
         return self._capabilities
 
@@ -133,6 +132,20 @@ class LlamaEngine:
     def _plan(self) -> tuple[int, int]:
         separate = 0 if self._options.kv_unified else self._sequences()
         return plan_cache(self.info, self._ctx, self._memory, share=self._options.cache_share, separate=separate)
+
+    @property
+    def template(self) -> str:
+        """The chat template that is used: the declaration's, else the file's; empty where there is none."""
+        given = self._options.chat_template
+        return self.info.template if given is None else given
+
+    @property
+    def memory(self) -> Memory:
+        """What the model takes when it is loaded; only the file's header is read. Raises EngineError."""
+        context, cells = self._plan()
+        cache = int(cells * self.info.kv_cell_bytes * self._options.cache_share)
+        rows = max(LOGIT_ROWS, self._sequences())
+        return Memory(self.info.file_bytes, cache, rows * self.info.vocabulary * 4, cells, context)
 
     # ------------------------------------------------------------------ life
 

@@ -362,7 +362,7 @@ class Loop:
     def _end_thoughts(self, job: Job, member: Member, *, at_once: bool = False) -> bool:
         """End an open block that has used up its tokens, or `at_once`; whether it was ended.
 
-        Where the limit has no room for all of it, the sample ends there: a shorter one is the beginning of a longer one.
+        Where the limit has no room for all of it, the sample ends there, so that it begins as a longer one does.
         """
         answer = job.answers[member.index]
         if not job.budgets or not answer.thinking:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from ttscale.runtime.engines.base import EngineError
@@ -15,6 +16,26 @@ DEFAULT_CELLS = 16384
 SMALLEST_CONTEXT = 512
 CACHE_SHARE = 0.25  # of the machine's memory, for the cache of one model
 STEP = 256  # llama.cpp rounds the cache up to this
+LOGIT_ROWS = 128  # rows of logits that one call may return
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a loaded model takes, in bytes: its weights, a cache of `cells` tokens, and rows of logits.
+
+    llama.cpp's own buffers for computing come on top; they depend on its build. One sequence may have `context` tokens.
+    """
+
+    weights: int
+    cache: int
+    outputs: int
+    cells: int
+    context: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.cache + self.outputs
 
 
 def cores() -> int:

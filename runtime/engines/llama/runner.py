@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ttscale.runtime.engines.base import EngineError
+from ttscale.runtime.engines.llama.machine import LOGIT_ROWS
 from ttscale.runtime.engines.llama.options import (
     BATCH,
     CACHE_TYPES,
@@ -32,7 +33,6 @@ from ttscale.runtime.engines.llama.work import Copy, Drop, Piece
 
 INSTALL_LINE = "pip install 'ttscale[local]'"
 WARNING, ERROR = 3, 4  # log levels of ggml
-LOGIT_ROWS = 128  # rows of logits that one call may return
 
 Floats = npt.NDArray[np.float32]
 
