@@ -36,7 +36,7 @@ from ttscale.runtime.metrics import paired_bootstrap
 from ttscale.runtime.strategies import vote
 
 HERE = Path(__file__).parent
-PROMPT = '{question}\nWrite only the calculations, one short line each, then end with "Answer: <number>".'
+PROMPT = '{question}\nThink step by step, then end with "Answer: <number>".'
 
 
 def questions(path: Path, count: int) -> list[dict[str, Any]]:
