@@ -18,7 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ttscale.compiler import ast, ast_expressions
-from ttscale.compiler.check_data import check_dataset, check_later, check_metric, check_test
+from ttscale.compiler.check_data import check_later, check_metric, check_test
+from ttscale.compiler.check_datasets import check_dataset
 from ttscale.compiler.check_evals import check_eval
 from ttscale.compiler.check_frame import Program
 from ttscale.compiler.check_leakage import check_leakage

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ttscale.compiler import ast, ast_expressions, types
-from ttscale.compiler.check_arguments import number
 from ttscale.compiler.check_conditions import MAYBE
 from ttscale.compiler.check_fill import Callee, arguments, bind_arguments, callee_of, look_at
 from ttscale.compiler.check_frame import (
@@ -32,7 +31,7 @@ from ttscale.compiler.check_frame import (
 )
 from ttscale.compiler.check_names import member
 from ttscale.compiler.check_policies import policy_call
-from ttscale.compiler.check_rows import check_row_expression
+from ttscale.compiler.check_row_steps import ROW_STEPS, check_row_step
 from ttscale.compiler.check_stages import later_stage, stage
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, fit, value_of
@@ -43,7 +42,6 @@ from ttscale.compiler.scope import Symbol
 from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, RULES, SIGNATURES, FunctionSignature
 
 ROWS = types.ListOf(types.ROW)
-ROW_STEPS = ("shuffle", "where")
 GIVES: Mapping[str, types.Type] = {"Text": types.TEXT, "Float": types.FLOAT, "Int": types.INT, "Bool": types.BOOL}
 
 
@@ -72,7 +70,8 @@ def _called(
         if owner is None or owner.kind != "module":
             typed = frame.type(base)
             if typed.type == ROWS and callee.name in ROW_STEPS:
-                return _rows(expr, callee.name, frame)
+                check_row_step(expr, callee.name, expr.args, frame)
+                return Typed(ROWS, static=True)
             if not typed.is_known:
                 return _unknown_call(expr, frame)
             frame.report("E0210", f"`{written}` cannot be called", callee.span, hint="call a stage, prompt or pipeline")
@@ -94,7 +93,8 @@ def _called(
     if found is not None:
         return _symbol_call(expr, found, written, piped, source, frame)
     if piped is not None and piped.type == ROWS and callee.name in ROW_STEPS:
-        return _rows(expr, callee.name, frame)
+        check_row_step(expr, callee.name, expr.args, frame)
+        return Typed(ROWS, static=True)
     if callee.name in SIGNATURES:
         return stage(expr, SIGNATURES[callee.name], piped, source, frame)
     if callee.name in LATER:
@@ -188,21 +188,6 @@ def _python(
     message = f"`{function.name}` is {words}, which is not called like a stage"
     frame.report("E0209", message, expr.callee.span, hint=hint)
     return _unknown_call(expr, frame)
-
-
-def _rows(expr: ast_expressions.Call, name: str, frame: Frame) -> Typed:
-    """`data |> shuffle(seed: 1)` and `data |> where(level == "hard")`, whose bare names are columns."""
-    argument = expr.args[0] if len(expr.args) == 1 else None
-    if name == "where":
-        if argument is None or argument.name is not None:
-            frame.report("E0212", "`where` needs one condition", expr.span, hint='write `where(level == "hard")`')
-        else:
-            check_row_expression(argument.value, frame.program)
-    elif expr.args and (argument is None or argument.name not in (None, "seed")):
-        frame.report("E0211", "`shuffle` takes `seed:` alone", expr.span, hint="write `shuffle(seed: 1)`")
-    elif argument is not None:
-        number(argument.value, frame, "`seed:`", types.INT, 0, None)
-    return Typed(ROWS, static=True)
 
 
 # --- prompts -------------------------------------------------------------------------------------

@@ -1,94 +1,25 @@
-"""Datasets, metrics, tests, and the blocks that a later version runs.
+"""Metrics, tests, and the blocks that a later version runs.
 
 Codes:
     E0252  a test's condition that is not about a pipeline or its trace
-    E0270  a kind of dataset that does not exist
-    E0271  a dataset's arguments, or an expression over a row that cannot be
     E0272  a `given` that replaces no model
     E0273  a metric of the wrong form
     L008   a block that is read but not run by this version
-    W0290  a kind of dataset that is read but not run by this version
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import Frame, Local, Program, Typed, did_you_mean, listed
 from ttscale.compiler.check_models import check_model_value
-from ttscale.compiler.check_rows import check_row_expression
 from ttscale.compiler.check_types import describe, is_numeric, plain
 from ttscale.compiler.check_values import condition, value_of
-from ttscale.compiler.data import READER_OPTIONS
 from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.resolve import is_broken, type_of
 from ttscale.compiler.scope import ModuleScope
 from ttscale.compiler.source import Span
 from ttscale.compiler.walk import nodes
-
-KINDS = ("jsonl", "csv")
-LATER_KINDS: Mapping[str, str] = {
-    "parquet": "Parquet files",
-    "gym": "generated tasks",
-    "hf": "data sets from the hub",
-}
-
-
-# --- datasets ------------------------------------------------------------------------------------
-
-
-def check_dataset(declaration: ast.DatasetDecl, scope: ModuleScope, program: Program) -> None:
-    """The kind, the file and the fields of a dataset."""
-    value = declaration.value
-    if not (isinstance(value, ast_expressions.Call) and isinstance(value.callee, ast_expressions.Name)):
-        hint = 'write `dataset NAME = jsonl("file.jsonl", question: question, answer: answer)`'
-        program.report("E0270", "a dataset is made by `jsonl` or `csv`", value.span, hint=hint)
-        return
-    kind = value.callee.name
-    if kind in LATER_KINDS:
-        message = f"`{kind}` is read but not run by this version"
-        program.report("W0290", message, value.callee.span, label=f"{LATER_KINDS[kind]} come later")
-    elif kind not in KINDS:
-        hint = did_you_mean(kind, [*KINDS, *LATER_KINDS], f"there are {listed(KINDS)}")
-        program.report("E0270", f"there is no kind of dataset `{kind}`", value.callee.span, hint=hint)
-        return
-    _dataset_arguments(value, kind, program)
-
-
-def _dataset_arguments(call: ast_expressions.Call, kind: str, program: Program) -> None:
-    files = [arg for arg in call.args if arg.name is None]
-    texts = [
-        arg for arg in files if isinstance(arg.value, ast_expressions.LiteralValue) and isinstance(arg.value.value, str)
-    ]
-    if len(files) != 1 or len(texts) != 1:
-        place = files[-1].span if files else call.span
-        hint = f'write `{kind}("data.{kind}", question: question, answer: answer)`'
-        program.report("E0271", f"`{kind}` needs the path of one file, as a text", place, hint=hint)
-    if call.when is not None:
-        program.report("E0246", "`when` belongs to a stage, and this is a dataset", call.when.span)
-    seen: dict[str, Span] = {}
-    for arg in call.args:
-        if arg.name is None:
-            continue
-        if arg.name in seen:
-            labels = (Label(seen[arg.name], "first here"),)
-            hint = "keep one of them"
-            program.report("E0213", f"`{arg.name}` is given twice", arg.span, labels=labels, hint=hint)
-        seen[arg.name] = arg.span
-        if arg.name in READER_OPTIONS and isinstance(
-            arg.value, ast_expressions.LiteralValue | ast_expressions.Quantity
-        ):
-            continue
-        check_row_expression(arg.value, program)
-    fields = [name for name in seen if name not in READER_OPTIONS]
-    if not fields and not files:
-        return
-    if not fields:
-        hint = f'write `{kind}("…", question: question, answer: answer)`'
-        program.report("E0271", "this dataset names no columns", call.span, hint=hint)
-
 
 # --- metrics -------------------------------------------------------------------------------------
 

@@ -14,12 +14,10 @@ from collections.abc import Callable
 from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.constants import apply
 from ttscale.compiler.diagnostics import InternalError
+from ttscale.compiler.readers import READERS, Reader
 from ttscale.compiler.resolve_types import literal, lookup, type_of
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
 from ttscale.compiler.types import ANY, ROW
-
-READER_OPTIONS = ("delimiter", "encoding", "where", "shuffle", "limit", "split", "id")
-"""Named arguments of a reader that are options, not fields, when they are written as literals."""
 
 Naming = Callable[[str], ir.Operand | None]
 Calling = Callable[[ast_expressions.Call], ir.Operand | None]
@@ -35,15 +33,19 @@ def dataset_ir(symbol: Symbol, linked: Linked) -> ir.Dataset:
     locator = next((text for text in texts if isinstance(text, str)), "")
     fields: list[tuple[str, ir.Operand]] = []
     options: list[tuple[str, object]] = []
+    reader = READERS[call.callee.name]
     for arg in call.args:
         if arg.name is None:
             continue
-        if arg.name in READER_OPTIONS and isinstance(
-            arg.value, ast_expressions.LiteralValue | ast_expressions.Quantity
-        ):
-            options.append((arg.name, literal(arg.value)))
-        else:
+        kind = reader.option(arg.name)
+        if not is_option(reader, arg):
             fields.append((arg.name, operand_of(arg.value, ir.Column)))
+        elif kind in ("condition", "row"):
+            options.append((arg.name, operand_of(arg.value, ir.Column)))
+            if kind == "row":
+                fields.append((arg.name, operand_of(arg.value, ir.Column)))
+        else:
+            options.append((arg.name, literal(arg.value)))
     return ir.Dataset(
         symbol.name,
         call.callee.name,
@@ -55,8 +57,29 @@ def dataset_ir(symbol: Symbol, linked: Linked) -> ir.Dataset:
     )
 
 
+def is_option(reader: Reader, arg: ast_expressions.Arg) -> bool:
+    """Whether a named argument of a reader is an option or setting of it, and no field."""
+    kind = reader.option(arg.name or "")
+    if kind in ("condition", "row"):
+        return True
+    return (kind is not None or reader.has_settings) and _is_literal(arg.value)
+
+
+def _is_literal(expr: ast_expressions.Expr) -> bool:
+    match expr:
+        case ast_expressions.LiteralValue() | ast_expressions.Quantity():
+            return True
+        case ast_expressions.Unary(op="-", operand=operand):
+            return _is_literal(operand)
+        case ast_expressions.ListExpr(items=items):
+            return all(_is_literal(item) for item in items)
+        case ast_expressions.MapExpr(entries=entries):
+            return all(_is_literal(entry.value) for entry in entries)
+    return False
+
+
 def rows_ir(expr: ast_expressions.Expr, scope: ModuleScope, linked: Linked) -> ir.Rows:
-    """Rows of a dataset: the whole of it, slices, `shuffle(seed: 1)`, `where(…)`, as calls or after `|>`."""
+    """Rows of a dataset: the whole of it, slices and steps (`shuffle where split`), as calls or after `|>`."""
     match expr:
         case ast_expressions.Name() | ast_expressions.Attribute():
             symbol = lookup(expr, scope, linked)
@@ -82,6 +105,10 @@ def _call_on(rows: ir.Rows, name: str, args: tuple[ast_expressions.Arg, ...]) ->
     if name == "shuffle":
         seed = next((literal(arg.value) for arg in args), 0)
         return _more(rows, ("shuffle", seed if isinstance(seed, int) else 0))
+    if name == "split":
+        given = {arg.name: literal(arg.value) for arg in args}
+        seed, low, high = (given.get(part, default) for part, default in (("seed", 0), ("from", 0), ("to", 1)))
+        return _more(rows, ("split", seed, low, high))
     if name == "where" and args:
         return _more(rows, ("where", operand_of(args[0].value, ir.Column)))
     raise InternalError(f"rows cannot be changed by {name}")

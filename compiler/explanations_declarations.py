@@ -30,7 +30,7 @@ DECLARATIONS = table(
     page(
         "E0270",
         "A kind of dataset that does not exist",
-        "A dataset is read by `jsonl` or `csv`.",
+        "A dataset is read by `jsonl json csv tsv parquet`, made by `gym`, or brought by `hf`.",
         'tts 1\ndataset gsm = jsnl("gsm8k.jsonl", question: question, answer: answer)\n',
         "jsnl",
         "jsonl",
@@ -38,7 +38,8 @@ DECLARATIONS = table(
     page(
         "E0271",
         "A dataset's argument that cannot be",
-        "A dataset has the path of one file, and fields made from the columns of a row.",
+        "A dataset names one file, task or data set of the hub, and has options and fields made from the columns of a row. "
+        "An option is written out, as in `limit: 100`.",
         "tts 1\ndataset gsm = jsonl(question: question, answer: answer)\n",
         "jsonl(",
         'jsonl("gsm8k.jsonl", ',

@@ -68,13 +68,14 @@ def read_records(path: Path, kind: str, options: Mapping[str, object], needed: i
             elif kind == "json":
                 found = _json_array(stream, path)
             else:
-                found = _csv(stream, path, str(options.get("delimiter") or ("\t" if ".tsv" in path.suffixes else ",")))
+                delimiter = str(options.get("delimiter") or ("\t" if ".tsv" in path.suffixes else ","))
+                found = _csv(stream, path, delimiter, options.get("columns"))
             for record in found:
                 if needed is not None and record.number > needed:
                     return
                 yield record
     except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}", hint=_near(path)) from error
+        raise DataError(f"there is no file {path}", hint=near_file(path)) from error
     except IsADirectoryError as error:
         raise DataError(f"{path} is a folder, not a file of rows") from error
     except UnicodeDecodeError as error:
@@ -125,12 +126,13 @@ def _object(value: object, where: str) -> dict[str, object]:
     return value
 
 
-def _csv(stream: Iterable[str], path: Path, delimiter: str) -> Iterator[Record]:
+def _csv(stream: Iterable[str], path: Path, delimiter: str, names: object = None) -> Iterator[Record]:
+    """The rows of CSV; `names` are the columns of a file that has no header."""
     csv.field_size_limit(_CELL)
     if len(delimiter) != 1:
         raise DataError(f"{path}: a delimiter is one character, not {delimiter!r}")
     reader = csv.reader(stream, delimiter=delimiter, strict=True)
-    header: list[str] | None = None
+    header = _header([str(name) for name in names], path) if isinstance(names, list | tuple) else None
     number = 0
     try:
         for cells in reader:
@@ -159,7 +161,8 @@ def _header(cells: list[str], path: Path) -> list[str]:
     return names
 
 
-def _near(path: Path) -> str:
+def near_file(path: Path) -> str:
+    """A hint for a path that is not there: the file that was meant, or that its folder is not there either."""
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder {folder} either"

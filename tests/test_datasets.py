@@ -35,7 +35,7 @@ def test_fields_are_computed(gsm: Path) -> None:
     row = load_rows(dataset(gsm, QUESTION, GOLD))[3]
     assert (row.id, row.values, row.gold) == ("gsm-4", {"question": "q3", "answer": "3"}, "3")
     assert row.columns["level"] == 0 and row.where.endswith("gsm.jsonl:4")
-    assert read_rows(ir.Rows(dataset(gsm), (("slice", 0, 1),))) == [
+    assert read_rows(ir.Rows(dataset(gsm, shape="none"), (("slice", 0, 1),))) == [
         {"id": "gsm-1", "question": "q0", "answer": "so\n#### 0", "level": 0}
     ]
 
@@ -126,8 +126,8 @@ def test_files_that_are_not_there(gsm: Path) -> None:
     assert "gsm.jsonl" in caught.value.hint
     with pytest.raises(DataError, match="folder"):
         read_table(_folder(gsm))
-    with pytest.raises(DataError, match="no reader `parquet`"):
-        load_rows(dataset(gsm, kind="parquet"))
+    with pytest.raises(DataError, match="no reader `parquets`"):
+        load_rows(dataset(gsm, kind="parquets"))
 
 
 def _folder(beside: Path) -> Path:

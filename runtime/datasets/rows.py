@@ -1,74 +1,106 @@
-"""Rows of declared datasets: fields from columns, with slices, shuffles and conditions.
+"""Rows of declared datasets: fields from columns, with slices, shuffles, splits and conditions.
 
-    load_rows(Rows(Dataset("gsm", "jsonl", "gsm8k.jsonl", …), (("slice", 0, 100),)))
+    load(Rows(Dataset("gsm", "jsonl", "gsm8k.jsonl", …), (("slice", 0, 100),)))
 
 Columns of CSV are text; `number(column)` makes numbers of them, and an empty cell is none. A key that one JSON object
-lacks and another has is none there; a column that no row has is an error where an expression reads it.
+lacks and another has is none there; a column that no row has is an error where an expression reads it. A dataset
+without fields has those of its shape, where that is a published one, and all columns of the file.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ttscale.compiler import ir
 from ttscale.compiler.diagnostics import suggest
+from ttscale.compiler.readers import NO_SHAPE, READERS
 from ttscale.library.recipes import folder_of, recipe_of
+from ttscale.runtime.datasets.order import content_id, share_of, shuffled
+from ttscale.runtime.datasets.shapes import SHAPES, Misfit, Shape, recognised
+from ttscale.runtime.datasets.sources import Sourced, records
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate
-from ttscale.runtime.tables import DataError, Record, read_records
+from ttscale.runtime.tables import DataError
 
 GOLD = "answer"
-KINDS = {"jsonl": "jsonl", "json": "json", "csv": "csv", "tsv": "csv"}
-_OPTIONS = frozenset({"delimiter", "encoding", "limit", "shuffle"})
+_OPERANDS = (ir.Const, ir.Input, ir.Ref, ir.Item, ir.Apply, ir.Own, ir.Column)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of a dataset.
 
-    `id` is the field or column `id` where there is one, else the dataset's name and the row's number (from 1) in the
-    file. `values` are the declared fields by name (all columns where none are declared), `columns` what the file has.
-    `where` names file and line.
+    `id` is the dataset's `id:`, else the field or column `id` where there is one, else the dataset's name and the row's
+    number (from 1) in the data. `values` are the declared fields by name (those of the shape and all columns where none
+    are declared), `columns` what the data has. `where` names file and line. `content` is the row's identity whatever
+    its place: the hash of its columns, or the `id:`.
     """
 
     id: str
     values: Mapping[str, object]
     columns: Mapping[str, object]
     where: str
+    content: str = ""
 
     @property
     def gold(self) -> object:
         """The gold answer, None where the dataset has none."""
         return self.values.get(GOLD)
 
+    @property
+    def everything(self) -> dict[str, object]:
+        """Columns and fields by name, which metrics read; a field goes before a column of its name."""
+        return {**self.columns, **self.values}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The rows that an expression names, and the published shape in which they are read, where there is one."""
+
+    rows: tuple[Row, ...]
+    shape: Shape | None = None
+
+    @property
+    def said(self) -> str:
+        """For people: what was recognised; "" where nothing was."""
+        if self.shape is None:
+            return ""
+        judged = f"; measure it with `{self.shape.metric}`" if self.shape.metric else ""
+        return f"the rows are in the shape of {self.shape.title}: {self.shape.mapped}{judged}"
+
 
 def load_rows(rows: ir.Rows | ir.Dataset, base_dir: str | Path | None = None) -> list[Row]:
-    """The rows that an expression such as `gsm[0:100]` names, in order. Raises DataError.
+    """The rows that an expression such as `gsm[0:100]` names, in order. Raises DataError."""
+    return list(load(rows, base_dir).rows)
 
-    The dataset's path is relative to `base_dir`, by default the folder of the file that declares it. A shuffle is the
-    same for a seed on every machine.
+
+def load(rows: ir.Rows | ir.Dataset, base_dir: str | Path | None = None) -> Loaded:
+    """The rows that an expression such as `gsm[0:100]` names, in order, and their shape. Raises DataError.
+
+    The dataset's path is relative to `base_dir`, by default the folder of the file that declares it. A shuffle or split
+    is the same for a seed on every machine, and depends on what rows are, not on where they stand.
     """
     rows = ir.Rows(rows) if isinstance(rows, ir.Dataset) else rows
     dataset = rows.dataset
-    kind = KINDS.get(dataset.kind)
-    if kind is None:
-        hint = f"the readers are {', '.join(KINDS)}"
+    if dataset.kind not in READERS:
+        hint = f"the readers are {', '.join(READERS)}"
         raise DataError(f"dataset `{dataset.name}`: there is no reader `{dataset.kind}`", hint=hint, span=dataset.span)
     options = _options(dataset)
-    path = path_of(dataset, base_dir)
-    records = list(read_records(path, kind, options, _needed(rows, options)))
-    columns = dict.fromkeys(name for record in records for name in record.columns)
-    loaded = [_row(dataset, record, columns, path) for record in records]
-    if isinstance(options.get("shuffle"), int):
-        random.Random(int(str(options["shuffle"]))).shuffle(loaded)
-    limit = options.get("limit")
-    if isinstance(limit, int):
-        loaded = loaded[:limit]
+    path = Path() if dataset.kind == "gym" else path_of(dataset, base_dir)
+    try:
+        sourced = list(records(dataset, path, options, _needed(rows, options)))
+    except DataError as error:
+        raise DataError(str(error), hint=error.hint, span=error.span or dataset.span) from error
+    known = dict.fromkeys(name for record in sourced for name in record.columns)
+    shape = _shape(dataset, options, sourced)
+    loaded = [_row(dataset, options, record, known, shape) for record in sourced]
+    if "id" in options:
+        _require_distinct(loaded, dataset)
+    loaded = _chosen(loaded, dataset, options, known)
     for step in rows.steps:
-        loaded = _stepped(loaded, step, dataset, columns)
-    return loaded
+        loaded = _stepped(loaded, step, dataset)
+    return Loaded(tuple(loaded), shape)
 
 
 def path_of(dataset: ir.Dataset, base_dir: str | Path | None = None) -> Path:
@@ -87,61 +119,146 @@ def path_of(dataset: ir.Dataset, base_dir: str | Path | None = None) -> Path:
 
 def read_rows(rows: ir.Rows | ir.Dataset, base_dir: str | Path | None = None) -> list[dict[str, object]]:
     """The fields of `load_rows` as plain dictionaries, with the row's `id`."""
-    return [{"id": row.id, **row.values} for row in load_rows(rows, base_dir)]
+    return [{**row.values, "id": row.id} for row in load_rows(rows, base_dir)]
+
+
+# --- options ------------------------------------------------------------------------------------------
 
 
 def _options(dataset: ir.Dataset) -> dict[str, object]:
     options = dict(dataset.options)
+    reader = READERS[dataset.kind]
     for name in options:
-        if name not in _OPTIONS:
-            near = suggest(name, _OPTIONS)
-            hint = f"did you mean `{near}`?" if near else f"it has {', '.join(sorted(_OPTIONS))}"
+        if reader.option(name) is None and not reader.has_settings:
+            near = suggest(name, reader.all_options)
+            hint = f"did you mean `{near}`?" if near else f"it has {', '.join(sorted(reader.all_options))}"
             message = f"dataset `{dataset.name}`: `{dataset.kind}` has no option `{name}`"
             raise DataError(message, hint=hint, span=dataset.span)
     return options
 
 
 def _needed(rows: ir.Rows, options: Mapping[str, object]) -> int | None:
-    """How many rows from the start are enough, where that can be said: only a first slice with known ends."""
-    if options.get("shuffle") is not None or not rows.steps or rows.steps[0][0] != "slice":
+    """How many records from the start are enough, where that can be said: a limit, or a first slice with known ends."""
+    if any(name in options for name in ("shuffle", "where")) or ("split" in options and rows.dataset.kind != "hf"):
         return None
-    low, high = rows.steps[0][1:3]
-    if isinstance(high, int) and high >= 0 and (low is None or (isinstance(low, int) and low >= 0)):
-        return high
-    return None
+    limit = options.get("limit")
+    most = limit if isinstance(limit, int) else None
+    if rows.steps and rows.steps[0][0] == "slice":
+        low, high = rows.steps[0][1:3]
+        if isinstance(high, int) and high >= 0 and (low is None or (isinstance(low, int) and low >= 0)):
+            return high if most is None else min(most, high)
+    return most
 
 
-def _row(dataset: ir.Dataset, record: Record, known: Mapping[str, object], path: Path) -> Row:
-    where = f"{path}:{record.line}"
-    columns = {**known, **record.columns}
+def _shape(dataset: ir.Dataset, options: Mapping[str, object], sourced: Sequence[Sourced]) -> Shape | None:
+    """The shape that is asked for; else, where no fields are declared, the one of the first row."""
+    said = options.get("shape")
+    if said == NO_SHAPE or not sourced:
+        return None
+    if isinstance(said, str):
+        shape = SHAPES.get(said)
+        if shape is None:
+            hint = f"there are {', '.join([*SHAPES, NO_SHAPE])}"
+            raise DataError(f"dataset `{dataset.name}`: no shape is called `{said}`", hint=hint, span=dataset.span)
+        return shape
+    declared = [name for name, _ in dataset.fields if name != "id"]
+    return None if declared else recognised(sourced[0].columns)
+
+
+def _chosen(
+    rows: list[Row], dataset: ir.Dataset, options: Mapping[str, object], known: Mapping[str, object]
+) -> list[Row]:
+    """The rows of `split where shuffle limit`, in this order."""
+    split, condition, seed, limit = (options.get(name) for name in ("split", "where", "shuffle", "limit"))
+    if split is not None and dataset.kind != "hf":
+        if "split" not in known:
+            message = f"dataset `{dataset.name}`: `split:` chooses rows by their column `split`, which there is not"
+            hint = "split rows by a seed: `NAME |> split(to: 0.8, seed: 1)` and `split(from: 0.8, seed: 1)`"
+            raise DataError(message, hint=hint, span=dataset.span)
+        rows = [row for row in rows if row.columns.get("split") == split]
+    if isinstance(condition, _OPERANDS):
+        rows = [row for row in rows if _holds(condition, row, dataset)]
+    if isinstance(seed, int):
+        rows = _shuffled(rows, seed)
+    return rows[:limit] if isinstance(limit, int) else rows
+
+
+# --- one row ------------------------------------------------------------------------------------------
+
+
+def _row(
+    dataset: ir.Dataset,
+    options: Mapping[str, object],
+    record: Sourced,
+    known: Mapping[str, object],
+    shape: Shape | None,
+) -> Row:
+    columns = {**dict.fromkeys(known), **record.columns}
     values: dict[str, object] = {}
-    for name, operand in dataset.fields:
+    if shape is not None:
         try:
-            values[name] = evaluate(operand, columns=columns)
-        except EvaluationError as error:
-            hint = error.hint or f"the row has {', '.join(record.columns) or 'no columns'}"
-            message = f"{where}: field `{name}` of dataset `{dataset.name}`: {error}"
-            raise DataError(message, hint=hint, span=error.span or dataset.span) from error
-    if not dataset.fields:
+            values = {**columns, **shape.fields(record.columns)}
+        except Misfit as misfit:
+            asked = "shape" in options
+            message = f"{record.where}: this row is not in the shape of {shape.title}: {misfit}"
+            hint = (
+                "leave `shape:` out" if asked else 'take the columns as they are with `shape: "none"`, or name fields'
+            )
+            raise DataError(message, hint=hint, span=dataset.span) from misfit
+    for name, operand in dataset.fields:
+        values[name] = _value(operand, f"field `{name}`", {**values, **columns}, record, dataset)
+    if not dataset.fields and shape is None:
         values = dict(columns)
+    elif shape is None and not [name for name, _ in dataset.fields if name != "id"]:
+        values = {**columns, **values}
     named = values.get("id", columns.get("id"))
-    return Row(f"{dataset.name}-{record.number}" if named in (None, "") else str(named), values, columns, where)
+    own = options.get("id")
+    if isinstance(own, _OPERANDS):
+        named = _value(own, "`id:`", {**values, **columns}, record, dataset)
+        if named in (None, ""):
+            raise DataError(f"{record.where}: this row has no `id:`", span=dataset.span)
+    name = f"{dataset.name}-{record.number}" if named in (None, "") else str(named)
+    return Row(name, values, columns, record.where, f"id {name}" if "id" in options else content_id(record.columns))
 
 
-def _stepped(rows: list[Row], step: Sequence[object], dataset: ir.Dataset, columns: Mapping[str, object]) -> list[Row]:
+def _value(
+    operand: ir.Operand, what: str, columns: Mapping[str, object], record: Sourced, dataset: ir.Dataset
+) -> object:
+    try:
+        return evaluate(operand, columns=columns)
+    except EvaluationError as error:
+        hint = error.hint or f"the row has {', '.join(record.columns) or 'no columns'}"
+        message = f"{record.where}: {what} of dataset `{dataset.name}`: {error}"
+        raise DataError(message, hint=hint, span=error.span or dataset.span) from error
+
+
+def _require_distinct(rows: Sequence[Row], dataset: ir.Dataset) -> None:
+    first: dict[str, str] = {}
+    for row in rows:
+        if row.id in first:
+            message = f"{row.where}: the id {row.id} is already that of {first[row.id]}"
+            raise DataError(message, hint="`id:` must tell every row from all others", span=dataset.span)
+        first[row.id] = row.where
+
+
+# --- steps --------------------------------------------------------------------------------------------
+
+
+def _stepped(rows: list[Row], step: Sequence[object], dataset: ir.Dataset) -> list[Row]:
     match tuple(step):
         case ("slice", (int() | None) as low, (int() | None) as high):
             return rows[low:high]
         case ("shuffle", int(seed)):
-            shuffled = list(rows)
-            random.Random(seed).shuffle(shuffled)
-            return shuffled
+            return _shuffled(rows, seed)
+        case ("split", int(seed), (int() | float()) as low, (int() | float()) as high):
+            return [row for row in rows if low <= share_of(row.content, seed) < high]
         case ("where", condition) if isinstance(condition, _OPERANDS):
             return [row for row in rows if _holds(condition, row, dataset)]
     raise DataError(f"dataset `{dataset.name}`: rows cannot be changed by {step[0]!r}", span=dataset.span)
 
 
-_OPERANDS = (ir.Const, ir.Input, ir.Ref, ir.Item, ir.Apply, ir.Own, ir.Column)
+def _shuffled(rows: list[Row], seed: int) -> list[Row]:
+    return [rows[place] for place in shuffled([row.content for row in rows], seed)]
 
 
 def _holds(condition: ir.Operand, row: Row, dataset: ir.Dataset) -> bool:

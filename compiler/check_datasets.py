@@ -1,0 +1,96 @@
+"""Declared datasets: their reader, what it reads, its options and fields.
+
+Codes:
+    E0213  an argument given twice
+    E0246  `when` where there is no stage
+    E0270  a kind of dataset that does not exist
+    E0271  a dataset's arguments, or an expression over a row that cannot be
+"""
+
+from __future__ import annotations
+
+import re
+
+from ttscale.compiler import ast, ast_expressions
+from ttscale.compiler.check_frame import Program, did_you_mean, listed
+from ttscale.compiler.check_rows import check_row_expression
+from ttscale.compiler.data import is_option
+from ttscale.compiler.diagnostics import Label, suggest
+from ttscale.compiler.readers import KIND_WORDS, NO_SHAPE, READERS, SHAPES, OptionKind, Reader
+from ttscale.compiler.resolve_types import literal
+from ttscale.compiler.scope import ModuleScope
+from ttscale.compiler.source import Span
+
+
+def check_dataset(declaration: ast.DatasetDecl, scope: ModuleScope, program: Program) -> None:
+    """The reader of a dataset, what it reads, its options and its fields."""
+    value = declaration.value
+    if not (isinstance(value, ast_expressions.Call) and isinstance(value.callee, ast_expressions.Name)):
+        hint = 'write `dataset NAME = jsonl("file.jsonl", question: question, answer: answer)`'
+        program.report("E0270", f"a dataset is made by {listed(list(READERS))}", value.span, hint=hint)
+        return
+    kind = value.callee.name
+    reader = READERS.get(kind)
+    if reader is None:
+        hint = did_you_mean(kind, list(READERS), f"there are {listed(list(READERS))}")
+        program.report("E0270", f"there is no kind of dataset `{kind}`", value.callee.span, hint=hint)
+        return
+    _locator(value, reader, program)
+    if value.when is not None:
+        program.report("E0246", "`when` belongs to a stage, and this is a dataset", value.when.span)
+    seen: dict[str, Span] = {}
+    for arg in value.args:
+        if arg.name is None:
+            continue
+        if arg.name in seen:
+            labels = (Label(seen[arg.name], "first here"),)
+            program.report("E0213", f"`{arg.name}` is given twice", arg.span, labels=labels, hint="keep one of them")
+        seen[arg.name] = arg.span
+        _argument(arg, arg.name, reader, program)
+
+
+def _locator(call: ast_expressions.Call, reader: Reader, program: Program) -> None:
+    given = [arg for arg in call.args if arg.name is None]
+    texts = [value for arg in given if isinstance(value := _written(arg.value), str)]
+    hint = f'write `{reader.name}("{reader.example}", …)`'
+    if len(given) != 1 or len(texts) != 1 or not texts[0]:
+        place = given[-1].span if given else call.span
+        program.report("E0271", f"`{reader.name}` needs {reader.names}, as a text", place, hint=hint)
+    elif reader.must and not re.fullmatch(reader.must, texts[0]):
+        program.report("E0271", f"`{reader.name}` needs {reader.names}", given[0].span, hint=hint)
+
+
+def _argument(arg: ast_expressions.Arg, name: str, reader: Reader, program: Program) -> None:
+    """An option, a setting or a field."""
+    if is_option(reader, arg):
+        kind = reader.option(name)
+        if kind in ("condition", "row"):
+            check_row_expression(arg.value, program)
+        elif kind is not None:
+            _literal(arg, name, kind, reader, program)
+        return
+    if isinstance(arg.value, ast_expressions.LiteralValue | ast_expressions.Quantity):
+        near = suggest(name, reader.all_options)
+        if near is not None:
+            hint = f"did you mean `{near}`? A field of this name is made by `{name}: text(…)`"
+            program.report("E0271", f"`{reader.name}` has no option `{name}`", arg.span, hint=hint)
+    check_row_expression(arg.value, program)
+
+
+def _literal(arg: ast_expressions.Arg, name: str, kind: OptionKind, reader: Reader, program: Program) -> None:
+    value = literal(arg.value)
+    good = {
+        "text": isinstance(value, str) and value != "",
+        "count": isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+        "texts": isinstance(value, tuple) and value != () and all(isinstance(item, str) for item in value),
+        "flag": isinstance(value, bool),
+    }[kind]
+    if not good:
+        program.report("E0271", f"`{name}:` of `{reader.name}` is {KIND_WORDS[kind]}", arg.value.span)
+    elif name == "shape" and value not in (*SHAPES, NO_SHAPE):
+        hint = did_you_mean(str(value), [*SHAPES, NO_SHAPE], f"there are {listed([*SHAPES, NO_SHAPE])}")
+        program.report("E0271", f"no shape of rows is called `{value}`", arg.value.span, hint=hint)
+
+
+def _written(expr: ast_expressions.Expr) -> object:
+    return expr.value if isinstance(expr, ast_expressions.LiteralValue) else None
