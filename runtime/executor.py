@@ -82,9 +82,9 @@ async def execute(
     """Answer one question.
 
     `inputs` are the pipeline's, by name. Setting `stop` ends the work as a spent budget does. `folder` is where schema
-    files are looked for; `rows` keeps the rows of few-shot examples from one run to the next. Samples that the `bank` has
-    are not made again, and new ones are kept in it. Raises RunError where no answer can be given, BudgetExhausted where
-    a limit is why.
+    files are looked for; `rows` keeps the rows of few-shot examples from one run to the next. Samples that the `bank`
+    has are not made again, and new ones are kept in it. Raises RunError where no answer can be given, BudgetExhausted
+    where a limit is why.
     """
     house = NamedEngines(engines) if isinstance(engines, Mapping) else engines
     run = _Run(graph, plan, check_inputs(graph, inputs), house, run_seed, listener, folder, rows, bank)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 pytest.register_assert_rewrite("ttscale.testing")
+
+os.environ["TTSCALE_BANK"] = "off"  # no test writes to the bank of whoever runs it, nor does a process that it starts
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 

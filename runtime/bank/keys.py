@@ -23,7 +23,7 @@ class Spot(NamedTuple):
 
     series: int = 0
     attempt: int = 0
-    index: int = 0
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class BankRun:
                 "low = min(low, excluded.low), high = max(high, excluded.high), kept = kept + excluded.kept, "
                 "fresh = fresh + excluded.fresh, new_tokens = new_tokens + excluded.new_tokens",
                 (
-                    self.id, number, stage, draw[0], spot.series, spot.attempt, spot.index, spot.index,
+                    self.id, number, stage, draw[0], spot.series, spot.attempt, spot.position, spot.position,
                     int(kept), int(not kept), new_tokens,
                 ),
             )  # fmt: skip
@@ -60,7 +60,8 @@ class BankRun:
 class BankRuns:
     """The bank of one program, if it has one: every assignment of parameters and seed is a run of its own.
 
-    A bank given by its file is opened at once, and closed by `close`; one that is given open stays open. Raises BankError.
+    A bank given by its file is opened at once and closed by `close`; one that is given open stays open. Raises
+    BankError.
     """
 
     def __init__(self, bank: str | Path | Bank | None) -> None:

@@ -83,21 +83,23 @@ def open_file(path: Path, *, create: bool = True) -> sqlite3.Connection:
     """A connection to a bank's file, brought to the current version. Raises BankError."""
     if not create and not path.is_file():
         raise BankError(f"there is no bank {path}", hint="`ttscale run` makes one; --bank names another")
+    connection: sqlite3.Connection | None = None
     try:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
         connection = connect(path)
-    except (OSError, sqlite3.Error) as error:
-        raise BankError(f"the bank {path} cannot be opened: {error}", hint="name another with --bank") from error
-    try:
         connection.execute("PRAGMA journal_mode = WAL")
         _bring_up(connection, path)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise BankError(f"{path} is no bank of ttscale: {error}", hint="name another with --bank") from error
-    except BaseException:
-        connection.close()
-        raise
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, OSError | sqlite3.OperationalError):
+            message = f"the bank {path} cannot be opened: {error}"
+        elif isinstance(error, sqlite3.DatabaseError):
+            message = f"{path} is no bank of ttscale: {error}"
+        else:
+            raise
+        raise BankError(message, hint="name another with --bank") from error
     return connection
 
 

@@ -198,6 +198,16 @@ class Bank:
         if writer is not None:
             writer.do(lambda _: None).exception()
 
+    def vacuum(self) -> None:
+        """Give the space of what was thrown away back to the disk."""
+        self.flush()
+        connection = connect(self.path)
+        try:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+
     def close(self) -> None:
         """Write what is left, give up all claims, and close the file; idempotent."""
         with self._lock:

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ttscale.cli.options import parameters, replacements
+from ttscale.cli.options import chosen_bank, parameters, replacements
 from ttscale.cli.sources import check_file
 from ttscale.compiler.canonical import canonical_hash
 from ttscale.compiler.models import GGUF_PREFIXES, model_from_locator
 from ttscale.compiler.types import Type
+from ttscale.runtime.bank.runs import BankRuns
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore
+from ttscale.runtime.model_facts import Facts, known, look
 from ttscale.runtime.models import EngineHouse, home_of, locate
 from ttscale.runtime.program import Program
 
@@ -87,10 +89,18 @@ class Opened:
     folder: Path
     seed: int
     rows: RowStore = field(default_factory=RowStore)
+    bank: BankRuns = field(default_factory=lambda: BankRuns(None))
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    warnings: Sequence[Diagnostic] = ()
     house: CountedHouse = field(init=False)
 
     def __post_init__(self) -> None:
         self.house = CountedHouse(self.folder)
+
+    def use_bank(self, bank: Path | None, no_bank: bool) -> None:
+        """Ask the bank that `--bank` and `--no-bank` choose; a program of scripted models alone needs none."""
+        if bank is not None or no_bank or any(model.kind != "script" for model in self.plan.graph.models.values()):
+            self.bank = chosen_bank(bank, no_bank)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -116,6 +126,7 @@ class Opened:
             stop=stop,
             folder=self.folder,
             rows=self.rows,
+            bank=self.bank.of(self.plan.graph, self.seed),
         )
 
     def saved(self) -> int:
@@ -123,8 +134,9 @@ class Opened:
         return self.house.shared_prompt_tokens()
 
     async def close(self) -> None:
-        """Close the engines."""
+        """Close the engines and the bank."""
         await self.house.close()
+        self.bank.close()
 
     def identity(self) -> dict[str, Any]:
         """What ran, as plain data: the file, its hash, the pipeline, parameters and models."""

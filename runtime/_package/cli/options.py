@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from ttscale.cli.app import State
+from ttscale.cli.console import err
 from ttscale.cli.faults import USAGE, Failure
+
+if TYPE_CHECKING:
+    from ttscale.runtime.bank.runs import BankRuns
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -54,6 +59,35 @@ model_option = click.option(
     help="Use another model: a .gguf path, pypi:…, hf:…, ollama:… or http://host/v1#name. With one model in the file "
     "NAME may be left out.",
 )
+
+
+def bank_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Which bank of samples is asked first, and keeps new ones: `bank` and `no_bank`, to be read by `chosen_bank`."""
+    named = click.option(
+        "--bank", type=click.Path(path_type=Path), help="The bank of samples to use, made where there is none."
+    )
+    without = click.option("--no-bank", is_flag=True, help="Neither look for samples in a bank nor keep them there.")
+    return named(without(function))
+
+
+def chosen_bank(bank: Path | None, no_bank: bool) -> BankRuns:
+    """The bank that the options name, else the user's own. Failure (usage) for both options, BankError for no bank.
+
+    Where the user's own cannot be opened, that is said, and the work goes on without.
+    """
+    from ttscale.runtime.bank.place import default_bank
+    from ttscale.runtime.bank.runs import BankRuns
+    from ttscale.runtime.bank.schema import BankError
+
+    if bank is not None and no_bank:
+        raise Failure("--bank and --no-bank contradict each other", code=USAGE)
+    if bank is not None or no_bank:
+        return BankRuns(bank)
+    try:
+        return BankRuns(default_bank())
+    except BankError as error:
+        err(f"note: samples are not kept: {error}")
+        return BankRuns(None)
 
 
 def assignments(texts: Iterable[str], option: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.faults import USAGE, Failure
-from ttscale.cli.options import file_argument, model_option, param_option, pipeline_option
+from ttscale.cli.options import bank_options, file_argument, model_option, param_option, pipeline_option
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Wishes:
     seed: int
     trace: Path | None
     locked: bool
+    bank: Path | None
+    no_bank: bool
     as_json: bool
     quiet: bool
 
@@ -64,6 +66,7 @@ class Wishes:
 @click.option("--seed", type=int, default=0, show_default=True, help="The run's seed.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Write every event here, as JSON Lines.")
 @click.option("--locked", is_flag=True, help="Refuse weights or imports that differ from tts.lock.")
+@bank_options
 @click.option("--quiet", "-q", is_flag=True, help="Print the answer only.")
 @json_option
 def command(
@@ -83,6 +86,8 @@ def command(
     seed: int,
     trace: Path | None,
     locked: bool,
+    bank: Path | None,
+    no_bank: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -90,13 +95,14 @@ def command(
 
     QUESTION is the pipeline's input of that name, or its only one; `-` reads it from standard input. Columns of --input
     bind to inputs by name. The answer goes to standard output, what led to it to standard error. Ctrl-C keeps what is
-    done; running again with the same --output goes on from there.
+    done; running again with the same --output goes on from there. Samples are kept in a bank, and those that it has are
+    not made again.
     """
     import asyncio
 
     wishes = Wishes(
         file, question, pipeline, params, models, sets, input, on, gold, output, overwrite, limit, concurrency,
-        seed, trace, locked, as_json, quiet,
+        seed, trace, locked, bank, no_bank, as_json, quiet,
     )  # fmt: skip
     check_wishes(wishes)
     if wishes.input is not None or wishes.on is not None:

@@ -38,8 +38,8 @@ class Batch:
     """A batch on its way.
 
     `failed` holds messages by row id; `notes` counts the rows that a note is true of, `cut` those that a limit cut
-    short, `judgements` add up by stage, all of this run alone; `kept` counts rows that were in the output before; with `streams` rows go to
-    standard output as they finish.
+    short, `judgements` add up by stage, all of this run alone; `kept` counts rows that were in the output before,
+    `made` new tokens and `from_bank` those that the bank had; with `streams` rows go to standard output as they finish.
     """
 
     opened: Opened
@@ -56,6 +56,8 @@ class Batch:
     cut: Counter[str] = field(default_factory=Counter)
     out_of_budget: int = 0
     kept: int = 0
+    made: int = 0
+    from_bank: int = 0
     streams: bool = False
 
     def listener(self, row: Row) -> Listener | None:
@@ -82,6 +84,8 @@ class Batch:
         for path, judged in result.judgements.items():
             before = self.judgements.get(path, Judgements())
             self.judgements[path] = Judgements(before.asked + judged.asked, before.unreadable + judged.unreadable)
+        self.made += result.fresh.new_tokens
+        self.from_bank += result.cost.new_tokens - result.fresh.new_tokens
         self.progress.advance(result.cost.calls, result.cost.tokens, result.cost.usd)
 
     def fail(self, row: Row, failure: RunError) -> None:
@@ -117,6 +121,7 @@ def summary_of(result: Result) -> dict[str, Any]:
 async def answer_rows(wishes: Wishes) -> int:
     """Answer every row of --input or --on; the exit code says how it ended."""
     opened = open_program(wishes)
+    opened.use_bank(wishes.bank, wishes.no_bank)
     kinds = dict(opened.plan.graph.inputs)
     given = assignments(wishes.sets, "--set")
     fixed = {name: from_option(name, text, kinds.get(name, TEXT)) for name, text in given.items()}
@@ -226,6 +231,8 @@ def report(batch: Batch, wishes: Wishes, *, interrupted: bool) -> None:
     parts += [f"{plural(len(batch.failed), 'row')} without an answer"] if batch.failed else []
     left = len(batch.rows) - len(batch.records)
     parts += [f"{plural(left, 'row')} left, interrupted"] if interrupted else []
+    if batch.from_bank:
+        parts += [f"{batch.from_bank:,} of {plural(batch.made + batch.from_bank, 'new token')} from the bank"]
     where = f"; {wishes.output} has them" if wishes.output is not None else ""
     if not wishes.quiet:
         err(", ".join(parts) + where)
@@ -258,6 +265,7 @@ def as_data(batch: Batch, wishes: Wishes, interrupted: bool) -> dict[str, Any]:
         "notes": dict(batch.notes),
         "judgements": {path: asdict(judged) for path, judged in batch.judgements.items()},
         "cost": {"calls": batch.progress.calls, "tokens": batch.progress.tokens, "usd": batch.progress.usd},
+        "fresh": {"new_tokens": batch.made},
         "output": str(wishes.output) if wishes.output is not None else None,
         "program": batch.opened.identity(),
     }

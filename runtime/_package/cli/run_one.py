@@ -33,6 +33,7 @@ CUT = {
 async def answer_one(wishes: Wishes) -> int:
     """Answer the question of `ttscale run FILE QUESTION`; 130 where Ctrl-C ended it."""
     opened = open_program(wishes)
+    opened.use_bank(wishes.bank, wishes.no_bank)
     inputs = inputs_of(opened, wishes)
     watched = not wishes.quiet and not wishes.as_json and is_terminal(sys.stderr)
     with Interrupt("stopping: answering with what is there; Ctrl-C again ends at once") as interrupt:
@@ -149,4 +150,7 @@ def closing_line(result: Result, saved: int) -> str:
     parts = [result.decided, why, f"{cost} in {duration(result.seconds)}"]
     if saved > 0:
         parts.append(f"{plural(saved, 'prompt token')} shared instead of computed")
+    kept = result.cost.new_tokens - result.fresh.new_tokens
+    if kept > 0:
+        parts.append(f"{kept:,} of {plural(result.cost.new_tokens, 'new token')} from the bank")
     return "; ".join(part for part in parts if part)
