@@ -314,7 +314,7 @@ def _compare(expr: ast_expressions.Compare, frame: Frame) -> Typed:
         good = comparable(one, other) if op in ("==", "!=") else ordered(one, other)
         if not good:
             message = f"`{op}` cannot compare {describe(one)} with {describe(other)}"
-            label = "this can never be true for a reason" if op in ("==", "!=") else ""
+            label = "the two are never equal" if op in ("==", "!=") else ""
             hint = "compare its text: `text(…)`" if isinstance(plain(other), types.Text) else ""
             frame.report("E0229", message, expr.span, label=label, hint=hint)
             break

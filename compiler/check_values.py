@@ -192,7 +192,9 @@ def within(expr: ast_expressions.Expr, frame: Frame, low: float | None, high: fl
         return
     bounds = _bounds(low, high)
     if len(outside) == len(numbers) and len(set(numbers)) == 1:
-        frame.report("E0216", f"{what} must be {bounds}, and this is {outside[0]:g}", expr.span, hint=_near(low, high))
+        below = low is not None and outside[0] < low
+        hint = f"write {low:g} or more" if below else f"write {high:g} or less"
+        frame.report("E0216", f"{what} must be {bounds}, and this is {outside[0]:g}", expr.span, hint=hint)
     elif numbers[0] == outside[0] or (len(outside) == len(numbers) and complete):
         message = f"{what} must be {bounds}, and this is {outside[0]:g} at the parameters' defaults"
         frame.report("E0216", message, expr.span, hint="change the default, or the expression")
@@ -206,10 +208,6 @@ def _bounds(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
         return f"from {low:g} to {high:g}"
     return f"at least {low:g}" if low is not None else f"at most {high:g}"
-
-
-def _near(low: float | None, high: float | None) -> str:
-    return f"the least is {low:g}" if high is None else f"allowed is {_bounds(low, high)}"
 
 
 def was_unreadable(expr: ast_expressions.Expr) -> bool:

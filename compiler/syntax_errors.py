@@ -114,6 +114,8 @@ def _top_level(mistake: Mistake, file: str) -> Diagnostic | None:
             hint = f"bindings stand inside a pipeline; at the top, write `model {word} = ...` or `dataset {word} = ...`"
         elif near is not None:
             hint = f"did you mean `{near}`?"
+        else:
+            hint = "a comment begins with `#`"
     return mistake.diagnostic("E0109", said, label=mistake.expected_briefly(), hint=hint, file=file)
 
 
