@@ -18,7 +18,6 @@ from ttscale.compiler.types import Type
 from ttscale.runtime.bank.runs import BankRuns
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore
-from ttscale.runtime.model_facts import Facts, known, look
 from ttscale.runtime.models import EngineHouse, home_of, locate
 from ttscale.runtime.program import Program
 
@@ -90,8 +89,6 @@ class Opened:
     seed: int
     rows: RowStore = field(default_factory=RowStore)
     bank: BankRuns = field(default_factory=lambda: BankRuns(None))
-    facts: Mapping[str, Facts] = field(default_factory=dict)
-    warnings: Sequence[Diagnostic] = ()
     house: CountedHouse = field(init=False)
 
     def __post_init__(self) -> None:
