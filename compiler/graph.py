@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import networkx as nx  # type: ignore[import-untyped]
 from ttscale.compiler import ir
 from ttscale.compiler.bounds import make_plan
+from ttscale.compiler.frames import Frame, framed
 from ttscale.compiler.plan import Plan
 
 
@@ -43,6 +44,7 @@ class Drawing:
     title: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    frames: Frame
 
 
 INPUT, RESULT = "inputs", "result"
@@ -65,7 +67,18 @@ def drawing(graph: ir.Graph, plan: Plan | None = None) -> Drawing:
         edges.append(Edge(path, RESULT))
     if not ir.refs(graph.result):
         edges.append(Edge(INPUT, RESULT))
-    return Drawing(graph.pipeline, tuple(nodes), tuple(dict.fromkeys(edges)))
+    named = [
+        (node.id, node.id.removeprefix(root) if node.id not in (INPUT, RESULT) else "", node.group) for node in nodes
+    ]
+    frames = framed(named, {stage.path: file for stage in graph.stages if (file := _imported(stage))})
+    return Drawing(graph.pipeline, tuple(nodes), tuple(dict.fromkeys(edges)), frames)
+
+
+def _imported(stage: ir.Stage) -> str:
+    """The name of the file that a stage comes from, where another file called it; else empty."""
+    if not stage.origin or stage.span.file == stage.origin[0].file:
+        return ""
+    return stage.span.file.replace("\\", "/").rpartition("/")[2]
 
 
 def _node(stage: ir.Stage, plan: Plan, root: str) -> Node:
@@ -116,10 +129,11 @@ def _edges(stage: ir.Stage, guards: Mapping[str, tuple[ir.Guard, ...]]) -> Itera
 
 
 def _data(stage: ir.Stage) -> Iterable[ir.Operand]:
-    """The operands in a stage's arguments."""
+    """The operands in a stage's arguments, without the question that judges are shown: it goes almost everywhere."""
     conditions = {id(guard.operand) for guard in stage.guards} | {id(stage.when)}
-    for operand in stage.operands():
-        if id(operand) not in conditions and operand is not stage.question:
+    operands = stage.operands()
+    for operand in operands[:-1] if stage.question is not None else operands:
+        if id(operand) not in conditions:
             yield operand
 
 
@@ -175,26 +189,30 @@ def to_networkx(graph: ir.Graph) -> nx.MultiDiGraph[str]:
     return result
 
 
+_MERMAID = {"input": ("([", "])"), "result": ("([", "])"), "choice": ("{{", "}}")}
+
+
 def to_mermaid(graph: ir.Graph) -> str:
-    """A Mermaid flowchart, loops and branches as subgraphs."""
+    """A Mermaid flowchart, loops, branches and calls as subgraphs, one in the other."""
     picture = drawing(graph)
     ids = {node.id: f"s{index}" for index, node in enumerate(picture.nodes)}
+    nodes = {node.id: node for node in picture.nodes}
     out = ["flowchart TD"]
-    groups: dict[str, list[Node]] = {}
-    for node in picture.nodes:
-        groups.setdefault(node.group, []).append(node)
-    for group, nodes in groups.items():
-        indent = "    " if group else "  "
-        if group:
-            out.append(f'  subgraph g{list(groups).index(group)}["{_mermaid(group)}"]')
-        for node in nodes:
+
+    def write(frame: Frame, depth: int) -> None:
+        for item in frame.items:
+            indent = "  " * depth
+            if isinstance(item, Frame):
+                out.append(f'{indent}subgraph g{len(out)}["{_mermaid(item.title)}"]')
+                write(item, depth + 1)
+                out.append(f"{indent}end")
+                continue
+            node = nodes[item]
             text = "<br/>".join(_mermaid(line) for line in (f"<b>{node.title}</b>", *node.lines))
-            opening, closing = {"input": ("([", "])"), "result": ("([", "])"), "choice": ("{{", "}}")}.get(
-                node.kind, ("[", "]")
-            )
+            opening, closing = _MERMAID.get(node.kind, ("[", "]"))
             out.append(f'{indent}{ids[node.id]}{opening}"{text}"{closing}')
-        if group:
-            out.append("  end")
+
+    write(picture.frames, 1)
     for edge in picture.edges:
         arrow = "-.->" if edge.dashed else "-->"
         label = f'|"{_mermaid(edge.label)}"|' if edge.label else ""
@@ -209,23 +227,26 @@ def _mermaid(text: str) -> str:
 
 
 def to_dot(graph: ir.Graph) -> str:
-    """A Graphviz digraph, loops and branches as clusters."""
+    """A Graphviz digraph, loops, branches and calls as clusters, one in the other."""
     picture = drawing(graph)
     out = [f"digraph {_dot(picture.title)} {{", "  rankdir=TB;", '  node [shape=box, fontname="sans-serif"];']
-    groups: dict[str, list[Node]] = {}
-    for node in picture.nodes:
-        groups.setdefault(node.group, []).append(node)
-    for number, (group, nodes) in enumerate(groups.items()):
-        indent = "    " if group else "  "
-        if group:
-            out += [f"  subgraph cluster_{number} {{", f"    label={_dot(group)};", "    style=rounded;"]
-        for node in nodes:
+    nodes = {node.id: node for node in picture.nodes}
+
+    def write(frame: Frame, depth: int) -> None:
+        for item in frame.items:
+            indent = "  " * depth
+            if isinstance(item, Frame):
+                out.extend([f"{indent}subgraph cluster_{len(out)} {{", f"{indent}  label={_dot(item.title)};"])
+                out.append(f"{indent}  style=rounded;")
+                write(item, depth + 1)
+                out.append(f"{indent}}}")
+                continue
+            node = nodes[item]
             shape = {"input": "oval", "result": "oval", "choice": "diamond"}.get(node.kind, "box")
-            out.append(
-                f"{indent}{_dot(node.id)} [shape={shape}, label={_dot(chr(10).join((node.title, *node.lines)))}];"
-            )
-        if group:
-            out.append("  }")
+            text = _dot("\n".join((node.title, *node.lines)))
+            out.append(f"{indent}{_dot(node.id)} [shape={shape}, label={text}];")
+
+    write(picture.frames, 1)
     for edge in picture.edges:
         style = [f"label={_dot(edge.label)}"] if edge.label else []
         style += ["style=dashed"] if edge.dashed else []

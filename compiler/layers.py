@@ -6,7 +6,7 @@ Edges that span several layers run through points of their own in each layer bet
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 SWEEPS = 8
@@ -28,9 +28,26 @@ class Layout:
     routes: Mapping[tuple[str, str], tuple[str, ...]]
 
 
-def layered(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
-    """A layout of an acyclic graph; `nodes` stand in topological order."""
-    depth = _depths(nodes, edges)
+def layered(
+    nodes: Sequence[str],
+    edges: Sequence[tuple[str, str]],
+    top: Collection[str] = (),
+    bottom: Collection[str] = (),
+    tall: Mapping[str, float] | None = None,
+) -> Layout:
+    """A layout of an acyclic graph; `nodes` stand in topological order.
+
+    Those in `top` have the first layer for themselves, those in `bottom` the last one. Of `tall` ones, given with their
+    heights, as many as can be stand beside each other.
+    """
+    ports = {*top, *bottom}
+    inner = [node for node in nodes if node not in ports]
+    depth = _depths(inner, [(start, end) for start, end in edges if start not in ports and end not in ports])
+    if tall:
+        _lower(inner, edges, depth, tall)
+    if top:
+        depth = {node: level + 1 for node, level in depth.items()} | dict.fromkeys(top, 0)
+    depth |= dict.fromkeys(bottom, max(depth.values(), default=-1) + 1)
     layers: list[list[Slot]] = [[] for _ in range(max(depth.values(), default=0) + 1)]
     for node in nodes:
         layers[depth[node]].append(Slot(node, node))
@@ -62,6 +79,31 @@ def _depths(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str,
         if after[node] and not before[node]:
             depth[node] = max(0, min(depth[other] for other in after[node]) - 1)
     return depth
+
+
+def _lower(
+    nodes: Sequence[str], edges: Sequence[tuple[str, str]], depth: dict[str, int], tall: Mapping[str, float]
+) -> None:
+    """Move tall nodes, and what reads them, down to where they add least to the height of the whole."""
+    after: dict[str, list[str]] = {node: [] for node in nodes}
+    before: dict[str, list[str]] = {node: [] for node in nodes}
+    for start, end in edges:
+        if start in after and end in after:
+            after[start].append(end)
+            before[end].append(start)
+    last = max(depth.values(), default=0)
+    for node in reversed(nodes):
+        if node not in tall and not any(other in tall for other in before[node]):
+            continue
+        lowest = min((depth[other] for other in after[node]), default=last + 1) - 1
+        choices = range(lowest, depth[node] - 1, -1)
+        others = [other for other in nodes if other != node]
+
+        def added(level: int, node: str = node, others: Sequence[str] = others) -> float:
+            there = max((tall.get(other, 0.0) for other in others if depth[other] == level), default=0.0)
+            return max(0.0, tall.get(node, 0.0) - there)
+
+        depth[node] = min(choices, key=added)
 
 
 def _ordered(layers: list[list[Slot]], links: Sequence[tuple[str, str]]) -> list[list[Slot]]:
