@@ -43,6 +43,11 @@ class Asked:
         return max(self.new.high, self.longest)
 
 
+def full_tokens(call: Asked) -> int:
+    """What a call needs with a reply as long as it may be, its prompt being as expected."""
+    return call.prompt.expected + call.longest_new
+
+
 def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
     """The calls of a stage, by prompt and model."""
     args = stage.args

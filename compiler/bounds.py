@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ttscale.compiler import ir
-from ttscale.compiler.asking import Asked, asked
+from ttscale.compiler.asking import Asked, asked, full_tokens
+from ttscale.compiler.capabilities import abilities
 from ttscale.compiler.models import prices
-from ttscale.compiler.plan import Cost, Plan, StagePlan
+from ttscale.compiler.plan import Cost, Peak, Plan, StagePlan
 from ttscale.compiler.prefixes import prefix_groups
 from ttscale.compiler.prompt_tokens import PROMPT_OVERHEAD, Amount
 from ttscale.compiler.said import INPUT_TOKENS, Reader, inputs_of
@@ -33,13 +34,15 @@ def make_plan(
     """
     known = dict(input_tokens or {})
     reader = Reader(inputs_of(graph, known), examples)
+    longest_answers = Reader(inputs_of(graph, known), examples, share=1.0)
     groups = prefix_groups(graph)
     plans: dict[str, StagePlan] = {}
     longest: dict[str, tuple[int, int, int]] = {}
     for stage in graph.stages:
-        calls = asked(stage, reader)
+        calls, full = asked(stage, reader), asked(stage, longest_answers)
         reader.note(stage)
-        plan = _stage_plan(stage, calls, groups.get(stage.path, ""))
+        longest_answers.note(stage)
+        plan = _stage_plan(stage, calls, groups.get(stage.path, ""), _peaks(stage, calls, full))
         plans[stage.path] = plan
         before = [longest[path] for path in stage.needs() if path in longest]
         own = (plan.minimum.sequential_tokens, plan.maximum.sequential_tokens, plan.expected.sequential_tokens)
@@ -54,8 +57,28 @@ def make_plan(
     return Plan(graph, plans, minimum, maximum, tuple(_assumptions(graph, known, reader.examples)), expected)
 
 
-def _stage_plan(stage: ir.Stage, calls: list[Asked], prefix: str) -> StagePlan:
-    always = stage.when is None and not stage.guards
+def _peaks(stage: ir.Stage, calls: list[Asked], full: list[Asked]) -> tuple[tuple[str, Peak], ...]:
+    """The largest call of a stage to each of its models; `full` are the same calls with the longest answers."""
+    found: dict[str, Peak] = {}
+    for call, longest in zip(calls, full, strict=True):
+        sure = call.low if _runs_always(stage) else 0
+        peak = Peak(
+            minimum=call.prompt.low + call.new.low if sure else 0,
+            expected=call.prompt.expected + call.new.expected if call.high else 0,
+            full=full_tokens(longest) if call.high else 0,
+            maximum=call.prompt.high + call.longest_new if call.high else 0,
+            holds=abilities(call.model).context,
+        )
+        found[call.model.name] = found.get(call.model.name, Peak()).larger(peak)
+    return tuple(found.items())
+
+
+def _runs_always(stage: ir.Stage) -> bool:
+    return stage.when is None and not stage.guards
+
+
+def _stage_plan(stage: ir.Stage, calls: list[Asked], prefix: str, peaks: tuple[tuple[str, Peak], ...]) -> StagePlan:
+    always = _runs_always(stage)
     minimum = _sum(_cost(c, c.low, c.prompt.low, c.new.low) for c in calls) if always else Cost()
     if always and calls:
         minimum = replace(minimum, sequential_tokens=max(c.new.low if c.low else 0 for c in calls))
@@ -77,6 +100,7 @@ def _stage_plan(stage: ir.Stage, calls: list[Asked], prefix: str) -> StagePlan:
         prefix=prefix,
         shared=max((c.shared for c in calls), default=1),
         expected=expected,
+        peaks=peaks,
     )
 
 

@@ -59,7 +59,10 @@ def abilities(model: ir.Model, known: Known | None = None) -> Abilities:
     seen = (known or {}).get(model.name)
     if seen is not None:
         found = Abilities(
-            *(new if new is not None else old for new, old in zip(_fields(seen), _fields(found), strict=True))
+            found.logprobs if seen.logprobs is None else seen.logprobs,
+            found.scoring if seen.scoring is None else seen.scoring,
+            found.thinking if seen.thinking is None else seen.thinking,
+            found.context if seen.context is None else seen.context,
         )
     given = option(model, "logprobs")
     if model.kind == "openai" and isinstance(given, bool):
@@ -67,13 +70,9 @@ def abilities(model: ir.Model, known: Known | None = None) -> Abilities:
     ctx = option(model, "ctx")
     if isinstance(ctx, int) and not isinstance(ctx, bool) and ctx > 0:
         found = replace(found, context=ctx)
-    if found.thinking is None and _wants_thoughts(option(model, "thinking")):
+    if _wants_thoughts(option(model, "thinking")):
         found = replace(found, thinking=True)
     return found
-
-
-def _fields(of: Abilities) -> tuple[bool | None, bool | None, bool | None, int | None]:
-    return of.logprobs, of.scoring, of.thinking, of.context
 
 
 def _wants_thoughts(value: object) -> bool:
@@ -177,6 +176,8 @@ def _thoughts(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_L
         if thinks is False or (thinks is None and model.kind == "openai"):
             what = f"`thinking: {written}` needs a model that writes thoughts"
             hint = "leave `thinking:` out, or ask a model that thinks"
+            if thinks is False:
+                hint += f"; if it does, write `thinking: on` in the declaration of `{model.name}`"
             yield _Lack(stage, model, thinks, "thinking: on", what, "writes none", "may write none", hint)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ttscale.compiler import ir
-from ttscale.compiler.asking import Asked, asked
+from ttscale.compiler.asking import Asked, asked, full_tokens
 from ttscale.compiler.capabilities import Known, abilities
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.said import Reader, inputs_of, stage_size
@@ -85,11 +85,6 @@ def _largest(calls: list[Asked], holds: Mapping[ir.Model, int]) -> dict[ir.Model
         if call.high and call.model in holds:
             found[call.model] = max(found.get(call.model, 0), full_tokens(call))
     return found
-
-
-def full_tokens(call: Asked) -> int:
-    """What a call needs with a reply as long as it may be, its prompt being as expected."""
-    return call.prompt.expected + call.longest_new
 
 
 def _fit(stage: ir.Stage, model: ir.Model, holds: int, most: int, full: Reader, sure: list[Asked]) -> Fit:

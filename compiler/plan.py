@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ttscale.compiler.ir import Apply, Const, Graph, Strategy
@@ -29,6 +29,31 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Peak:
+    """The tokens, prompt and new, of the largest single call to a model.
+
+    Every run has a call of `minimum` tokens and none of more than `maximum`; `expected` has half-long answers, `full`
+    answers as long as they may be, both with three characters a token. `holds` is the model's context where known.
+    """
+
+    minimum: int = 0
+    expected: int = 0
+    full: int = 0
+    maximum: int = 0
+    holds: int | None = None
+
+    def larger(self, other: Peak) -> Peak:
+        """The larger of both in every amount."""
+        return Peak(
+            max(self.minimum, other.minimum),
+            max(self.expected, other.expected),
+            max(self.full, other.full),
+            max(self.maximum, other.maximum),
+            other.holds if other.holds is not None else self.holds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StagePlan:
     """Bounds for one stage: what it asks of which models, and the largest single call (`call_tokens`).
 
@@ -47,6 +72,8 @@ class StagePlan:
     prefix: str = ""
     shared: int = 1
     expected: Cost = Cost()
+    peaks: tuple[tuple[str, Peak], ...] = ()
+    """The largest call to each of its models."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +126,11 @@ def python_keys(graph: Graph) -> list[str]:
     return sorted(found)
 
 
-def plan_to_json(plan: Plan) -> dict[str, object]:
-    """A plan as plain data for `json.dumps`; stages in plan order."""
+def plan_to_json(plan: Plan, holds: Mapping[str, int] | None = None) -> dict[str, object]:
+    """A plan as plain data for `json.dumps`; stages in plan order.
+
+    `holds` are the contexts of models whose declaration says none, by name.
+    """
     graph = plan.graph
     stages = [
         {
@@ -131,6 +161,17 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
         "maximum": cost_to_json(plan.maximum),
         "expected": cost_to_json(plan.expected),
         "peak_context": peak_context(plan),
+        "context": {
+            name: {
+                "minimum": peak.minimum,
+                "expected": peak.expected,
+                "full": peak.full,
+                "maximum": peak.maximum,
+                "holds": peak.holds,
+            }
+            for name, peak in peaks(plan, holds).items()
+        },
+        "prefixes": prefixes(plan),
         "stages": stages,
         "assumptions": list(plan.assumptions),
     }
@@ -138,15 +179,32 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
 
 def peak_context(plan: Plan) -> dict[str, int]:
     """For each model the most tokens, prompt and new, that one call to it may have."""
-    peaks: dict[str, int] = {}
+    return {name: peak.maximum for name, peak in peaks(plan).items()}
+
+
+def peaks(plan: Plan, holds: Mapping[str, int] | None = None) -> dict[str, Peak]:
+    """For each model the largest call to it, with what it holds: as its declaration says, else as given."""
+    found: dict[str, Peak] = {}
     for stage in plan.stages.values():
-        for name in stage.models:
-            peaks[name] = max(peaks.get(name, 0), stage.call_tokens)
-    return peaks
+        for name, peak in stage.peaks:
+            found[name] = found.get(name, Peak(holds=(holds or {}).get(name))).larger(peak)
+    return found
 
 
-def plan_to_text(plan: Plan) -> str:
-    """A plan as a table for people: one line a stage, then the sum, the budget and what was assumed."""
+def prefixes(plan: Plan) -> dict[str, list[str]]:
+    """The stages whose prompts begin with the same text, by the first of them."""
+    found: dict[str, list[str]] = {}
+    for stage in plan.stages.values():
+        if stage.prefix:
+            found.setdefault(stage.prefix, []).append(stage.path)
+    return found
+
+
+def plan_to_text(plan: Plan, holds: Mapping[str, int] | None = None, more: Sequence[str] = ()) -> str:
+    """A plan as a table for people: one line a stage, then the sum, the budget and what was assumed.
+
+    `holds` is as in `plan_to_json`; `more` are lines that stand below the sums.
+    """
     rows = [("stage", "asks", "calls", "tokens", "gives", "shares its prompt with")]
     for stage in plan.stages.values():
         rows.append(
@@ -161,7 +219,7 @@ def plan_to_text(plan: Plan) -> str:
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines += ["", *_totals(plan)]
+    lines += ["", *_totals(plan, holds), *more]
     if plan.assumptions:
         lines += ["", *(f"- {sentence}" for sentence in plan.assumptions)]
     return "\n".join(lines) + "\n"
@@ -180,7 +238,7 @@ def _shares(stage: StagePlan) -> str:
     return ", ".join(parts)
 
 
-def _totals(plan: Plan) -> list[str]:
+def _totals(plan: Plan, holds: Mapping[str, int] | None) -> list[str]:
     """One line a measure: least, likely, most, and the budget's limit where it has one."""
     low, most, likely, budget = plan.minimum, plan.maximum, plan.expected, plan.graph.budget
     lines = [_total("calls", low.calls, likely.calls, most.calls, budget.calls)]
@@ -188,13 +246,20 @@ def _totals(plan: Plan) -> list[str]:
     lines.append(_total("  of prompts", low.prompt_tokens, likely.prompt_tokens, most.prompt_tokens, None))
     lines.append(_total("  new", low.new_tokens, likely.new_tokens, most.new_tokens, None))
     lines.append(_total("longest chain", low.sequential_tokens, likely.sequential_tokens, most.sequential_tokens, None))
-    lines += [f"peak context   {name} {tokens:,}" for name, tokens in peak_context(plan).items()]
+    lines += [_peak(name, peak) for name, peak in peaks(plan, holds).items()]
     if budget.seconds is not None:
         lines.append(f"seconds        limit {budget.seconds:g}")
     if most.usd or budget.cost is not None:
         limit = f", limit {budget.cost:g}" if budget.cost is not None else ""
         lines.append(f"cost           {low.usd:.6f} to {most.usd:.6f} usd, likely {likely.usd:.6f}{limit}")
     return lines
+
+
+def _peak(name: str, peak: Peak) -> str:
+    """The largest call to a model beside what it holds."""
+    holds = "" if peak.holds is None else f" of {peak.holds:,}"
+    likely = f"likely {peak.expected:,}, {peak.full:,} with the longest answers"
+    return f"peak context   {name} {peak.minimum:,} to {peak.maximum:,}{holds}, {likely}"
 
 
 def _total(name: str, low: int, likely: int, most: int, limit: int | None) -> str:

@@ -112,7 +112,7 @@ def test_what_is_declared_outweighs_what_was_found_and_both_the_kind() -> None:
     assert abilities(server, {"m": Abilities(True, True, True, 9)}) == Abilities(False, False, True, 4096)
     file = Model("m", "gguf", "x.gguf", (("thinking", UpTo(100)),))
     assert abilities(file) == Abilities(True, True, True, None)
-    assert abilities(file, {"m": Abilities(thinking=False, context=2048)}) == Abilities(True, True, False, 2048)
+    assert abilities(file, {"m": Abilities(thinking=False, context=2048)}) == Abilities(True, True, True, 2048)
 
 
 def test_an_engine_is_what_its_declaration_says(tmp_path: object) -> None:

@@ -13,7 +13,7 @@ from programs_at_random import programs
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.emit import emit
 from ttscale.compiler.models import model_from_locator
-from ttscale.compiler.plan import Plan, plan_to_json, plan_to_text
+from ttscale.compiler.plan import Plan, peak_context, peaks, plan_to_json, plan_to_text, prefixes
 from ttscale.compiler.prompt_tokens import Amount, opening, text_of
 from ttscale.runtime.program import load
 
@@ -171,6 +171,33 @@ def test_shared_prompts() -> None:
     assert shared == {"main/a": ("main/a", 8), "main/b": ("main/a", 2), "main/c": ("", 2)}
 
 
+def test_the_largest_call_to_each_model_beside_what_it_holds() -> None:
+    text = main(
+        "a = generate(solve(question), from: small, n: 2, max_tokens: 100)\n"
+        "b = generate(solve(question), from: large, n: 9, max_tokens: 20)\n"
+        "return a + b |> fuse(from: large, max_tokens: 50) |> vote()",
+    ).replace('"small.gguf"', '"small.gguf", ctx: 2048')
+    plan = plan_of(text, question=40)
+    small, large = peaks(plan)["small"], peaks(plan)["large"]
+    assert (small.holds, large.holds) == (2048, None)
+    assert peaks(plan, {"small": 1, "large": 900})["large"].holds == 900
+    assert peaks(plan, {"small": 1})["small"].holds == 2048
+    assert large.maximum > large.full > large.expected > large.minimum > 0
+    assert peak_context(plan) == {"small": small.maximum, "large": large.maximum}
+    assert "peak context   small " in plan_to_text(plan) and " of 2,048, likely " in plan_to_text(plan)
+    assert json.loads(json.dumps(plan_to_json(plan)))["context"]["large"]["full"] == large.full
+
+
+def test_stages_that_share_a_beginning_are_listed_together() -> None:
+    text = main(
+        "a = generate(solve(question), from: small, n: 8)\n"
+        "b = generate(solve(question), from: small, n: 2, series: 1)\n"
+        "return a + b |> vote()"
+    )
+    assert prefixes(plan_of(text)) == {"main/a": ["main/a", "main/b"]}
+    assert plan_to_json(plan_of(text))["prefixes"] == {"main/a": ["main/a", "main/b"]}
+
+
 def test_the_table_names_limits_that_may_be_reached() -> None:
     text = plan_to_text(
         plan_of(main("budget { tokens <= 1k }\nreturn generate(solve(question), from: small, n: 4) |> vote()"))
@@ -208,5 +235,14 @@ def test_no_run_costs_more_than_its_plan(text: str) -> None:
     question = "How many legs have two spiders?"
     plan = make_plan(program.graph(), input_tokens={"question": len(question)})
     trace = program.run(question).trace
-    assert trace.calls <= plan.maximum.calls
-    assert trace.tokens <= plan.maximum.tokens
+    least = make_plan(program.graph()).minimum  # a question may be empty
+    assert least.calls <= trace.calls <= plan.maximum.calls
+    assert least.tokens <= trace.tokens <= plan.maximum.tokens
+    largest = {name: 0 for name in plan.graph.models}
+    for event in trace.of("call_finished"):
+        assert event.cost.tokens <= plan.stages[event.path].call_tokens
+        for name in plan.stages[event.path].models:
+            largest[name] = max(largest[name], event.cost.tokens)
+    for name, peak in peaks(plan).items():
+        assert peak.minimum <= peak.expected <= peak.maximum and peak.full <= peak.maximum
+        assert largest[name] <= peak.maximum

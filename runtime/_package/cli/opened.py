@@ -18,10 +18,12 @@ from ttscale.compiler.types import Type
 from ttscale.runtime.bank.runs import BankRuns
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore
+from ttscale.runtime.model_facts import Facts, known, look
 from ttscale.runtime.models import EngineHouse, home_of, locate
 from ttscale.runtime.program import Program
 
 if TYPE_CHECKING:
+    from ttscale.compiler.diagnostics import Diagnostic
     from ttscale.compiler.driver import Checked
     from ttscale.compiler.ir import Model
     from ttscale.compiler.plan import Plan
@@ -89,6 +91,8 @@ class Opened:
     seed: int
     rows: RowStore = field(default_factory=RowStore)
     bank: BankRuns = field(default_factory=lambda: BankRuns(None))
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    warnings: Sequence[Diagnostic] = ()
     house: CountedHouse = field(init=False)
 
     def __post_init__(self) -> None:
@@ -198,16 +202,22 @@ def replaced(checked: Checked, texts: Sequence[str]) -> dict[str, Model]:
     return {name or only: from_here(name or only, text) for name, text in replacements(texts).items()}
 
 
-def require_feasible(checked: Checked, pipeline: str | None, plan: Plan) -> None:
-    """Raises CompileError where no run with these parameters and models can keep to its budget or fit its context."""
+def require_feasible(
+    checked: Checked, pipeline: str | None, plan: Plan, facts: Mapping[str, Facts]
+) -> list[Diagnostic]:
+    """Warnings about these parameters and models, with what the models' files have told.
+
+    Raises CompileError where no run can keep to its budget, fit its context, or have what it asks of its models.
+    """
     from ttscale.compiler.bind import choose_pipeline
     from ttscale.compiler.diagnostics import CompileError
     from ttscale.compiler.feasible import infeasible
 
     symbol, _ = choose_pipeline(checked.linked, pipeline)
-    found = infeasible(plan.graph, symbol) if symbol is not None else []
+    found = infeasible(plan.graph, symbol, known(facts)) if symbol is not None else []
     if any(diagnostic.severity == "error" for diagnostic in found):
         raise CompileError(found, checked.sources)
+    return found
 
 
 def open_program(choices: Choices) -> Opened:
@@ -218,9 +228,10 @@ def open_program(choices: Choices) -> Opened:
     given = replaced(checked, choices.models)
     program = Program(checked, given, folder)
     plan = program.plan(choices.pipeline, params=parameters(choices.params))
-    require_feasible(checked, choices.pipeline, plan)
+    facts = look(plan.graph.models, folder)
+    warnings = require_feasible(checked, choices.pipeline, plan, facts)
     if choices.locked:
         from ttscale.cli.lock_file import check_lock
 
         check_lock(checked, file, list(plan.graph.models.values()))
-    return Opened(choices.file, checked, plan, folder, choices.seed, program.rows)
+    return Opened(choices.file, checked, plan, folder, choices.seed, program.rows, facts=facts, warnings=warnings)

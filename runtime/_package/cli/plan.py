@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
-from ttscale.cli.console import out_json
+from ttscale.cli.console import err, has_color, out_json, width
 from ttscale.cli.options import file_argument, model_option, param_option, pipeline_option
+
+if TYPE_CHECKING:
+    from ttscale.cli.opened import Opened
 
 
 @make_command(
@@ -33,7 +37,8 @@ def command(
 ) -> None:
     """Bound the calls and tokens of a pipeline of FILE for one question, before anything runs.
 
-    The bounds count as if nothing were cached. Shown too: which stages share a prompt's prefix, and what was assumed.
+    The bounds count as if nothing were cached. Shown too: the largest prompt of each model beside what it holds, the
+    memory it takes where its file is here, which stages share a prompt's prefix, and what was assumed.
     """
     from ttscale.compiler import emit as emitting
 
@@ -43,13 +48,71 @@ def command(
     from ttscale.cli.opened import Chosen, open_program
 
     opened = open_program(Chosen(file, pipeline, params, models))
-    if emit == "plan" and as_json:
-        from ttscale.compiler.plan import plan_to_json
-
-        out_json({**plan_to_json(opened.plan), "program": opened.identity()})
+    if emit == "ir":
+        sys.stdout.write(emitting.emit("ir", opened.plan.graph, as_json=as_json))
         return
-    value = opened.plan.graph if emit == "ir" else opened.plan
-    sys.stdout.write(emitting.emit(emit, value, as_json=as_json))
+    shown = plan_data(opened) if as_json else plan_text(opened)
+    out_json(shown) if isinstance(shown, dict) else sys.stdout.write(shown)
+
+
+def plan_data(opened: Opened) -> dict[str, Any]:
+    """The plan as plain data, with what the models' files tell and the warnings at these values of the parameters."""
+    from ttscale.cli.diagnosed import as_data
+    from ttscale.compiler.plan import plan_to_json
+
+    memory: dict[str, Any] = {}
+    for name, facts in opened.facts.items():
+        one = facts.memory
+        if one is None:
+            memory[name] = {"missing": facts.missing}
+        else:
+            memory[name] = {
+                "weights": one.weights,
+                "cache": one.cache,
+                "cells": one.cells,
+                "outputs": one.outputs,
+                "total": one.total,
+                "shares": facts.shares or None,
+            }
+    return {
+        **plan_to_json(opened.plan, contexts(opened)),
+        "memory": memory,
+        "warnings": as_data(opened.warnings, opened.checked.sources),
+        "program": opened.identity(),
+    }
+
+
+def plan_text(opened: Opened) -> str:
+    """The plan for people; warnings go to standard error."""
+    from ttscale.cli.diagnosed import rendered
+    from ttscale.compiler.plan import plan_to_text
+
+    for warning in opened.warnings:
+        err(rendered(warning, opened.checked.sources, has_color(sys.stderr), width()))
+    lines: list[str] = []
+    for name, facts in opened.facts.items():
+        one = facts.memory
+        if one is None:
+            lines.append(f"memory         {name} not known: {facts.missing}")
+        elif facts.shares:
+            lines.append(f"memory         {name} shares what {facts.shares} takes")
+        else:
+            parts = f"weights {size(one.weights)}, cache of {one.cells:,} tokens {size(one.cache)}"
+            lines.append(f"memory         {name} {size(one.total)}: {parts}, rows of logits {size(one.outputs)}")
+    loaded = [facts.memory.total for facts in opened.facts.values() if facts.memory is not None and not facts.shares]
+    if len(loaded) > 1:
+        lines.append(f"memory         {size(sum(loaded))} for all {len(loaded)} together")
+    return plan_to_text(opened.plan, contexts(opened), lines)
+
+
+def contexts(opened: Opened) -> dict[str, int]:
+    """What the models hold, as far as their files tell."""
+    return {name: facts.memory.context for name, facts in opened.facts.items() if facts.memory is not None}
+
+
+def size(amount: int) -> str:
+    """Bytes for people: `92 MB`, `1.3 GB`."""
+    return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.0f} MB"
 
 
 def tree_of(file: str, kind: str, as_json: bool) -> str:
