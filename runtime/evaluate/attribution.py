@@ -103,7 +103,7 @@ def _sentences(stages: Mapping[str, Any], blamed: Mapping[str, int], never: int,
         (count, f"{path} threw away the right answer in {count / total:.0%} of questions")
         for path, count in blamed.items()
     ]
-    told += [(never, f"no right answer was ever made in {never / total:.0%} of questions")] if never else []
+    told += [(never, f"in {never / total:.0%} of questions no right answer was ever made")] if never else []
     told += [
         (own["gained"], f"{path} made a right answer where there was none in {own['gained'] / total:.0%} of questions")
         for path, own in stages.items()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from ttscale.cli.app import command as make_command
+from ttscale.cli.console import out_json
 from ttscale.cli.eval import Measuring, gold_of, is_file, measuring_options, read_options, rows_named
 from ttscale.cli.faults import USAGE, Failure
 from ttscale.cli.options import parameters, python_option, replacements
@@ -52,7 +53,10 @@ def command(files: tuple[str, ...], **options: Any) -> int:
         if unknown:
             raise Failure(f"no file declares a model `{unknown[0]}`", f"they declare {', '.join(sorted(used))}")
         request = request_of(programs, named, wishes, bench)
-        return asyncio.run(measure(next(iter(programs.values())), request, bench))
+        outcome = asyncio.run(measure(next(iter(programs.values())), request, bench))
+        if bench.as_json:
+            out_json(outcome.document)
+        return outcome.code
 
 
 def split(text: str) -> tuple[str, str | None]:

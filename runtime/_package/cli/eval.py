@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
+from ttscale.cli.console import out_json
 from ttscale.cli.faults import USAGE, Failure
 from ttscale.cli.options import bank_options, file_argument, model_option, param_option, parameters
 
@@ -107,14 +108,20 @@ def read_options(options: dict[str, Any]) -> tuple[Measuring, Bench]:
 
 
 async def measure_all(program: Program, requests: Sequence[Request], bench: Bench) -> int:
-    """Measure one after the other; the first bad ending is the exit code."""
+    """Measure one after the other; the first bad ending is the exit code. With --json several are a list."""
     from ttscale.cli.evaluating import measure
 
+    documents: list[dict[str, Any]] = []
+    code = 0
     for request in requests:
-        code = await measure(program, request, bench)
+        outcome = await measure(program, request, bench)
+        documents.append(outcome.document)
+        code = outcome.code
         if code:
-            return code
-    return 0
+            break
+    if bench.as_json:
+        out_json(documents[0] if len(requests) == 1 else documents)
+    return code
 
 
 def wanted(program: Program, file: str, name: str | None, wishes: Measuring, bench: Bench) -> list[Request]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ttscale.cli.console import err, is_terminal, out, out_json
+from ttscale.cli.console import err, is_terminal, out
 from ttscale.cli.faults import INTERRUPTED, USAGE, USER, EndedRun, Failure
 from ttscale.cli.interrupt import Interrupt
 from ttscale.cli.opened import replaced
@@ -33,6 +33,14 @@ class Bench:
     out: Path | None
     as_json: bool
     quiet: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an evaluation ended: the exit code, and its document with the `folder` of its records."""
+
+    code: int
+    document: dict[str, Any]
 
 
 def open_for_measuring(file: str, bench: Bench) -> Program:
@@ -64,8 +72,8 @@ def bank_of(bench: Bench) -> Path | None:
     return path
 
 
-async def measure(host: Program, request: Request, bench: Bench) -> int:
-    """Carry an evaluation out, write its reports and say what was found; the exit code says how it ended."""
+async def measure(host: Program, request: Request, bench: Bench) -> Outcome:
+    """Carry an evaluation out and write its reports; what was found is said where people read it."""
     from ttscale.runtime.evaluate.api import carry_out, seen_before
     from ttscale.runtime.evaluate.versus import sentence
     from ttscale.runtime.result import RunError
@@ -81,11 +89,12 @@ async def measure(host: Program, request: Request, bench: Bench) -> int:
         was_interrupted = interrupt.is_set
     if request.folder is not None:
         write_reports(report, request.folder)
-    show(report, bench, request.folder)
-    if was_interrupted:
-        return INTERRUPTED
+    if not bench.as_json:
+        show(report, bench, request.folder)
     state = report.document["state"]
-    return USER if state["done"] and state["failed"] == state["done"] else 0
+    code = INTERRUPTED if was_interrupted else USER if state["done"] and state["failed"] == state["done"] else 0
+    folder = None if request.folder is None else str(request.folder)
+    return Outcome(code, {**report.document, "folder": folder})
 
 
 def write_reports(report: Report, folder: Path) -> None:
@@ -102,9 +111,6 @@ def write_reports(report: Report, folder: Path) -> None:
 
 def show(report: Report, bench: Bench, folder: Path | None) -> None:
     """The figures on standard output, where the rest is on standard error."""
-    if bench.as_json:
-        out_json({**report.document, "folder": None if folder is None else str(folder)})
-        return
     out(report.text().rstrip())
     if folder is not None and not bench.quiet:
         err(f"{folder / 'report.html'} has every question and candidate")

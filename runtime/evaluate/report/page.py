@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ttscale.runtime.evaluate.report.plots import plots_of
@@ -40,7 +41,7 @@ def as_page(report: Report) -> str:
     body = [
         f"<header><h1>{escape(title)}</h1>{_tiles(document)}</header>",
         _contents(found),
-        *(_section(place, section, plots) for place, section in enumerate(found)),
+        _sections(found, plots),
         _questions(),
     ]
     page = _resource("page.html")
@@ -80,16 +81,38 @@ def _tiles(document: Document) -> str:
 
 
 def _contents(found: Sequence[Section]) -> str:
-    links = "".join(f'<li><a href="#s{i}">{escape(section.title)}</a></li>' for i, section in enumerate(found))
-    return f'<nav><ul>{links}<li><a href="#questions">Questions</a></li></ul></nav>'
+    """Links to the parts; those of one pipeline are reached through it."""
+    entries = [(f"s{i}", section.title) for i, section in enumerate(found) if not section.arm]
+    arms = list(dict.fromkeys(section.arm for section in found if section.arm))
+    entries[-1:-1] = [(f"a{i}", arm) for i, arm in enumerate(arms)]
+    entries.append(("questions", "Questions"))
+    links = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title in entries)
+    return f"<nav><ul>{links}</ul></nav>"
 
 
-def _section(place: int, section: Section, plots: Mapping[tuple[str, str], str]) -> str:
+def _sections(found: Sequence[Section], plots: Mapping[tuple[str, str], str]) -> str:
+    """All sections; those of one pipeline stand together under its name."""
+    made: list[str] = []
+    arms = 0
+    for arm, own in groupby(enumerate(found), key=lambda pair: pair[1].arm):
+        inside = [_section(f"s{place}", section, plots, "h3" if arm else "h2") for place, section in own]
+        if arm:
+            made.append(
+                f'<section id="a{arms}"><h2>{escape(arm)}</h2><div class="own">{"".join(inside)}</div></section>'
+            )
+            arms += 1
+        else:
+            made += inside
+    return "\n".join(made)
+
+
+def _section(name: str, section: Section, plots: Mapping[tuple[str, str], str], level: str) -> str:
     told = "".join(f"<p>{_emphasised(sentence)}</p>" for sentence in section.sentences)
     drawn = plots.get((section.plot, section.arm), "")
     figure = f"<figure>{drawn}</figure>" if drawn else ""
     tables = "".join(_table(table) for table in section.tables)
-    return f'<section id="s{place}"><h2>{escape(section.title)}</h2>{told}{figure}{tables}</section>'
+    title = section.title.removeprefix(f"{section.arm}: ") if section.arm else section.title
+    return f'<section id="{name}"><{level}>{escape(title)}</{level}>{told}{figure}{tables}</section>'
 
 
 def _emphasised(sentence: str) -> str:

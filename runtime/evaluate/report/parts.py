@@ -14,7 +14,9 @@ from ttscale.runtime.evaluate.report.sections import (
     dollars,
     measure_name,
     number,
+    p_value,
     percent,
+    points,
     seconds,
     span,
     whole,
@@ -27,8 +29,9 @@ def overview(document: Document) -> Section:
     """What was asked, and how far it came."""
     settings, state = document["settings"], document["state"]
     seeds = len(settings["seeds"])
-    count = len(document["arms"])
-    asked = f"{_count(settings['questions'], 'question')}, {_count(count, 'pipeline')}"
+    arms, ablated = len(whole(document)), len(document["arms"]) - len(whole(document))
+    asked = f"{_count(settings['questions'], 'question')}, {_count(arms, 'pipeline')}"
+    asked += f" and {ablated} without one stage" if ablated else ""
     asked += f", {seeds} seeds" if seeds > 1 else ""
     told = [f"{asked}: {state['done']:,} of {state['wanted']:,} answers, {state['kept']:,} of them from before."]
     if state["early"]:
@@ -36,7 +39,8 @@ def overview(document: Document) -> Section:
     if state["interrupted"]:
         told.append("Interrupted; the same command goes on from here.")
     if state["failed"]:
-        told.append(f"{_count(state['failed'], 'answer')} ended in an error and count as wrong.")
+        count = "counts" if state["failed"] == 1 else "count"
+        told.append(f"{_count(state['failed'], 'answer')} ended in an error and {count} as wrong.")
     told.append(f"{versus.sentence(document['seen_before'])}.")
     return Section("Overview", tuple(told), brief=True)
 
@@ -101,19 +105,21 @@ def comparisons(document: Document) -> Section | None:
 def verdict(own: Mapping[str, Any]) -> str:
     """One comparison in a sentence."""
     of, against = own["of"], own["against"]
-    if own["verdict"] == "better":
-        return f"{of} is better than {against}, by {_interval(own)}."
-    if own["verdict"] == "worse":
-        return f"{of} is worse than {against}, by {_interval(own)}."
+    if own["verdict"] in ("better", "worse"):
+        return f"{of} is {own['verdict']} than {against}: {_interval(own)}."
     smallest = own["smallest"]
-    could = (
-        f"; {_count(own['questions'], 'question')} would likely show {percent(smallest)} or more" if smallest else ""
-    )
+    could = f"; one of {points(smallest, sign=False)} points or more would likely show" if smallest else ""
     return f"No difference is shown between {of} and {against}: {_interval(own)}{could}."
 
 
 def _interval(own: Mapping[str, Any]) -> str:
-    return f"{percent(own['difference'], sign=True)} ({span(own['interval'], sign=True)})"
+    low, high = own["interval"]
+    return f"{points(own['difference'])} points ({points(low)} to {points(high)})"
+
+
+def _ends(own: Mapping[str, Any]) -> str:
+    low, high = own["interval"]
+    return f"{points(low)} to {points(high)}"
 
 
 def _compared(found: list[Mapping[str, Any]]) -> Table:
@@ -122,12 +128,12 @@ def _compared(found: list[Mapping[str, Any]]) -> Table:
     header += ["p", "p corrected"] if seeds <= 1 else ["p of each seed"]
     rows = []
     for own in found:
-        cells = [own["of"], own["against"], amount(own["questions"]), percent(own["difference"], sign=True)]
-        cells += [span(own["interval"], sign=True), percent(own["only_of"]), percent(own["only_against"])]
+        cells = [own["of"], own["against"], amount(own["questions"]), points(own["difference"])]
+        cells += [_ends(own), percent(own["only_of"]), percent(own["only_against"])]
         if seeds <= 1:
-            cells += [number(own["p"]), number(own["adjusted_p"])]
+            cells += [p_value(own["p"]), p_value(own["adjusted_p"])]
         else:
-            cells.append(", ".join(number(p) for p in own["mcnemar_by_seed"]))
+            cells.append(", ".join(p_value(p) for p in own["mcnemar_by_seed"]))
         rows.append((*cells, own["verdict"]))
     return Table((*header, "verdict"), tuple(rows))
 
@@ -163,8 +169,8 @@ def ablation(document: Document) -> Section | None:
             (
                 arm["label"],
                 percent(arm["figures"]["accuracy"]),
-                percent(own["difference"], sign=True) if own else "",
-                span(own["interval"], sign=True) if own else "",
+                points(own["difference"]) if own else "",
+                _ends(own) if own else "",
                 f"{saved:+,.0f}".replace("-", "−"),
                 own["verdict"] if own else "",
             )
@@ -308,7 +314,7 @@ def calibration(arm: Arm) -> Section | None:
         for own in found
     )
     header = ("confidence", "answers", "Brier", "ECE", "AUC", *(f"surest {float(s):.0%}" for s in shares))
-    told = "Under `surest` stands the accuracy when only that share of the questions is answered."
+    told = "The last columns give the accuracy when only the surest share of the questions is answered."
     return Section("Confidence", (told,), (Table(header, rows),), plot="reliability")
 
 

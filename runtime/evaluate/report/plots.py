@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ttscale.runtime.evaluate.report.sections import Document, amount, measure_name, percent, seconds, whole
+from ttscale.runtime.evaluate.report.sections import Document, amount, measure_name, percent, points, seconds, whole
 
 WIDTH, HEIGHT = 460, 290
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 44
@@ -150,7 +150,7 @@ def differences(document: Document) -> str:
     found = [own for own in document["comparisons"] if own["of"] in plain]
     if not found:
         return ""
-    reach = max(0.05, *(abs(end) for own in found for end in own["interval"])) * 1.1
+    reach: float = max(0.05, *(abs(end) for own in found for end in own["interval"])) * 1.1
     row, top = 46, 10
     height = top + row * len(found) + 34
     middle = WIDTH / 2
@@ -165,14 +165,14 @@ def differences(document: Document) -> str:
         low, high = (x(end) for end in own["interval"])
         told = f"{own['of']} against {own['against']}"
         parts.append(
-            f'<text class="name" x="{middle}" y="{y - 13}" text-anchor="middle">{escape(told)}</text>'
+            f'<text class="name" x="0" y="{y - 13}">{escape(told)}</text>'
             f'<g class="{sort}"><line class="whisker" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}"/>'
             f'<circle class="dot" cx="{x(own["difference"]):.1f}" cy="{y}" r="5"/></g>'
         )
     for tick in _ticks(-reach, reach, 4):
-        shown = percent(tick, sign=True).replace(".0%", "%")
+        shown = points(tick).removesuffix(".0") if tick else "0"
         parts.append(f'<text class="tick" x="{x(tick):.1f}" y="{height - 10}" text-anchor="middle">{shown}</text>')
-    return _svg(parts, height, "differences with their intervals")
+    return _svg(parts, height, "differences with their intervals, in points")
 
 
 def losses(own: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ Tables hold texts that are ready to be read; the columns that hold numbers are n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 Document = Mapping[str, Any]
@@ -19,7 +19,12 @@ class Table:
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    caption: str = ""
+
+    def without_empty_columns(self) -> Table:
+        """The same table without columns in which nothing stands."""
+        kept = [i for i in range(len(self.header)) if any(row[i] for row in self.rows)]
+        rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
+        return Table(tuple(self.header[i] for i in kept), rows)
 
     @property
     def numbers(self) -> frozenset[int]:
@@ -42,11 +47,21 @@ class Section:
     tables: tuple[Table, ...] = ()
     brief: bool = False
     plot: str = ""
-    arm: str = field(default="")
+    arm: str = ""
 
 
 def _is_number(cell: str) -> bool:
     return cell[0] in "0123456789+-−±<$–"
+
+
+def points(difference: float, *, sign: bool = True) -> str:
+    """A difference of shares in percentage points: `+4.2`."""
+    return f"{100 * difference:{'+' if sign else ''}.1f}".replace("-", "−")
+
+
+def p_value(p: float | None) -> str:
+    """A p-value; nothing for None."""
+    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def percent(share: float | None, *, sign: bool = False) -> str:
@@ -114,4 +129,9 @@ def sections(document: Document) -> list[Section]:
             Section(name + s.title, s.sentences, s.tables, s.brief, s.plot, arm["label"]) for s in own if s is not None
         ]
     found.append(parts.provenance(document))
-    return [section for section in found if section is not None]
+    return [_tidied(section) for section in found if section is not None]
+
+
+def _tidied(section: Section) -> Section:
+    tables = tuple(table.without_empty_columns() for table in section.tables if table.rows)
+    return replace(section, tables=tables)

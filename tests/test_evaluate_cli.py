@@ -1,0 +1,125 @@
+"""`ttscale eval`, `compare` and `report`."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from cli_runs import start, tts
+from evaluations import write_bench
+
+EVAL = "eval main, one on sums[0:4] { fix n = 2  seeds 2 }\neval one on sums { metric exact }\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_an_eval_declaration_is_measured_and_reported(folder: Path) -> None:
+    path = write_bench(folder, text=EVAL)
+    ran = tts("eval", path, "1")
+    assert ran.code == 0, ran.err
+    assert "4 questions, 2 pipelines, 2 seeds: 16 of 16 answers" in ran.out
+    assert "too few to show any difference" in ran.err
+    (run,) = (folder / "evals").iterdir()
+    assert {p.name for p in run.iterdir()} == {"rows.jsonl", "run.json", "report.html", "report.md", "report.json"}
+    document = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    assert [arm["params"]["n"] for arm in document["arms"]] == [2, 2]
+    assert len(document["records"]["main"]) == 8
+
+
+def test_all_declarations_are_measured_where_none_is_named(folder: Path) -> None:
+    path = write_bench(folder, text=EVAL)
+    ran = tts("eval", path)
+    assert ran.code == 0 and len(list((folder / "evals").iterdir())) == 2
+    assert "EXACT AND COST" in ran.out
+    assert tts("eval", path, "--out", "x").code == 2
+    assert [own["measures"] for own in tts("eval", path, "--json").json] == [["accuracy"], ["exact"]]
+
+
+def test_the_second_time_nothing_is_asked(folder: Path) -> None:
+    path = write_bench(folder)
+    first = tts("eval", path, "main", "--on", "sums", "--json").json
+    second = tts("eval", path, "main", "--on", "sums", "--json").json
+    assert (first["state"]["new"]["calls"], second["state"]["new"]["calls"]) == (18, 0)
+    assert first["folder"] == second["folder"] and first["arms"] == second["arms"]
+
+
+def test_pipelines_and_files_of_rows_may_be_named(folder: Path) -> None:
+    path = write_bench(folder)
+    named = ("eval", path, "main,one", "--on", "rows.jsonl", "--limit", 3, "--param", "n=1", "--metric", "numeric")
+    found = tts(*named, "--match", "tokens", "--ablate", "--json").json
+    assert found["settings"]["questions"] == 3 and found["measures"] == ["numeric"]
+    assert found["matching"]["of"] == "tokens"
+    assert all(arm["params"] == {"n": 1} for arm in found["arms"])
+
+
+def test_mistakes_are_told(folder: Path) -> None:
+    path = write_bench(folder)
+    assert "has no `eval`" in tts("eval", path).err
+    assert "there is no dataset `sum`" in tts("eval", path, "--on", "sum[0:2]").err
+    assert "there is no pipeline `mian`" in tts("eval", path, "mian", "--on", "sums").err
+    assert "no pipeline has a parameter `m`" in tts("eval", path, "--on", "sums", "--param", "m=1").err
+    assert "there is no metric `accuracyy`" in tts("eval", path, "--on", "sums", "--metric", "accuracyy").err
+    assert "no `eval` of" in tts("eval", write_bench(folder, text=EVAL), "three").err
+    assert "no run folder" in tts("report", folder / "nothing").err
+    assert tts("compare", path, "--on", "sums").code == 2
+
+
+def test_files_are_compared_on_the_same_questions(folder: Path) -> None:
+    path = write_bench(folder, 40)
+    other = folder / "worse.tts"
+    other.write_text(path.read_text(encoding="utf-8").replace("Answer: 1", "Answer: 3"), encoding="utf-8")
+    ran = tts("compare", path, other, "--on", "sums")
+    assert ran.code == 0, ran.err
+    assert "worse is worse than bench: −50.0 points" in ran.out
+    same = tts("compare", f"{path}:main", f"{path}:one", "--on", "rows.jsonl", "--json").json
+    assert [arm["label"] for arm in same["arms"]] == ["main", "one"]
+    assert tts("compare", path, path, "--on", "sums").code == 2
+
+
+def test_a_run_is_laid_out_again_and_beside_another(folder: Path) -> None:
+    path = write_bench(folder)
+    tts("eval", path, "main", "--on", "sums", "--out", "a")
+    tts("eval", path, "one", "--on", "sums", "--out", "b")
+    (folder / "a" / "report.html").unlink()
+    again = tts("report", "a")
+    assert again.code == 0 and (folder / "a" / "report.html").exists()
+    both = tts("report", "a", "b", "--html", "both.html", "--markdown")
+    assert "between B: one and A: main" in both.out and (folder / "both.html").exists()
+    assert tts("report", "a", "--json").json["records"]["main"]
+
+
+def test_a_run_that_is_killed_goes_on_and_keeps_every_answer(folder: Path) -> None:
+    path = write_bench(folder, 150)
+    rows, draw = folder / "run" / "rows.jsonl", random.Random(3)
+    before = 0
+    for _ in range(4):
+        process = start("eval", path, "main", "--on", "sums", "--out", folder / "run", cwd=folder)
+        deadline = time.monotonic() + 60
+        wanted = before + draw.randint(1, 25)
+        while process.poll() is None and time.monotonic() < deadline:
+            if rows.exists() and rows.read_bytes().count(b"\n") >= wanted:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kept = rows.read_bytes().count(b"\n")
+        assert kept >= before
+        before = kept
+    found = tts("eval", path, "main", "--on", "sums", "--out", folder / "run", "--json").json
+    assert found["state"]["done"] == 150 and found["state"]["kept"] >= before
+    ids = [json.loads(line)["id"] for line in rows.read_text(encoding="utf-8").splitlines()]
+    assert len(ids) == len(set(ids)) == 150
+
+
+def test_the_help_shows_the_commands_and_examples() -> None:
+    listed = tts("--help").out
+    assert all(f"  {name} " in listed for name in ("eval", "compare", "report"))
+    assert "--precision" in tts("eval", "--help").out and "compare old.tts new.tts" in tts("compare", "--help").out
