@@ -38,8 +38,8 @@ DECLARATIONS = table(
     page(
         "E0271",
         "A dataset's argument that cannot be",
-        "A dataset names one file, task or data set of the hub, and has options and fields made from the columns of a row. "
-        "An option is written out, as in `limit: 100`.",
+        "A dataset names one file, task or data set of the hub, and has options and fields made from the columns of a "
+        "row. An option is written out, as in `limit: 100`.",
         "tts 1\ndataset gsm = jsonl(question: question, answer: answer)\n",
         "jsonl(",
         'jsonl("gsm8k.jsonl", ',

@@ -102,11 +102,11 @@ def _math(row: Columns) -> dict[str, object]:
 
 def last_boxed(text: str) -> str | None:
     """What stands in the last \\boxed{…} or \\fbox{…} of a text; also `\\boxed 3`."""
-    found = list(re.finditer(r"\\f?boxed?\s*(\{|[^\s{$.,]+)", text))
+    found = list(re.finditer(r"\\(?:boxed|fbox)\s*(\{|[^\s{$.,]+)", text))
     if not found:
         return None
     last = found[-1]
-    inner = balanced(text, last.end() - 1) if last[1] == "{" else last[1]
+    inner = balanced(text, last.end()) if last[1] == "{" else last[1]
     return None if inner is None else inner.strip()
 
 
