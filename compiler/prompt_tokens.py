@@ -46,6 +46,12 @@ class Amount:
     parts: Mapping[str, Amount] = field(default_factory=dict)
     least: int = 0
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two amounts equal, to be hashed."""
+        parts = tuple((name, part.key) for name, part in self.parts.items()) if self.parts else ()
+        return self.low, self.high, self.expected, self.count, self.least, parts
+
     def plus(self, other: Amount) -> Amount:
         """Both, one after the other."""
         return Amount(self.low + other.low, self.high + other.high, self.expected + other.expected)
@@ -68,6 +74,7 @@ NOTHING = Amount(0, 0, 0)
 SMALL = Amount(0, SMALL_VALUE, 4)
 
 
+@lru_cache(maxsize=4096)
 def of_text(text: str) -> Amount:
     """The tokens of a known text."""
     return Amount(len(_WORD.findall(text)), len(text.encode()), math.ceil(len(text) / CHARS_PER_TOKEN))

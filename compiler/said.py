@@ -97,6 +97,8 @@ class Reader:
         self.examples = dict(examples or {})
         self.said: dict[str, Said] = {}
         self.sizes: dict[str, ir.Bounds] = {}
+        self._prompts: dict[tuple[object, ...], Amount] = {}
+        """Prompts that were counted, by what was put into them: loops ask the same again and again."""
 
     def note(self, stage: ir.Stage) -> None:
         """Remember what a stage's candidates may have."""
@@ -216,9 +218,16 @@ class Reader:
         kinds = dict(filled.prompt.params)
         for name, operand in filled.args:
             values[name] = self.argument(operand, kinds.get(name, Text()), models)
-        values["output_format"] = output_format(filled.prompt.result)
+        key = (id(filled.prompt), *((name, values[name].key) for name in sorted(values)))
+        if key not in self._prompts:
+            self._prompts[key] = self._written(filled.prompt, values)
+        return self._prompts[key]
+
+    def _written(self, prompt: ir.Prompt, values: dict[str, Amount]) -> Amount:
+        """The tokens of a prompt whose names have these values."""
+        values["output_format"] = output_format(prompt.result)
         total = Amount(1, PROMPT_OVERHEAD, 12)
-        for part in filled.prompt.parts:
+        for part in prompt.parts:
             if part.role == "chat":
                 turns = values.get(part.text, NOTHING)
                 total = total.plus(Amount(0, turns.high + MESSAGE_OVERHEAD * (turns.count or 1), turns.expected))
