@@ -34,8 +34,8 @@ SPACES = (
 )
 
 
-def start(request: dict[str, Any], stdout: int, stderr: int, status: int) -> int:
-    """Fork the process that holds the namespaces; its id. The user's ids are mapped from here, where that is allowed.
+def start(request: dict[str, Any], stdout: int, stderr: int, status: int) -> None:
+    """Fork the process that holds the namespaces. The user's ids are mapped from here, where that is allowed.
 
     A root user becomes another user inside, so that the kernel counts the program's processes and lets it read no
     file that is root's alone; where the mapping of two users is not allowed, and for everybody else, there is one.
@@ -55,7 +55,6 @@ def start(request: dict[str, Any], stdout: int, stderr: int, status: int) -> int
         os.write(mapped_write, mapped)
     os.close(ready_read)
     os.close(mapped_write)
-    return holder
 
 
 def _map_users(pid: int) -> bytes:

@@ -30,13 +30,14 @@ from ttscale.runtime.sandbox.program import LANGUAGES, MIB, Finished, Limits, Ou
 UNSAFE = "TTSCALE_UNSAFE_CODE"
 PATH = "/usr/local/bin:/usr/bin:/bin"
 GRACE = 60.0  # seconds past the wall limit after which the supervisor itself is given up
-TRIAL = Limits(wall=10, cpu=5, memory=512 * MIB, scratch=MIB, output=1000, processes=8)
+TRIAL = Limits(wall=30, cpu=10, memory=512 * MIB, scratch=MIB, output=1000, processes=8)
 REFUSAL = (
     "programs are run in a sandbox, and this machine has none ({reasons}); install bubblewrap, or allow user "
     f"namespaces, or insist with `--unsafe-code` or {UNSAFE}=1, which lets programs read your files"
 )
 
 _found: dict[Backend, str] = {}  # why a backend does not work, "" for one that does, once it was tried
+_trials: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
@@ -75,18 +76,19 @@ async def find_backend(*, unsafe: bool | None = None) -> tuple[Backend | None, s
 
 
 async def why_not(backend: Backend) -> str:
-    """Why a backend does not work on this machine, "" where it does: found by running one line in it."""
-    if backend not in _found:
+    """Why a backend does not work on this machine, "" where it does: found by running one line in it, once."""
+    loop = asyncio.get_running_loop()
+    async with _trials.setdefault(loop, asyncio.Lock()):
+        if backend in _found:
+            return _found[backend]
         reason = absent(backend)
         if not reason:
             finished = await _run(Program("print(6 * 7)"), TRIAL, backend)
-            reason = (
-                ""
-                if finished.is_ok and finished.stdout == "42\n"
-                else finished.note or finished.stderr or finished.outcome.value
-            )
+            reason = "" if finished.is_ok and finished.stdout == "42\n" else finished.note or finished.stderr
+            if finished.outcome is Outcome.TIMED_OUT:  # a machine that is too busy now: to be tried again
+                return reason
         _found[backend] = reason
-    return _found[backend]
+        return reason
 
 
 def _allowed(unsafe: bool | None) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ttscale.runtime.sandbox import bubblewrap, kernel, namespaces
 from ttscale.runtime.sandbox.inside import serve
-from ttscale.runtime.sandbox.watch import Seen, descendants, look
+from ttscale.runtime.sandbox.watch import Seen, children, descendants, look
 
 SET_UP = 20.0  # seconds for building the sandbox, before the program starts
 TICK = 0.02
@@ -70,19 +70,21 @@ def supervise(request: dict[str, Any]) -> dict[str, Any]:
     out, err, status = ends["stdout"][1], ends["stderr"][1], ends["status"][1]
     request["process_limit"] = process_limit(request)
     scratch = None
+    ours = 2  # processes between this one and the program
     if request["backend"] == "namespaces":
-        root, ours = namespaces.start(request, out, err, status), 2
+        namespaces.start(request, out, err, status)
     elif request["backend"] == "bubblewrap":
-        root, ours = bubblewrap.start(request, out, err, status), 2
+        bubblewrap.start(request, out, err, status)
     else:
         scratch = new_scratch(request)
-        root, ours = start_limits(request, scratch, (out, err, status)), 1
+        start_limits(request, scratch, (out, err, status))
+        ours = 1
     for writing in (out, err, status):
         os.close(writing)
     try:
         watch(run, {name: reading for name, (reading, _) in ends.items()}, ours)
     finally:
-        end_everything(root)
+        end_everything(request["backend"] != "limits")
         if scratch is not None:
             import shutil  # here alone, as it brings much with it
 
@@ -127,8 +129,8 @@ def new_scratch(request: dict[str, Any]) -> str:
     return scratch
 
 
-def start_limits(request: dict[str, Any], scratch: str, outputs: tuple[int, int, int]) -> int:
-    """Fork a process that serves the request under limits alone; its id."""
+def start_limits(request: dict[str, Any], scratch: str, outputs: tuple[int, int, int]) -> None:
+    """Fork a process that serves the request under limits alone."""
     parent = os.getpid()
     child = os.fork()
     if child == 0:
@@ -136,7 +138,6 @@ def start_limits(request: dict[str, Any], scratch: str, outputs: tuple[int, int,
         os.dup2(outputs[0], 1)
         os.dup2(outputs[1], 2)
         os._exit(serve(request, scratch, outputs[2]))
-    return child
 
 
 def watch(run: Run, reading: dict[str, int], ours: int) -> None:
@@ -199,10 +200,14 @@ def drain(run: Run, reading: dict[str, int]) -> None:
             continue  # a child holds the pipe open and has written no more
 
 
-def end_everything(root: int) -> None:
-    """Kill every process below this one until none is left; what they had started falls to us and goes too."""
+def end_everything(has_namespace: bool) -> None:
+    """Kill every process below this one until none is left; what they had started falls to us and goes too.
+
+    With a pid namespace our own children are enough: the kernel ends what is in it, and an id that we have not buried
+    is nobody else's. Without one a program could start others faster than they fall to us.
+    """
     while True:
-        for pid in [root, *descendants(os.getpid())]:
+        for pid in children(os.getpid()) if has_namespace else descendants(os.getpid()):
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:

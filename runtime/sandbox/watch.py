@@ -22,9 +22,9 @@ def descendants(root: int) -> list[int]:
     found: list[int] = []
     waiting = [root]
     while waiting and len(found) < 100_000:
-        children = _children(waiting.pop())
-        found.extend(children)
-        waiting.extend(children)
+        more = children(waiting.pop())
+        found.extend(more)
+        waiting.extend(more)
     return found
 
 
@@ -42,8 +42,8 @@ def look(processes: list[int], ours: int) -> Seen:
     return Seen(max(0, len(processes) - ours), memory, ticks / os.sysconf("SC_CLK_TCK"))
 
 
-def _children(pid: int) -> list[int]:
-    """A process's children; each thread has its own list of those that it started."""
+def children(pid: int) -> list[int]:
+    """The ids of a process's children; each thread has its own list of those that it started."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
