@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_runs import SCRIPTED, tts, write
 from ttscale.compiler import ir
 from ttscale.compiler.readers import SHAPES as NAMES
 from ttscale.runtime.datasets import SHAPES, DataError, load, recognised
@@ -54,7 +55,7 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
             "question": HEAD,
             "answer": f"{HEAD}    return a + b\n",
             "id": "HumanEval/0",
-            "tests": "def check(candidate):\n    assert candidate(1, 2) == 3\n\ncheck(add)\n",
+            "test_program": "def check(candidate):\n    assert candidate(1, 2) == 3\n\ncheck(add)\n",
         },
     ),
     (
@@ -65,12 +66,12 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (
         "mbpp",
         {"task_id": 2, "text": "Add.", "code": "def f(): ...", "test_list": ["assert f()"], "test_setup_code": "x = 1"},
-        {"question": "Add.", "answer": "def f(): ...", "tests": "x = 1\nassert f()\n", "id": "2"},
+        {"question": "Add.", "answer": "def f(): ...", "test_program": "x = 1\nassert f()\n", "id": "2"},
     ),
     (
         "mbpp",
         {"task_id": 2, "prompt": "Add.", "code": "c", "test_list": ["a", "b"], "test_imports": ["import math"]},
-        {"question": "Add.", "tests": "import math\na\nb\n"},
+        {"question": "Add.", "test_program": "import math\na\nb\n"},
     ),
     (
         "mbppplus",
@@ -219,6 +220,14 @@ def test_fields_come_on_top_of_a_shape_that_is_asked_for(tmp_path: Path) -> None
     # Declared fields alone are taken at their word.
     (row,) = load(ir.Dataset("d", "jsonl", data.locator, data.file, (("text", ir.Column("answer")),))).rows
     assert dict(row.values) == {"text": "so #### 1"}
+
+
+def test_a_run_says_what_was_recognised(tmp_path: Path) -> None:
+    written(tmp_path, [{"question": "6 * 7?", "answer": "so #### 42"}])
+    path = write(tmp_path, SCRIPTED.replace("## Sample", 'dataset d = jsonl("d.jsonl")\n\n## Sample', 1))
+    ran = tts("run", path, "--on", "d", "--json")
+    assert ran.code == 0 and ran.json["score"]["accuracy"] == 1.0, ran
+    assert "note: the rows are in the shape of GSM8K" in ran.err
 
 
 def test_mmlu_as_its_authors_publish_it(tmp_path: Path) -> None:

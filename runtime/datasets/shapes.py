@@ -159,7 +159,7 @@ def _test(row: Columns, entry: str) -> dict[str, object]:
     if not isinstance(test, str):
         return {}
     called = "def check(" in test and not re.search(r"^check\(", test, re.MULTILINE)
-    return {"tests": f"{test.rstrip()}\n\ncheck({entry})\n" if called else test}
+    return {"test_program": f"{test.rstrip()}\n\ncheck({entry})\n" if called else test}
 
 
 def _mbpp(row: Columns) -> dict[str, object]:
@@ -171,7 +171,7 @@ def _mbpp(row: Columns) -> dict[str, object]:
     return {
         "question": _text(row, "prompt", "text"),
         "answer": _text(row, "code"),
-        "tests": "\n".join([*lines, *checks]) + "\n",
+        "test_program": "\n".join([*lines, *checks]) + "\n",
         **_named(row, "task_id"),
     }
 
@@ -294,7 +294,7 @@ SHAPES: Mapping[str, Shape] = {
             "humaneval",
             "HumanEval",
             ("task_id", "prompt", "entry_point", "canonical_solution", "test|base_input"),
-            "question is `prompt`, answer the whole reference program, tests run `check`",
+            "question is `prompt`, answer the whole reference program, `test_program` runs `check`",
             _humaneval,
             "code",
         ),
@@ -310,7 +310,7 @@ SHAPES: Mapping[str, Shape] = {
             "mbpp",
             "MBPP",
             ("task_id", "prompt|text", "code", "test_list"),
-            "question is `prompt` or `text`, answer `code`, tests all of `test_list`",
+            "question is `prompt` or `text`, answer `code`, `test_program` all of `test_list`",
             _mbpp,
             "code",
         ),

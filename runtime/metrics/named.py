@@ -10,6 +10,7 @@ from typing import cast
 from ttscale.compiler import ir
 from ttscale.compiler.diagnostics import suggest
 from ttscale.runtime.metrics import plain
+from ttscale.runtime.metrics.code import CodeTests
 from ttscale.runtime.metrics.declared import evaluate_metric
 from ttscale.runtime.metrics.errors import MetricError
 from ttscale.runtime.metrics.game24 import Game24
@@ -20,6 +21,14 @@ from ttscale.runtime.metrics.judge import Ask, PairwiseJudge, ReferenceJudge
 from ttscale.runtime.metrics.plain import PlainMetric
 
 GROUP = "ttscale.metrics"
+
+
+def _code(*, share: bool) -> Metric:
+    from ttscale.runtime.metrics.code import CodeTests  # brings the sandbox, which other metrics do without
+
+    return CodeTests(share=share)
+
+
 _MADE: Mapping[str, Callable[[], Metric]] = {
     "exact": lambda: PlainMetric("exact", plain.exact),
     "normalised_exact": lambda: PlainMetric("normalised_exact", plain.normalised_exact),
@@ -31,6 +40,10 @@ _MADE: Mapping[str, Callable[[], Metric]] = {
     "ifeval": IFEval,
     "ifeval_loose": lambda: IFEval(loose=True),
     "game24": Game24,
+    "code": CodeTests,
+    "code_share": lambda: CodeTests(share=True, name="code_share"),
+    "code": lambda: _code(share=False),
+    "code_share": lambda: _code(share=True),
 }
 JUDGES = ("judge", "pairwise")
 NAMES = (*_MADE, *JUDGES)

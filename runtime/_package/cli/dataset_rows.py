@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ttscale.cli.console import err
 from ttscale.cli.faults import Failure
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.data import rows_ir
@@ -21,8 +22,11 @@ BEFORE = "tts 1\neval main on "
 
 
 def read(checked: Checked, text: str) -> list[dict[str, Any]]:
-    """The rows' fields by name. Raises Failure or CompileError where the text names no rows."""
-    from ttscale.runtime.datasets import load_rows
+    """The rows' fields by name; says in what published shape they are read.
+
+    Raises Failure or CompileError where the text names no rows.
+    """
+    from ttscale.runtime.datasets import load
 
     expression = parsed(text)
     scope = checked.linked.main
@@ -35,7 +39,10 @@ def read(checked: Checked, text: str) -> list[dict[str, Any]]:
         hint = f"did you mean `{near}`?" if near else f"the program declares {', '.join(known) or 'no dataset'}"
         raise Failure(f"--on {text}: there is no dataset `{name or text}`", hint)
     records = []
-    for row in load_rows(rows_ir(expression, scope, checked.linked)):
+    loaded = load(rows_ir(expression, scope, checked.linked))
+    if loaded.said:
+        err(f"note: {loaded.said}")
+    for row in loaded.rows:
         # Without an `id` of its own a row is named by its number in the file, which an edit of the file would shift.
         has_id = "id" in row.values or "id" in row.columns
         records.append({**row.values, "id": row.id} if has_id else dict(row.values))
