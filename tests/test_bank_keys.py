@@ -49,7 +49,9 @@ DRAWS = st.builds(
 def row_of(completion: Completion) -> Row:
     ids, logprobs, sizes, raw = packed(completion)
     return Row(
-        Spot(),
+        0,
+        0,
+        0,
         0,
         completion.finish,
         completion.text,
@@ -142,14 +144,12 @@ def test_a_shorter_limit_reads_what_the_engine_would_have_made(seed: int, long: 
     row, want = row_of(whole), Want(Spot(), min(long, short))
     assert row.serves(want, 4096)
     view = row.completion(5, want)
-    assert replace(view, index=0, seconds=0) == replace(wanted, seconds=0)
+    assert replace(view, index=0, seconds=0) == replace(wanted, seconds=0, pieces=())
     assert view.index == 5
 
 
 @settings(max_examples=50)
-@given(
-    st.lists(st.sampled_from(["so", "sum,", "is", "42.", "é", "\n", " "]), min_size=1, max_size=30), st.data()
-)
+@given(st.lists(st.sampled_from(["so", "sum,", "is", "42.", "é", "\n", " "]), min_size=1, max_size=30), st.data())
 def test_views_of_scripted_samples_too(words: list[str], data: st.DataObject) -> None:
     reply = " ".join(words)
     limit = data.draw(st.integers(1, 40))
@@ -189,7 +189,7 @@ def test_thoughts_are_cut_by_an_engine_only() -> None:
 
 def test_the_oldest_row_that_can_answers() -> None:
     short, long = row_of(asyncio.run(generated(3, 4))), row_of(asyncio.run(generated(3, 6)))
-    assert best([short, replace(long, version=1)], Want(Spot(), 4), None) is short
-    found = best([short, replace(long, version=1)], Want(Spot(), 5), None)
+    assert best([short, long._replace(version=1)], Want(Spot(), 4), None) is short
+    found = best([short, long._replace(version=1)], Want(Spot(), 5), None)
     assert found is not None and found.version == 1
     assert best([short], Want(Spot(), 6), None) is None

@@ -85,7 +85,7 @@ def _problems(reader: sqlite3.Connection) -> Iterator[str]:
         if lost:
             yield f"{lost} rows of {table} belong to no row of {other}"
     for record in reader.execute(f"SELECT {COLUMNS}, id FROM samples"):
-        problem = wrong_with(Row.of(record[:-1]))
+        problem = wrong_with(Row._make(record[:-1]))
         if problem:
             yield f"sample {record[-1]}: {problem}"
     for number, logprobs, fields in reader.execute(

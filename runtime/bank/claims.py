@@ -64,7 +64,19 @@ def rows_at(connection: sqlite3.Connection, draw: int, spot: Spot) -> list[Row]:
         "ORDER BY version",
         (draw, *spot),
     )
-    return [Row.of(record) for record in found]
+    return list(map(Row._make, found))
+
+
+def rows_between(
+    connection: sqlite3.Connection, draw: int, series: int, attempt: int, low: int, high: int
+) -> list[Row]:
+    """The rows at neighbouring places, the oldest of each first."""
+    found = connection.execute(
+        f"SELECT {COLUMNS} FROM samples WHERE draw = ? AND series = ? AND attempt = ? AND position BETWEEN ? AND ? "
+        "ORDER BY position, version",
+        (draw, series, attempt, low, high),
+    )
+    return list(map(Row._make, found))
 
 
 def claim(

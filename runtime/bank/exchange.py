@@ -105,7 +105,7 @@ def _longest(
         "ORDER BY series, attempt, position, version",
         [draw, low, high, *values],
     )
-    return list({row.spot: row for row in map(Row.of, found)}.values())
+    return list({row.spot: row for row in map(Row._make, found)}.values())
 
 
 def _sample(row: Row, fields: Mapping[str, Any], prompt: str, label: str, full: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import codecs
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ttscale.runtime.bank.keys import Spot
 from ttscale.runtime.engines.base import Completion, Finish, Given
@@ -31,14 +31,15 @@ class Want:
     answer_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One sample as the bank holds it; arrays stay packed until somebody wants them.
+class Row(NamedTuple):
+    """One sample as the bank holds it, in the order of COLUMNS; arrays stay packed until somebody wants them.
 
     `version` counts rows of one spot: a longer answer is a new row, and rows never change.
     """
 
-    spot: Spot
+    series: int
+    attempt: int
+    position: int
     version: int
     finish: Finish
     text: str
@@ -53,11 +54,10 @@ class Row:
     seconds: float
     error: str
 
-    @classmethod
-    def of(cls, record: Sequence[Any]) -> Row:
-        """The row of a record of COLUMNS."""
-        series, attempt, index, *rest = record
-        return cls(Spot(series, attempt, index), *rest)
+    @property
+    def spot(self) -> Spot:
+        """Its place among the samples of its draw."""
+        return Spot(self.series, self.attempt, self.position)
 
     @property
     def has_pieces(self) -> bool:
@@ -89,7 +89,7 @@ class Row:
         return bool(self.error) and context is not None and self.prompt_tokens + self.new_tokens >= context
 
     def completion(self, index: int, want: Want) -> Completion:
-        """What was wanted, `index` being its place in the request; the row must serve it."""
+        """What was wanted, without its pieces, `index` being its place in the request; the row must serve it."""
         counted = self.new_tokens - (self.thought_tokens if want.answer_only else 0)
         if counted > want.limit:
             return self._cut(index, want.limit)
@@ -105,21 +105,19 @@ class Row:
             logprobs=figures(self.logprobs),
             seconds=self.seconds,
             error=self.error,
-            pieces=self.pieces() if self.has_pieces else (),
         )
 
     def _cut(self, index: int, limit: int) -> Completion:
-        pieces = self.pieces()[:limit]
+        data = self.raw if self.raw is not None else self.text.encode("utf-8", "replace")
         return Completion(
             index=index,
-            text=codecs.getincrementaldecoder("utf-8")("replace").decode(b"".join(pieces)),
+            text=codecs.getincrementaldecoder("utf-8")("replace").decode(data[: sum(self.sizes[:limit])]),
             finish="length",
             prompt_tokens=self.prompt_tokens,
             new_tokens=limit,
             token_ids=numbers(self.token_ids)[:limit],
             logprobs=figures(self.logprobs)[:limit],
             seconds=self.seconds * limit / self.new_tokens,
-            pieces=pieces,
         )
 
 

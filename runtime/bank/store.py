@@ -32,6 +32,8 @@ from ttscale.runtime.engines.base import Completion, Given, Message, Scored
 T = TypeVar("T")
 LEASE_SECONDS = 12.0
 KNOWN_DRAWS = 100_000
+SPARSE = 4
+"""Places that are this many times as far apart as there are of them are looked up one by one."""
 SCORED = Spot(-1, 0, 0)
 """The spot that stands for a scored judgement where samples have theirs."""
 
@@ -57,14 +59,24 @@ class Bank:
     # --- reading ---------------------------------------------------------------------------------------
 
     def find(self, draw: Draw, spots: Sequence[Spot]) -> dict[Spot, list[Row]]:
-        """The rows at each of these spots, oldest first; spots without any are left out. Raises BankError."""
+        """The rows at these spots, maybe at others between them, oldest first. Raises BankError."""
         with self._lock:
             reader = self.reader()
             number = self._number(draw.digest)
             if number is None:
                 return {}
-            found = {spot: claims.rows_at(reader, number, spot) for spot in spots}
-        return {spot: rows for spot, rows in found.items() if rows}
+            found: dict[Spot, list[Row]] = {}
+            for (series, attempt), places in _by_series(spots).items():
+                low, high = min(places), max(places)
+                if high - low < SPARSE * len(places):
+                    rows = claims.rows_between(reader, number, series, attempt, low, high)
+                else:
+                    rows = [
+                        row for place in places for row in claims.rows_at(reader, number, Spot(series, attempt, place))
+                    ]
+                for row in rows:
+                    found.setdefault(row.spot, []).append(row)
+        return found
 
     def find_scores(self, scoring: Scoring) -> list[Scored] | None:
         """A judgement made before, one entry a continuation. Raises BankError."""
@@ -254,6 +266,14 @@ class Bank:
 
     def _facts(self, connection: sqlite3.Connection, provenance: Mapping[str, object]) -> int:
         return enter(connection, "provenance", "facts", json.dumps(provenance, ensure_ascii=False, sort_keys=True))
+
+
+def _by_series(spots: Sequence[Spot]) -> dict[tuple[int, int], list[int]]:
+    """Places by series and attempt."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for series, attempt, place in spots:
+        found.setdefault((series, attempt), []).append(place)
+    return found
 
 
 def enter(connection: sqlite3.Connection, table: str, column: str, value: object, **others: object) -> int:
