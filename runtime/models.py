@@ -236,7 +236,7 @@ def open_engine(model: Model, base_dir: Path) -> Engine:
 
 
 def _llama(model: Model, base_dir: Path) -> Engine:
-    path, options = locate(model, base_dir), _load_options(model, base_dir)
+    path, options = locate(model, base_dir), load_options(model, base_dir)
     from ttscale.runtime.engines.llama.engine import LlamaEngine
 
     return LlamaEngine(
@@ -249,7 +249,7 @@ def _llama(model: Model, base_dir: Path) -> Engine:
     )
 
 
-def _load_options(model: Model, base_dir: Path) -> LoadOptions:
+def load_options(model: Model, base_dir: Path) -> LoadOptions:
     """What `gguf(…)` says about loading, with the files that it names. Raises EngineError with a hint."""
 
     def find(locator: str) -> Path:
@@ -344,7 +344,7 @@ class EngineHouse:
         where, loaded = model.locator, LoadOptions()
         left_out = {*SAMPLING_OPTIONS, *(() if model.plugin else ("file", "sha256", "price"))}
         if model.kind == "gguf" and not model.plugin:
-            where, loaded = str(locate(model, home).resolve()), _load_options(model, home)
+            where, loaded = str(locate(model, home).resolve()), load_options(model, home)
             left_out |= {*LOAD_OPTIONS}  # compared with the files that they name
         options = tuple(sorted((name, repr(value)) for name, value in model.options if name not in left_out))
         if model.plugin:

@@ -78,16 +78,17 @@ def current(checked: Checked, folder: Path, models: list[Model]) -> Lock:
     """What a program uses now. Raises EngineError where weights are missing."""
     from ttscale.compiler.canonical import canonical_hash
     from ttscale.runtime.engines.llama.digest import file_digest
-    from ttscale.runtime.models import home_of, locate
+    from ttscale.runtime.model_files import files_of
+    from ttscale.runtime.models import home_of
 
     found = Lock()
     for model in models:
         home = home_of(model, folder)
-        name = weights_name(model.locator, home, folder)
-        if model.kind == "gguf" and name not in found.weights:
-            path = locate(model, home)
-            digest = file_digest(path).removeprefix("sha256:")
-            found.weights[name] = Weights(sha256=digest, size=path.stat().st_size)
+        for locator, path in files_of(model, home):
+            name = weights_name(locator, home, folder)
+            if name not in found.weights:
+                digest = file_digest(path).removeprefix("sha256:")
+                found.weights[name] = Weights(sha256=digest, size=path.stat().st_size)
     linked = checked.linked
     for name, scope in linked.modules.items():
         if name != linked.entry:

@@ -6,20 +6,20 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ttscale.cli.options import chosen_bank, parameters, replacements
 from ttscale.cli.sources import check_file
 from ttscale.compiler.canonical import canonical_hash
-from ttscale.compiler.models import GGUF_PREFIXES, model_from_locator
+from ttscale.compiler.models import model_from_locator
 from ttscale.compiler.types import Type
 from ttscale.runtime.bank.runs import BankRuns
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore
 from ttscale.runtime.model_facts import Facts, known, look
-from ttscale.runtime.models import EngineHouse, home_of, locate
+from ttscale.runtime.models import EngineHouse, home_of
 from ttscale.runtime.program import Program
 
 if TYPE_CHECKING:
@@ -174,12 +174,10 @@ class Opened:
 
 
 def weights_digest(model: Model, folder: Path) -> str:
-    """The sha256 of a model's weights, empty for models without a file here."""
-    if model.kind != "gguf":
-        return ""
-    from ttscale.runtime.engines.llama.digest import file_digest
+    """The digest of a model's weights and of all else that makes its answers, empty for models without a file here."""
+    from ttscale.runtime.model_files import answers_digest
 
-    return file_digest(locate(model, home_of(model, folder)))
+    return answers_digest(model, home_of(model, folder))
 
 
 def python_hashes(linked: Linked) -> list[tuple[str, str]]:
@@ -189,10 +187,9 @@ def python_hashes(linked: Linked) -> list[tuple[str, str]]:
 
 def from_here(name: str, locator: str) -> Model:
     """The model that `--model` names; a path is relative to where the user stands, not to the program's file."""
-    model = model_from_locator(name, locator)
-    if model.kind != "gguf" or model.locator.startswith(GGUF_PREFIXES):
-        return model
-    return replace(model, locator=str(Path(model.locator).expanduser().absolute()))
+    from ttscale.runtime.model_files import at_folder
+
+    return at_folder(model_from_locator(name, locator), Path.cwd())
 
 
 def replaced(checked: Checked, texts: Sequence[str]) -> dict[str, Model]:

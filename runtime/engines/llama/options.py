@@ -102,7 +102,7 @@ def options_of(
         if not check(value):
             raise EngineError(f"`{name}` cannot be {value!r}", hint=f"give {wanted}")
         if name == "lora":
-            found[name] = tuple((find(locator), scale) for locator, scale in _adapters(value))
+            found[name] = tuple((find(locator), scale) for locator, scale in adapters_of(value))
         elif name == "chat_template":
             found[name] = _template(str(value), read)
         elif name == "tensor_split":
@@ -129,7 +129,7 @@ def _agree(options: LoadOptions) -> None:
         raise EngineError("`tensor_split` has no use with `split_mode: none`", hint="leave one of the two out")
 
 
-def _adapters(value: object) -> list[tuple[str, float]]:
+def adapters_of(value: object) -> list[tuple[str, float]]:
     """Locators with their scales: of one text, a list of texts, or pairs of text and number."""
     items = value if isinstance(value, tuple) else (value,)
     return [(str(item[0]), float(item[1])) if isinstance(item, tuple) else (str(item), 1.0) for item in items]
@@ -137,7 +137,12 @@ def _adapters(value: object) -> list[tuple[str, float]]:
 
 def _template(value: str, read: Callable[[str], str]) -> str:
     """The text of a template: written out, or in a file."""
-    return value if "{{" in value or "{%" in value else read(value)
+    return value if is_template_text(value) else read(value)
+
+
+def is_template_text(value: str) -> bool:
+    """Whether a `chat_template` is the text itself, and not the path of a file."""
+    return "{{" in value or "{%" in value
 
 
 _NAMES = ("flash_attention", "type_k", "type_v", "split_mode", "rope_scaling")
