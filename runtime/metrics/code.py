@@ -14,7 +14,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -60,7 +60,11 @@ class CodeTests:
     limits: Limits = LIMITS
     language: str = "python"
     unsafe: bool | None = None
-    name: str = field(default="code")
+
+    @property
+    def name(self) -> str:
+        """`code`, or `code_share`."""
+        return "code_share" if self.share else "code"
 
     async def score(self, answer: object, gold: object, row: Mapping[str, object]) -> Grade:
         """The grade of one program. Raises MetricError for a row without tests, and without a sandbox."""

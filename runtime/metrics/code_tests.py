@@ -105,7 +105,7 @@ def complete(prompt: str, answer: str, entry: str) -> str | None:
         end = next((n for n, line in enumerate(lines) if n and line[:1] not in ("", " ", "\t")), len(lines))
         for text in (way, "\n".join(lines[:end])):
             whole = (prompt if prompt.endswith("\n") else prompt + "\n") + text + "\n"
-            if text.strip() and entry in _defined(whole):
+            if text.strip() and entry in _defined(whole) and _compiles(whole):
                 return whole
     return None
 
@@ -120,6 +120,15 @@ def _defined(code: str) -> set[str]:
         elif isinstance(node, ast.Assign):
             found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return found
+
+
+def _compiles(code: str) -> bool:
+    """Whether a program that can be parsed has no other fault of form, such as a `return` outside the function."""
+    try:
+        compile(code, "candidate", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
 
 
 def _before(prompt: str, entry: str) -> str:

@@ -10,7 +10,6 @@ from typing import cast
 from ttscale.compiler import ir
 from ttscale.compiler.diagnostics import suggest
 from ttscale.runtime.metrics import plain
-from ttscale.runtime.metrics.code import CodeTests
 from ttscale.runtime.metrics.declared import evaluate_metric
 from ttscale.runtime.metrics.errors import MetricError
 from ttscale.runtime.metrics.game24 import Game24
@@ -40,8 +39,6 @@ _MADE: Mapping[str, Callable[[], Metric]] = {
     "ifeval": IFEval,
     "ifeval_loose": lambda: IFEval(loose=True),
     "game24": Game24,
-    "code": CodeTests,
-    "code_share": lambda: CodeTests(share=True, name="code_share"),
     "code": lambda: _code(share=False),
     "code_share": lambda: _code(share=True),
 }
