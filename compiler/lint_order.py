@@ -1,7 +1,7 @@
 """The order of layers: the rules of Archon's paper as far as they apply to a graph.
 
-Of its six rules one needs a stage that runs tests (a generator of tests is followed by their evaluator), and parts of
-two cannot be broken here: what ranks, criticises, verifies or fuses takes a pool, so it is in no first layer.
+Parts of two of its six rules cannot be broken here: what ranks, criticises, verifies or fuses takes a pool, so it is
+in no first layer.
 
 Codes:
     L101   a `+` of stages of different kinds
@@ -10,6 +10,7 @@ Codes:
     L104   a `+` of judged and other views of the same candidates
     L105   a choice, rank or fusion of at most one candidate
     L106   a `+` of equal calls
+    L107   tests that something reads before their evaluator does
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 
 from ttscale.compiler import ir
 from ttscale.compiler.diagnostics import Diagnostic, Label
-from ttscale.compiler.lint_view import JOINTS, View, prompts_of
+from ttscale.compiler.lint_view import JOINTS, TESTS, View, prompts_of
 
 JUDGES = ("rank", "critique", "verify", "score", "filter", "select", "vote")
 WHAT_ONE_DOES = {
@@ -38,6 +39,8 @@ def order(view: View) -> Iterator[Diagnostic]:
             yield from _later_generator(view, stage)
         elif stage.op in WHAT_ONE_DOES:
             yield from _over_pool(view, stage)
+        if stage.op in ("generate", "fuse", "critique"):
+            yield from _shown_tests(view, stage)
 
 
 def _kinds(view: View, stage: ir.Stage) -> dict[str, ir.Stage]:
@@ -105,3 +108,22 @@ def _over_pool(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
         message = f"`{stage.op}` has no critique of its candidates to read"
         hint = f"put a critic before it: `|> critique(from: …) |> {stage.op}(…)`"
         yield Diagnostic("L103", message, stage.span, "lint", hint=hint)
+
+
+# --- tests and their evaluator -------------------------------------------------------------------
+
+
+def _shown_tests(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
+    """A maker or critic that reads tests which a model wrote to evaluate candidates."""
+    for name, operand in (pair for filled in prompts_of(stage) for pair in filled.args):
+        for path in sorted(view.origins(operand)):
+            evaluator = view.suites.get(path)
+            if path == stage.path or (evaluator is None and name not in TESTS):
+                continue
+            labels = [Label(view.stages[path].span, "written here")]
+            if evaluator is not None:
+                labels.append(Label(evaluator.span, "their evaluator"))
+            message = f"`{stage.op}` reads tests before their evaluator does"
+            hint = "give them to their evaluator alone, so that no candidate is written to pass them"
+            yield Diagnostic("L107", message, stage.span, "lint", labels=tuple(labels), hint=hint)
+            return

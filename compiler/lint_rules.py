@@ -86,6 +86,13 @@ RULES = _rules(
         "a `+` of equal calls",
         "equal calls are one stage with the same samples, so every answer counts twice",
     ),
+    Rule(
+        "L107",
+        "tests-before-evaluator",
+        "tests that a stage reads before their evaluator does",
+        "answers are then written to pass the tests, which tell less about them",
+        archon="R6",
+    ),
     Rule("L110", "unused-declaration", "a model, prompt or record that nothing uses", "it can be left out or imported"),
     Rule(
         "L111",

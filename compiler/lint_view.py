@@ -11,6 +11,9 @@ from ttscale.compiler.types import Answers, Type
 
 MAKERS = frozenset({"generate", "fuse", "classify", "revise"})
 JOINTS = frozenset({"concat", "choose"})
+JUDGES = frozenset({"verify", "score", "rank"})
+TESTS = frozenset({"tests", "unit_tests"})
+"""Arguments that hold tests which a model wrote."""
 
 
 class View:
@@ -65,6 +68,32 @@ class View:
                 found = self.made(before)
             self._made[stage.path] = found
         return self._made[stage.path]
+
+    def origins(self, operand: ir.Operand) -> frozenset[str]:
+        """Paths of the stages that made what an operand reads, looked at through values such as `text(pool)`."""
+        found: set[str] = set()
+        for path in ir.refs(operand):
+            stage = self.stages[path]
+            value = stage.args.get("value")
+            if stage.op == "value" and isinstance(value, ir.Apply | ir.Ref | ir.Item):
+                found |= self.origins(value)
+            else:
+                found |= self.made(stage)
+        return frozenset(path for path in found if self.stages[path].op in MAKERS)
+
+    @cached_property
+    def suites(self) -> dict[str, ir.Stage]:
+        """Paths of the stages that wrote tests, each with the first stage that evaluates candidates by them."""
+        found: dict[str, ir.Stage] = {}
+        for stage in self.graph.stages:
+            given: list[object] = [stage.args.get("tests")] if stage.op == "run_tests" else []
+            if stage.op in JUDGES:
+                given += [operand for filled in prompts_of(stage) for name, operand in filled.args if name in TESTS]
+            for operand in given:
+                if isinstance(operand, ir.Apply | ir.Ref | ir.Item):
+                    for path in self.origins(operand):
+                        found.setdefault(path, stage)
+        return found
 
     def authors(self, stage: ir.Stage) -> tuple[ir.Model, ...]:
         """The models that wrote the candidates of a pool."""

@@ -71,6 +71,40 @@ def test_any_program_can_be_linted(text: str) -> None:
 
 # --- what is a finding and what is not -----------------------------------------------------------
 
+SUITES = """prompt suite_for(question: Text) -> Text = "Tests for: {{ question }}"
+prompt write(question: Text, tests: Text) -> Number = "{{ question }} {{ tests }}"
+prompt rewrite(question: Text, hint: Text) -> Number = "{{ question }} {{ hint }}"
+prompt passes(question: Text, answer: Text, tests: Text) -> Choice(yes, no) = "{{ question }} {{ answer }} {{ tests }}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "findings"),
+    [
+        ("generate(solve(question), from: small, n: 4)", 0),
+        ("generate(write(question, text(suite)), from: small, n: 4)", 1),
+        ("generate(rewrite(question, text(suite)), from: small, n: 4)", 1),
+        ('generate(write(question, "assert one"), from: small, n: 4)', 0),
+        ("generate(write(question, question), from: small, n: 4)", 0),
+        ("generate(solve(question), from: small, n: 4) |> critique(from: large) |> fuse(from: small, n: 2)", 0),
+    ],
+)
+def test_tests_belong_to_their_evaluator_alone(made: str, findings: int) -> None:
+    lines = f"suite = generate(suite_for(question), from: small)\ndrafts = {made}\n"
+    judged = "return drafts |> verify(using: passes(tests: text(suite)), from: large) |> vote()"
+    assert found(main(lines + judged, before=SUITES)).count("L107") == findings
+
+
+def test_tests_that_nothing_evaluates_are_shown_to_a_generator() -> None:
+    lines = "suite = generate(suite_for(question), from: small, n: 3) |> select(by: likelihood)\n"
+    lines += "return generate(write(question, text(suite)), from: small, n: 4) |> vote()"
+    assert "L107" in found(main(lines, before=SUITES))
+
+
+def test_all_order_rules_of_the_paper_have_a_rule() -> None:
+    assert sorted(rule.archon for rule in RULES.values() if rule.archon) == ["R1", "R2", "R3", "R4", "R5", "R6"]
+
+
 NOTED = "drafts = generate(solve(question), from: small, n: 4)\n"
 
 
