@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from lsprotocol import types as lsp
 from ttscale.compiler.driver import Checked
 from ttscale.compiler.resolve import EDITION, STD_MODULES, is_broken
-from ttscale.compiler.resolve_types import TYPE_NAMES
-from ttscale.compiler.scope import Symbol
-from ttscale.compiler.signatures import FUNCTIONS, RULES, SIGNATURES, Parameter, Signature
+from ttscale.compiler.signatures import RULES, SIGNATURES, Parameter, Signature
+from ttscale.library.recipes import installed
 from ttscale.lsp.cursor import Cursor, OpenCall
-from ttscale.lsp.hover import called, heading, in_braces, inputs_of
-from ttscale.lsp.words import (
-    CLAUSES,
-    DECLARATIONS,
-    EXPRESSIONS,
-    STATEMENTS,
-    TYPES,
-    parameter_line,
-    stage_names,
+from ttscale.lsp.declared import complete_imported, complete_made, complete_measured, complete_python_files
+from ttscale.lsp.hover import called, in_braces, inputs_of
+from ttscale.lsp.items import (
+    TRACE,
+    Item,
+    Kind,
+    argument_item,
+    function_items,
+    given_names,
+    named_item,
+    offered_items,
+    spaced,
+    stage_items,
+    symbol_item,
+    symbol_items,
+    type_items,
+    word_items,
 )
-
-Item = lsp.CompletionItem
-Kind = lsp.CompletionItemKind
-
-SYMBOL_KINDS = {
-    "model": Kind.Variable,
-    "record": Kind.Struct,
-    "prompt": Kind.Function,
-    "dataset": Kind.Value,
-    "metric": Kind.Function,
-    "pipeline": Kind.Function,
-    "search": Kind.Event,
-    "module": Kind.Module,
-    "python": Kind.Function,
-}
-TRACE = ("calls", "tokens", "seconds", "cost")
+from ttscale.lsp.python_outline import offered_functions
+from ttscale.lsp.words import CLAUSES, DECLARATIONS, EXPRESSIONS, STATEMENTS
 
 
 def complete(cursor: Cursor, checked: Checked) -> list[Item]:
@@ -45,34 +36,38 @@ def complete(cursor: Cursor, checked: Checked) -> list[Item]:
     if cursor.inside == "comment":
         return []
     if cursor.inside == "text":
-        return _in_template(cursor)
+        return complete_python_files(cursor, checked) if cursor.declaration.keyword == "use" else _in_template(cursor)
     if cursor.owner:
         return _members(cursor.owner, checked)
     if cursor.previous() == "." and cursor.previous(2) != ".":
         return []
     line = cursor.text[cursor.text.rfind("\n", 0, cursor.offset) + 1 : cursor.offset]
     if line.lstrip().startswith("use ") and cursor.declaration.keyword in ("use", ""):
-        return _modules(checked)
+        return complete_imported(cursor, checked) if "{" in line else _modules(checked)
+    if cursor.declaration.keyword in ("model", "dataset") and (made := complete_made(cursor, checked)) is not None:
+        return made
     if not cursor.open:
         if cursor.first_on_line:
             return _declarations(cursor)
-        return _types(checked) if _wants_type(cursor) else _values(cursor, checked)
+        return type_items(checked) if _wants_type(cursor) else _values(cursor, checked)
     if _wants_type(cursor):
-        return _types(checked)
+        return type_items(checked)
     if cursor.previous(2) == "|" and cursor.previous() == ">":
-        return [*_stages("pool"), *_symbols(checked, ("pipeline", "module"))]
+        own = offered_items(checked, "stage")
+        return [*stage_items("pool"), *own, *symbol_items(checked, ("pipeline", "module"))]
     if cursor.call is not None:
         return _in_call(cursor, cursor.call, checked)
-    if cursor.first_on_line and cursor.block in CLAUSES and cursor.previous() not in ("=", ">"):
-        return [
-            Item(label=word.strip(), kind=Kind.Keyword, insert_text=_spaced(word)) for word in CLAUSES[cursor.block]
-        ]
+    if cursor.declaration.keyword in ("search", "eval") and (wanted := complete_measured(cursor, checked)):
+        return wanted
+    begins = cursor.first_on_line or cursor.previous() == "{"
+    if begins and cursor.block in CLAUSES and cursor.previous() not in ("=", ">"):
+        return [Item(label=word.strip(), kind=Kind.Keyword, insert_text=spaced(word)) for word in CLAUSES[cursor.block]]
     if (
         cursor.first_on_line
         and cursor.block in ("pipeline", "repeat", "map")
         and cursor.previous() not in ("=", ">", ",", "(", "[")
     ):
-        return [*_words(STATEMENTS), *_names(cursor)]
+        return [*word_items(STATEMENTS), *given_names(cursor)]
     if cursor.block in ("record", "budget"):
         return []
     return _values(cursor, checked)
@@ -98,19 +93,21 @@ def _members(owner: str, checked: Checked) -> list[Item]:
         return []
     module = checked.linked.modules[symbol.module]
     own = [found for name in module.names if (found := module.exported(name)) is not None]
-    return [_symbol_item(found.name, found, checked) for found in own if not is_broken(found)]
+    return [symbol_item(found.name, found, checked) for found in own if not is_broken(found)]
 
 
 def _modules(checked: Checked) -> list[Item]:
-    """Behind `use`: the standard library and the files beside this one."""
+    """Behind `use`: the standard library, installed recipes and the files beside this one."""
     items = [Item(label=f"{name}@1", kind=Kind.Module, detail="the standard library") for name in STD_MODULES]
     own = Path(checked.linked.entry)
-    beside = sorted(own.parent.glob("*.tts")) if own.is_file() else []
+    beside = sorted(own.parent.glob("*.tts")) if own.parent.is_dir() else []
+    items += [Item(label=f"{name}/", kind=Kind.Module, detail="a recipe") for name in {r.name: 0 for r in installed()}]
+    items.append(Item(label="python", kind=Kind.Keyword, detail="functions of a Python file", insert_text='python("./'))
     return [*items, *(Item(label=f"./{file.stem}", kind=Kind.File) for file in beside[:200] if file.name != own.name)]
 
 
 def _declarations(cursor: Cursor) -> list[Item]:
-    items = _words(DECLARATIONS)
+    items = word_items(DECLARATIONS)
     if not cursor.text[: cursor.word_span[0]].strip():
         items.insert(0, Item(label=f"tts {EDITION}", kind=Kind.Keyword, detail="the edition of the language"))
     return items
@@ -135,7 +132,8 @@ def _in_call(cursor: Cursor, call: OpenCall, checked: Checked) -> list[Item]:
         return []  # the inputs of a declaration: names that nobody knows yet
     signature = SIGNATURES.get(call.callee)
     rule = RULES.get(call.callee)
-    parameters = signature.parameters if signature is not None else rule.parameters if rule is not None else ()
+    offered = offered_functions(checked, "selector", "scorer", "policy", "stage").get(call.callee)
+    parameters = next((one.parameters for one in (signature, rule, offered) if one is not None), ())
     if call.argument:
         parameter = next((p for p in parameters if p.name == call.argument), None)
         known = parameter is not None and cursor.previous() == ":"
@@ -144,11 +142,11 @@ def _in_call(cursor: Cursor, call: OpenCall, checked: Checked) -> list[Item]:
         )
     if not call.at_start:
         return _values(cursor, checked)
-    items = [_argument_item(p) for p in parameters if p.name not in call.given and p.kind != "prompt"]
+    items = [argument_item(p) for p in parameters if p.name not in call.given and p.kind != "prompt"]
     symbol = called(call.callee, checked) if not parameters else None
     for item in inputs_of(symbol):
         if item.name not in call.given:
-            items.append(_named(item.name, item.doc))
+            items.append(named_item(item.name, item.doc))
     first = parameters[0] if parameters and not call.given else None
     return [*items, *(_for_parameter(first, signature, cursor, checked) if first else _values(cursor, checked))]
 
@@ -157,27 +155,26 @@ def _for_parameter(parameter: Parameter, signature: Signature | None, cursor: Cu
     """Values for one argument of a stage or rule."""
     match parameter.kind:
         case "model":
-            return [*_symbols(checked, ("model", "module")), *_names(cursor)]
+            return [*symbol_items(checked, ("model", "module")), *given_names(cursor, "param")]
         case "prompt" | "using":
-            return [*_symbols(checked, ("prompt", "module")), *_names(cursor)]
+            return [*symbol_items(checked, ("prompt", "module")), *given_names(cursor, "param")]
         case "strategy":
             where = signature.name if signature is not None else "select"
-            return [
-                Item(label=rule.name, kind=Kind.EnumMember, documentation=rule.doc)
-                for rule in RULES.values()
-                if where in rule.where
-            ]
+            kinds = ("selector", "scorer") if where == "select" else ("scorer",)
+            rules = [rule for rule in RULES.values() if where in rule.where]
+            items = [Item(label=rule.name, kind=Kind.EnumMember, documentation=rule.doc) for rule in rules]
+            return [*offered_items(checked, *kinds), *given_names(cursor, "param"), *items]
         case "name":
             return [Item(label=choice, kind=Kind.EnumMember) for choice in parameter.choices]
         case "thinking":
             return [Item(label=word, kind=Kind.EnumMember) for word in ("auto", "on", "off", "up to ")]
         case "condition":
-            return [*_functions(bare=True), *_names(cursor)]
+            return [*function_items(bare=True), *offered_items(checked, "policy"), *given_names(cursor)]
         case "bool":
-            return [*(Item(label=word, kind=Kind.Constant) for word in ("true", "false")), *_names(cursor)]
+            return [*(Item(label=word, kind=Kind.Constant) for word in ("true", "false")), *given_names(cursor)]
         case "int" | "float" | "seconds" | "text":
             extra = [Item(label="up to ", kind=Kind.Keyword)] if parameter.up_to else []
-            return [*extra, *_names(cursor)]
+            return [*extra, *given_names(cursor)]
     return _values(cursor, checked)
 
 
@@ -188,69 +185,9 @@ def _values(cursor: Cursor, checked: Checked) -> list[Item]:
         return [Item(label=word, kind=Kind.Keyword) for word in words]
     kinds = ("model", "prompt", "dataset", "metric", "pipeline", "module", "python")
     return [
-        *_names(cursor),
-        *_stages("none"),
-        *_functions(bare=False),
-        *_symbols(checked, kinds),
-        *_words(EXPRESSIONS),
+        *given_names(cursor),
+        *stage_items("none"),
+        *function_items(bare=False),
+        *symbol_items(checked, kinds),
+        *word_items(EXPRESSIONS),
     ]
-
-
-# --- items ----------------------------------------------------------------------------------------
-
-
-def _spaced(word: str) -> str:
-    return word if word.endswith(" ") else f"{word} "
-
-
-def _words(table: dict[str, tuple[str, str]]) -> list[Item]:
-    return [
-        Item(
-            label=word,
-            kind=Kind.Keyword,
-            detail=doc,
-            insert_text=snippet,
-            insert_text_format=lsp.InsertTextFormat.Snippet,
-        )
-        for word, (doc, snippet) in table.items()
-    ]
-
-
-def _names(cursor: Cursor) -> list[Item]:
-    return [
-        Item(label=given.name, kind=Kind.Variable, detail=given.kind, sort_text=f"0{given.name}")
-        for given in cursor.visible()
-    ]
-
-
-def _stages(source: str) -> list[Item]:
-    return [Item(label=s.name, kind=Kind.Method, detail=s.doc) for s in stage_names(source)]
-
-
-def _functions(*, bare: bool) -> list[Item]:
-    taken = [f for f in FUNCTIONS.values() if not bare or f.takes == ("pool",)]
-    return [Item(label=f.name, kind=Kind.Function, detail=f"-> {f.gives}", documentation=f.doc) for f in taken]
-
-
-def _types(checked: Checked) -> list[Item]:
-    items = [Item(label=name, kind=Kind.Class, detail=TYPES.get(name, "")) for name in TYPE_NAMES]
-    return [*items, *_symbols(checked, ("record",))]
-
-
-def _symbols(checked: Checked, kinds: Iterable[str]) -> list[Item]:
-    names = checked.linked.main.names
-    return [_symbol_item(name, symbol, checked) for name, symbol in names.items() if symbol.kind in kinds]
-
-
-def _symbol_item(name: str, symbol: Symbol, checked: Checked) -> Item:
-    head = symbol.module if symbol.kind == "module" else heading(symbol.declaration, symbol, checked).split("\n")[0]
-    doc = getattr(symbol.declaration, "doc", "") or None
-    return Item(label=name, kind=SYMBOL_KINDS[symbol.kind], detail=head, documentation=doc)
-
-
-def _argument_item(parameter: Parameter) -> Item:
-    return _named(parameter.name, parameter_line(parameter).partition("` ")[2])
-
-
-def _named(name: str, doc: str) -> Item:
-    return Item(label=f"{name}:", kind=Kind.Property, detail=doc, insert_text=f"{name}: ", sort_text=f"!{name}")

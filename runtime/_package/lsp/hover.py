@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.driver import Checked
+from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.scope import Symbol
 from ttscale.compiler.signatures import SIGNATURES
 from ttscale.lsp.cursor import Cursor, Given
 from ttscale.lsp.facts import Facts, described, facts_of
 from ttscale.lsp.navigation import symbol_at
-from ttscale.lsp.words import parameter_line, rule_doc, rule_of, stage_doc, type_doc, word_doc
+from ttscale.lsp.python_outline import Offered, function_of
+from ttscale.lsp.words import made_doc, option_doc, parameter_line, rule_doc, rule_of, stage_doc, type_doc, word_doc
 
 
 def hover(cursor: Cursor, checked: Checked) -> str | None:
@@ -30,10 +33,15 @@ def hover(cursor: Cursor, checked: Checked) -> str | None:
     typed = facts.expressions.get(_whole(cursor)) if facts is not None else None
     gives = f"\n\ngives {described(typed)}" if typed is not None and typed.is_known else ""
     if symbol is not None:
+        offered = function_of(symbol, checked)
+        if offered is not None:
+            return python_doc(offered)
         return symbol_doc(symbol, checked) + (gives if symbol.kind == "pipeline" else "")
     if cursor.owner:
         return None
     word = cursor.word
+    if cursor.declaration.keyword in ("model", "dataset", "test") and (said := made_doc(word)) is not None:
+        return said
     if word in SIGNATURES:
         signature = SIGNATURES[word]
         # A word such as `score` is a stage in front of brackets behind `|>`, and a rule elsewhere.
@@ -60,6 +68,16 @@ def symbol_doc(symbol: Symbol, checked: Checked) -> str:
         lines.append("\n".join(f"- `{p.name}` {p.doc}".rstrip() for p in declaration.params))
     if symbol.module != checked.linked.entry:
         lines.append(f"from `{symbol.module}`")
+    return "\n\n".join(lines)
+
+
+def python_doc(offered: Offered) -> str:
+    """A function of a Python file: its head, what it is to a program, its documentation and what it takes."""
+    lines = [f"```python\n{offered.head}\n```", f"{KIND_WORDS[offered.kind]} of `{Path(offered.source.name).name}`"]
+    if offered.doc:
+        lines.append(offered.doc)
+    if offered.parameters:
+        lines.append("\n".join(map(parameter_line, offered.parameters)))
     return "\n\n".join(lines)
 
 
@@ -130,7 +148,14 @@ def _argument(cursor: Cursor, checked: Checked) -> str | None:
     if rule is not None:
         found = next((p for p in rule.parameters if p.name == cursor.word), None)
         return parameter_line(found).removeprefix("- ") if found is not None else None
+    option = option_doc(call.callee, cursor.word)
+    if option is not None:
+        return option
     symbol = called(call.callee, checked)
+    offered = function_of(symbol, checked)
+    for parameter in offered.parameters if offered is not None else ():
+        if parameter.name == cursor.word:
+            return parameter_line(parameter).removeprefix("- ")
     for item in inputs_of(symbol):
         if item.name == cursor.word and symbol is not None:
             source = checked.sources[symbol.module]

@@ -13,6 +13,7 @@ from ttscale.compiler.scope import Symbol
 from ttscale.compiler.source import SourceFile, Span
 from ttscale.lsp.cursor import Cursor
 from ttscale.lsp.places import Places
+from ttscale.lsp.python_outline import file_of, function_of
 
 KINDS = {
     "model": lsp.SymbolKind.Variable,
@@ -69,6 +70,8 @@ def definition(cursor: Cursor, checked: Checked) -> Target | None:
     symbol = symbol_at(cursor, checked)
     if symbol is None:
         return _module_at(cursor, checked)
+    if (offered := function_of(symbol, checked)) is not None:
+        return Target(offered.source, offered.span)
     if is_broken(symbol) and symbol.module != source.name:
         return None
     if symbol.kind == "module":
@@ -83,11 +86,17 @@ def definition(cursor: Cursor, checked: Checked) -> Target | None:
 def _module_at(cursor: Cursor, checked: Checked) -> Target | None:
     """The file that a `use` names, where the cursor is in its path."""
     for declaration in checked.linked.main.tree.declarations:
-        if not isinstance(declaration, ast.Use) or declaration.kind != "module":
+        if not isinstance(declaration, ast.Use):
             continue
         if not declaration.span.start <= cursor.offset <= declaration.span.end:
             continue
-        for name in [declaration.alias or declaration.path.rpartition("/")[2], *(n.name for n in declaration.names)]:
+        if declaration.kind == "python":
+            file = file_of(declaration.path, checked.linked.entry)
+            return Target(SourceFile(str(file), ""), Span(str(file), 0, 0)) if file is not None else None
+        for name in [
+            declaration.alias or declaration.path.rpartition("/")[2],
+            *(n.alias or n.name for n in declaration.names),
+        ]:
             symbol = checked.linked.main.names.get(name)
             if symbol is not None and not is_broken(symbol) and symbol.module in checked.sources:
                 module = checked.sources[symbol.module]

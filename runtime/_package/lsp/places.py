@@ -8,6 +8,7 @@ from pathlib import Path
 from lsprotocol import types as lsp
 from pygls import uris
 from ttscale.compiler.source import SourceFile, Span
+from ttscale.library.recipes import recipe_of
 
 ENCODINGS = {"utf-8": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 UNITS = {"utf-8": 1, "utf-16": 2, "utf-32": 4}
@@ -63,11 +64,14 @@ def name_of(uri: str) -> str:
 
 
 def uri_of(name: str) -> str | None:
-    """The URI of a file by the compiler's name; modules of the standard library are files of the package."""
+    """The URI of a file by the compiler's name; modules of the library and of recipes are files of their packages."""
     if name.startswith("std/"):
         module = name.removeprefix("std/").partition("@")[0]
         file = resources.files("ttscale.library").joinpath("std", f"{module}.tts")
         return Path(str(file)).as_uri() if file.is_file() else None
+    recipe = recipe_of(name)
+    if recipe is not None:
+        return (recipe.folder / f"{name.partition('/')[2].rpartition('@')[0]}.tts").absolute().as_uri()
     if "://" in name or name.startswith("untitled:"):
         return name
     return Path(name).absolute().as_uri()

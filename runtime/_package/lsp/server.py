@@ -259,7 +259,10 @@ class Server(LanguageServer):
         """Where the name is declared."""
         place = self._at(params.text_document.uri, params.position)
         target = definition(*place) if place is not None else None
-        return self._location(target.span, place[1]) if place is not None and target is not None else None
+        if target is None:
+            return None
+        uri = self.uris.get(target.source.name) or uri_of(target.source.name)
+        return lsp.Location(uri, self.places.range(target.source, target.span)) if uri is not None else None
 
     def on_outline(self, params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
         """The declarations of the document."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from ttscale.compiler.gguf_options import GGUF_OPTIONS
+from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
+from ttscale.compiler.models import OPTIONS
+from ttscale.compiler.readers import KIND_WORDS, READERS
 from ttscale.compiler.resolve_types import TYPE_NAMES
 from ttscale.compiler.signatures import FUNCTIONS, LATER, RULES, SIGNATURES, Parameter, RuleSignature, Signature
 
@@ -71,6 +75,53 @@ TYPES = {
     "Answers": "a pool of candidates: `Answers[Number]`",
 }
 """The types, and how an answer of each is read."""
+
+
+MADE = {
+    "gguf": "a model that runs in the process: a path ending in .gguf, `pypi:PACKAGE`, `hf:org/repo/file.gguf` or "
+    "`ollama:NAME`",
+    "openai": "a model behind a server that speaks the OpenAI protocol",
+    "script": "answers from a list, for tests",
+}
+"""What makes a model."""
+
+OPTION_DOCS = {
+    "name": "what the server calls the model",
+    "key": 'the environment variable with the key, `env("NAME")`',
+    "price": "dollars for a million tokens, such as `{input: 0.15usd, output: 0.60usd}`",
+    "timeout": "wall time of one call",
+    "headers": "further headers of every request",
+    "logprobs": "whether the server tells log-probabilities",
+    "slots": "requests at once",
+    "ctx": "a number of tokens, such as `ctx: 4096`",
+    "once": "whether running out of replies is an error",
+    "replies": "the replies, instead of writing them without a name",
+}
+
+
+def made_doc(name: str) -> str | None:
+    """What is said about a kind of model or a reader of datasets, or None where it is neither."""
+    if name in MADE:
+        return f"```tts\n{name}(…)\n```\n\n{MADE[name]}\n\n" + ", ".join(f"`{one}:`" for one in OPTIONS[name])
+    reader = READERS.get(name)
+    if reader is None:
+        return None
+    options = ", ".join(f"`{one}:`" for one in reader.all_options)
+    return f'```tts\n{name}("{reader.example}")\n```\n\nrows, by {reader.names}; options are {options}'
+
+
+def option_doc(kind: str, name: str) -> str | None:
+    """What is said about an option of a kind of model or a reader, or None where it has none of that name."""
+    if name in OPTIONS.get(kind, ()):
+        if kind == "gguf" and name in GGUF_OPTIONS:
+            return f"`{name}:` {GGUF_OPTIONS[name][1]}"
+        parameter = SIGNATURES["generate"].parameter(name)
+        if parameter is not None and name in SAMPLING_OPTIONS:
+            return parameter_line(parameter).removeprefix("- ")
+        return f"`{name}:` {OPTION_DOCS.get(name, 'an option of this model')}"
+    if kind in READERS and (wanted := READERS[kind].option(name)) is not None:
+        return f"`{name}:` {KIND_WORDS.get(wanted, wanted)}"
+    return None
 
 
 def type_doc(name: str) -> str | None:
