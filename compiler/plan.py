@@ -232,7 +232,8 @@ def _span(low: int, high: int) -> str:
 
 
 def _shares(stage: StagePlan) -> str:
-    parts = [f"{stage.shared} samples a prefill"] if stage.shared > 1 else []
+    what = "samples" if stage.op in ("generate", "fuse") else "labels"
+    parts = [f"{stage.shared} {what} a prefill"] if stage.shared > 1 else []
     if stage.prefix and stage.prefix != stage.path:
         parts.append(stage.prefix)
     return ", ".join(parts)
