@@ -72,7 +72,7 @@ class Asking:
         """As `engine.generate`, for samples at these spots, one a seed; each says where it came from."""
         apart = thoughts_limit(request.thinking) is not None
         if apart and request.limits is not None:
-            # A budget shortens thoughts in proportion: such a sample is no beginning of the whole one.
+            # A budget's limit counts thoughts and answer together, and rows are cut by the answer's alone.
             async for drawn in plainly(engine, request):
                 yield drawn
             return
