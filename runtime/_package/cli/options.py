@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from ttscale.cli.faults import USAGE, Failure
 if TYPE_CHECKING:
     from ttscale.runtime.bank.runs import BankRuns
 
+UNSAFE_CODE = "TTSCALE_UNSAFE_CODE"  # read by the sandbox, which the options need not import
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -36,6 +38,30 @@ python_option = click.option(
     expose_value=False,
     callback=_set_allow_python,
     help="Let FILE run Python files that do not stand in its own folder.",
+)
+
+
+def _allow_unsafe_code(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Say, for as long as the command runs, that programs may be run without a sandbox."""
+    if wanted:
+        before = os.environ.get(UNSAFE_CODE)
+        os.environ[UNSAFE_CODE] = "1"
+        ctx.call_on_close(lambda: _restore(UNSAFE_CODE, before))
+
+
+def _restore(name: str, before: str | None) -> None:
+    if before is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = before
+
+
+unsafe_code_option = click.option(
+    "--unsafe-code",
+    is_flag=True,
+    expose_value=False,
+    callback=_allow_unsafe_code,
+    help="Run programs that models wrote even where there is no sandbox: they can read your files.",
 )
 
 
