@@ -16,6 +16,6 @@ See docs/evaluate.md.
 
 from ttscale.runtime.evaluate.api import evaluate
 from ttscale.runtime.evaluate.arms import Arm, Item
-from ttscale.runtime.evaluate.summary import Report
+from ttscale.runtime.evaluate.summary import Report, load_report
 
-__all__ = ["Arm", "Item", "Report", "evaluate"]
+__all__ = ["Arm", "Item", "Report", "evaluate", "load_report"]
