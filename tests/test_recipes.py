@@ -218,3 +218,24 @@ def test_a_recipes_dataset_reads_no_file_outside_its_folder(tmp_path: Path, monk
 def test_an_unknown_dataset_is_told_with_those_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = tts("run", with_data(tmp_path, monkeypatch), "--on", "data.sum")
     assert done.code in (1, 2) and "did you mean `data.sums`?" in done.err
+
+
+def test_recipes_are_listed_with_what_they_offer(site: Path) -> None:
+    listed = tts("recipes")
+    assert listed.code == 0 and "some-recipe 2.1" in listed.out and "some-recipe 1.4.2" in listed.out
+    shown = tts("recipes", "some-recipe")
+    assert "use some-recipe/name@~1.4 { main }" in shown.out and "pipeline main(question: Text) -> Number" in shown.out
+    (newest, _) = tts("recipes", "some-recipe", "--json").json
+    assert newest["version"] == "2.1" and [one["use"] for one in newest["files"]] == ["some-recipe/name@~2.1"]
+    use = newest["files"][0]["use"]
+    assert compiled(use).ok, "the line can be pasted"
+    unknown = tts("recipes", "som-recipe")
+    assert unknown.code == 1 and "did you mean `some-recipe`?" in unknown.err
+
+
+def test_a_recipe_with_a_mistake_is_listed_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(tmp_path, "brokenrecipe", "1.0", {"name.tts": "tts 1\npipelin main\n", "data.tts": "\0"}, "broken-recipe")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    files = tts("recipes", "broken-recipe", "--json").json[0]["files"]
+    assert [bool(one["error"]) for one in files] == [True, True]
+    assert "it has an error" in tts("recipes", "broken-recipe").out
