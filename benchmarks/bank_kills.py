@@ -1,0 +1,168 @@
+"""Kill a run with SIGKILL at random moments, resume it each time, and count what was computed twice.
+
+    python benchmarks/bank_kills.py --weights smollm2.gguf --kills 20
+
+The run answers questions with eight samples each, several at once. At the end every sample that was finished must be
+there as it was, and what was computed anew at most 64 tokens a running sample, beside one prefill, for each kill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import ttscale
+from ttscale.runtime.bank.care import verify
+from ttscale.runtime.bank.store import Bank
+
+PROGRAM = '''tts 1
+
+model small = gguf("{weights}", ctx: 1024)
+
+prompt tell(question: Text) -> Text = """
+{{{{ question }}}} Explain step by step.
+"""
+
+pipeline main(question: Text) -> Text {{
+  return generate(tell(question), from: small, n: 8, max_tokens: 200, temperature: 1.1) |> select(by: first)
+}}
+'''
+RUNNING_AT_MOST = 16  # two questions of eight samples at once
+JOURNAL = 64
+
+
+def work(program: Path, bank: Path, questions: int) -> None:
+    """Answer all questions, two at a time; what a killed process was doing."""
+
+    def tell(loaded: ttscale.Program) -> None:
+        """Say how many tokens the engine has made, so that a killed process has said it too."""
+        while True:
+            made = sum(engine.stats().new_tokens for engine in loaded._house._engines.values())
+            print(json.dumps({"made": made}), flush=True)
+            time.sleep(0.02)
+
+    async def answer() -> None:
+        with ttscale.load(program, bank=bank) as loaded:
+            threading.Thread(target=tell, args=(loaded,), daemon=True).start()
+            rows = [f"How many minutes are {number + 2} hours and {number} minutes?" for number in range(questions)]
+            async for row in loaded.run_many(rows, concurrency=2):
+                assert row.result is not None, row.error
+                fresh = row.result.fresh
+                print(json.dumps({"calls": fresh.calls, "new_tokens": fresh.new_tokens}), flush=True)
+
+    asyncio.run(answer())
+
+
+def held(bank: Path) -> tuple[dict[tuple[int, ...], str], int]:
+    """Texts of finished samples by their place, and the tokens kept of running ones."""
+    if not bank.is_file():
+        return {}, 0
+    connection = sqlite3.connect(f"file:{bank}?mode=ro", uri=True)
+    try:
+        finished = connection.execute("SELECT draw, series, attempt, position, version, text FROM samples").fetchall()
+        (running,) = connection.execute("SELECT coalesce(sum(length(token_ids)), 0) / 4 FROM running").fetchone()
+    except sqlite3.OperationalError:
+        return {}, 0
+    finally:
+        connection.close()
+    return {tuple(row[:-1]): row[-1] for row in finished}, running
+
+
+def answers(said: str) -> list[dict[str, int]]:
+    """The lines of a worker that are about questions."""
+    return [line for line in map(json.loads, said.splitlines()) if "calls" in line]
+
+
+def made_by(said: str) -> int:
+    """How many tokens a killed worker's engine had made, as it last said in whole."""
+    made = [
+        json.loads(line)["made"] for line in said.splitlines(keepends=True) if line.endswith("}\n") and "made" in line
+    ]
+    return made[-1] if made else 0
+
+
+def main() -> None:
+    """Kill, resume, count, and print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--questions", type=int, default=12)
+    parser.add_argument("--longest", type=float, default=8.0, help="seconds after the first token, at most")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--work", nargs=2, type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.work is not None:
+        work(*arguments.work, arguments.questions)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(measured(Path(folder), arguments), indent=2))
+
+
+def measured(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
+    """Kill and resume until the kills are used up, then let the run end."""
+    program, bank = folder / "kills.tts", folder / "bank.sqlite"
+    program.write_text(PROGRAM.format(weights=arguments.weights.resolve()), encoding="utf-8")
+    command = [sys.executable, __file__, "--weights", str(arguments.weights), "--questions", str(arguments.questions)]
+    command += ["--work", str(program), str(bank)]
+    chance = random.Random(arguments.seed)
+    kept: dict[tuple[int, ...], str] = {}
+    lost = changed = computed = 0
+    for number in range(arguments.kills):
+        worker = subprocess.Popen(command, stdout=(folder / f"{number}.out").open("w"))
+        before = len(kept)
+        said = folder / f"{number}.out"
+        while worker.poll() is None and not made_by(said.read_text()):
+            time.sleep(0.05)
+        until = time.monotonic() + chance.uniform(0.0, arguments.longest)
+        while worker.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        ended = worker.poll() is not None
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        now, running = held(bank)
+        computed += made_by((folder / f"{number}.out").read_text())
+        lost += sum(place not in now for place in kept)
+        changed += sum(now.get(place, text) != text for place, text in kept.items())
+        kept = now
+        print(f"kill {number + 1}: {len(kept) - before} new, {len(kept)} finished, {running} tokens running",
+              file=sys.stderr, flush=True)  # fmt: skip
+        if ended:
+            break
+    last = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    end, running = held(bank)
+    again = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    with Bank(bank) as opened:
+        reader = opened.reader()
+        problems = verify(opened)
+        (tokens,) = reader.execute("SELECT sum(new_tokens) FROM samples").fetchone()
+    said = answers(last.stdout)
+    computed += sum(line["new_tokens"] for line in said)
+    return {
+        "kills": number + 1,
+        "samples": len(end),
+        "samples_wanted": 8 * arguments.questions,
+        "finished_samples_lost": lost,
+        "finished_samples_changed": changed,
+        "left_running": running,
+        "tokens_of_all_samples": tokens,
+        "tokens_made_by_the_last_run": sum(line["new_tokens"] for line in said),
+        "tokens_made_by_all_runs": computed,
+        "tokens_made_twice": computed - tokens,
+        "allowed_to_be_made_twice": (number + 1) * RUNNING_AT_MOST * JOURNAL,
+        "calls_of_a_second_run": sum(line["calls"] for line in answers(again.stdout)),
+        "problems": problems,
+    }
+
+
+if __name__ == "__main__":
+    main()
