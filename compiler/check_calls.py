@@ -70,7 +70,7 @@ def _called(
         if owner is None or owner.kind != "module":
             typed = frame.type(base)
             if typed.type == ROWS and callee.name in ROW_STEPS:
-                check_row_step(expr, callee.name, expr.args, frame)
+                check_row_step(expr, callee.name, expr.args, frame.program)
                 return Typed(ROWS, static=True)
             if not typed.is_known:
                 return _unknown_call(expr, frame)
@@ -93,7 +93,7 @@ def _called(
     if found is not None:
         return _symbol_call(expr, found, written, piped, source, frame)
     if piped is not None and piped.type == ROWS and callee.name in ROW_STEPS:
-        check_row_step(expr, callee.name, expr.args, frame)
+        check_row_step(expr, callee.name, expr.args, frame.program)
         return Typed(ROWS, static=True)
     if callee.name in SIGNATURES:
         return stage(expr, SIGNATURES[callee.name], piped, source, frame)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.check_frame import Program, did_you_mean, listed
+from ttscale.compiler.check_row_steps import check_rows
 from ttscale.compiler.data import rows_ir
 from ttscale.compiler.diagnostics import InternalError
 from ttscale.compiler.evals import CLAUSES, MATCHED, METRICS, name_of
@@ -50,6 +51,10 @@ def _pipeline(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) 
 
 
 def _rows(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> None:
+    mark = len(program.diagnostics)
+    check_rows(expr, program)
+    if program.has_errors_since(mark):
+        return
     try:
         rows_ir(expr, scope, program.linked)
     except InternalError:

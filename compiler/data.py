@@ -104,9 +104,11 @@ def rows_ir(expr: ast_expressions.Expr, scope: ModuleScope, linked: Linked) -> i
 def _call_on(rows: ir.Rows, name: str, args: tuple[ast_expressions.Arg, ...]) -> ir.Rows:
     if name == "shuffle":
         seed = next((literal(arg.value) for arg in args), 0)
-        return _more(rows, ("shuffle", seed if isinstance(seed, int) else 0))
+        return _more(rows, ("shuffle", seed))
     if name == "split":
-        given = {arg.name: literal(arg.value) for arg in args}
+        given = {arg.name or "": literal(arg.value) for arg in args}
+        if not given.keys() <= {"seed", "from", "to"}:  # in text beside a program, which nothing has checked
+            return _more(rows, ("split", None, None, None))
         seed, low, high = (given.get(part, default) for part, default in (("seed", 0), ("from", 0), ("to", 1)))
         return _more(rows, ("split", seed, low, high))
     if name == "where" and args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -10,14 +11,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cli_runs import SCRIPTED, tts, write
 from ttscale.compiler import ir
 from ttscale.compiler.data import dataset_ir, rows_ir
+from ttscale.compiler.diagnostics import CompileError
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
 from ttscale.runtime.datasets import DataError, load, load_rows
 from ttscale.runtime.datasets.hub import Wanted, choose
 from ttscale.runtime.datasets.order import content_id, share_of, shuffled
+from ttscale.runtime.evaluate.rows_text import rows_from_text
 
 
 def declared(text: str, tmp_path: Path, expression: str = "") -> ir.Rows | ir.Dataset:
@@ -169,6 +173,33 @@ pipeline main(question: Text) -> Number {{
 """
     checked = compile_source(SourceFile("main.tts", text), FileLoader())
     assert [d.code for d in checked.diagnostics if d.severity == "error"] == codes
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ("d[0:20]", ""),
+        ("d.shuffle(seed: 1)[5:]", ""),
+        ("d |> split(from: 0.5, seed: 2) |> where(n > 3)", ""),
+        ("d[0:half]", "E0217"),
+        ("d[0.5]", "E0217"),
+        ("d |> shuffle(sed: 1)", "E0211"),
+        ("d |> where()", "E0212"),
+        ("d |> vote()", "E0210"),
+        ("d.suffle(seed: 1)[0:3]", "E0210"),
+        ("shuffle(d, seed: none)", "E0217"),
+    ],
+)
+def test_rows_beside_a_program_are_checked_like_those_in_it(tmp_path: Path, rows: str, code: str) -> None:
+    jsonl(tmp_path, [{"question": "6 * 7?", "answer": "42", "n": n} for n in range(30)])
+    dataset = 'dataset d = jsonl("d.jsonl", question: question, answer: answer)\n\n## Sample'
+    text = SCRIPTED.replace("## Sample", dataset, 1)
+    checked = compile_source(SourceFile("main.tts", f"{text}\neval main on {rows} {{ }}\n"), FileLoader())
+    assert [d.code for d in checked.diagnostics if d.severity == "error"] == ([code] if code else [])
+    ran = tts("run", write(tmp_path, text), "--on", rows)
+    assert (ran.code == 0) is (code == "") and code in ran.err, ran
+    with pytest.raises(CompileError) if code else nullcontext():
+        rows_from_text(compile_source(SourceFile("main.tts", text), FileLoader()).linked, rows)
 
 
 # --- Parquet ------------------------------------------------------------------------------------------

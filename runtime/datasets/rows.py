@@ -24,6 +24,11 @@ from ttscale.runtime.evaluate_expr import EvaluationError, evaluate
 from ttscale.runtime.tables import DataError
 
 GOLD = "answer"
+_EXAMPLES = {
+    "shuffle": "shuffle(seed: 1)",
+    "split": "split(to: 0.8, seed: 1)` or `split(from: 0.8, seed: 1)",
+    "where": 'where(level == "hard")',
+}
 _OPERANDS = (ir.Const, ir.Input, ir.Ref, ir.Item, ir.Apply, ir.Own, ir.Column)
 
 
@@ -250,11 +255,13 @@ def _stepped(rows: list[Row], step: Sequence[object], dataset: ir.Dataset) -> li
             return rows[low:high]
         case ("shuffle", int(seed)):
             return _shuffled(rows, seed)
-        case ("split", int(seed), (int() | float()) as low, (int() | float()) as high):
+        case ("split", int(seed), (int() | float()) as low, (int() | float()) as high) if 0 <= low < high <= 1:
             return [row for row in rows if low <= share_of(row.content, seed) < high]
         case ("where", condition) if isinstance(condition, _OPERANDS):
             return [row for row in rows if _holds(condition, row, dataset)]
-    raise DataError(f"dataset `{dataset.name}`: rows cannot be changed by {step[0]!r}", span=dataset.span)
+    # The checker says so of a program; rows that are named beside one come here as they are.
+    message = f"dataset `{dataset.name}`: `{step[0]}` does not go with {', '.join(map(str, step[1:])) or 'nothing'}"
+    raise DataError(message, hint=f"write `{_EXAMPLES.get(str(step[0]), 'gsm[0:100]')}`", span=dataset.span)
 
 
 def _shuffled(rows: list[Row], seed: int) -> list[Row]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ttscale.compiler import ast, ast_expressions, ir
+from ttscale.compiler.check_frame import Program
+from ttscale.compiler.check_row_steps import check_rows
 from ttscale.compiler.data import rows_ir
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
 from ttscale.compiler.evals import name_of
@@ -33,6 +35,10 @@ def rows_from_text(linked: Linked, text: str) -> ir.Rows:
         hint = f"did you mean `{near}`?" if near else f"the program declares {', '.join(known) or 'no dataset'}"
         problem = Diagnostic("E0282", f"there is no dataset `{name or text}`", None, hint=hint)
         raise CompileError([problem], {source.name: source})
+    program = Program(linked)
+    check_rows(expression, program)
+    if program.diagnostics:
+        raise CompileError(program.diagnostics, {source.name: source})
     return rows_ir(expression, linked.main, linked)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ttscale.cli.console import err
 from ttscale.cli.faults import Failure
 from ttscale.compiler import ast, ast_expressions
+from ttscale.compiler.check_frame import Program
+from ttscale.compiler.check_row_steps import check_rows
 from ttscale.compiler.data import rows_ir
 from ttscale.compiler.diagnostics import CompileError, suggest
 from ttscale.compiler.lower import lower
@@ -39,6 +41,11 @@ def read(checked: Checked, text: str) -> list[dict[str, Any]]:
         hint = f"did you mean `{near}`?" if near else f"the program declares {', '.join(known) or 'no dataset'}"
         raise Failure(f"--on {text}: there is no dataset `{name or text}`", hint)
     records = []
+    program = Program(checked.linked)
+    check_rows(expression, program)
+    if program.diagnostics:
+        source = source_of(text)
+        raise CompileError(program.diagnostics, {source.name: source})
     loaded = load(rows_ir(expression, scope, checked.linked))
     if loaded.said:
         err(f"note: {loaded.said}")
@@ -49,9 +56,14 @@ def read(checked: Checked, text: str) -> list[dict[str, Any]]:
     return records
 
 
+def source_of(text: str) -> SourceFile:
+    """The text inside the declaration of which it is a part."""
+    return SourceFile("--on", f"{BEFORE}{text} {{ }}\n")
+
+
 def parsed(text: str) -> ast_expressions.Expr:
     """The expression that `text` is. Raises CompileError pointing into it."""
-    source = SourceFile("--on", f"{BEFORE}{text} {{ }}\n")
+    source = source_of(text)
     tree = parse(source)
     module, lowering = lower(tree, source)
     found = [d for d in (*tree.diagnostics, *lowering) if d.severity == "error"]
