@@ -16,7 +16,7 @@ from ttscale.compiler.check_frame import Program, did_you_mean, listed
 from ttscale.compiler.check_rows import check_row_expression
 from ttscale.compiler.data import is_option
 from ttscale.compiler.diagnostics import Label, suggest
-from ttscale.compiler.readers import KIND_WORDS, NO_SHAPE, READERS, SHAPES, OptionKind, Reader
+from ttscale.compiler.readers import EXAMPLES, KIND_WORDS, NO_SHAPE, READERS, SHAPES, OptionKind, Reader
 from ttscale.compiler.resolve_types import literal
 from ttscale.compiler.scope import ModuleScope
 from ttscale.compiler.source import Span
@@ -83,10 +83,10 @@ def _literal(arg: ast_expressions.Arg, name: str, kind: OptionKind, reader: Read
         "text": isinstance(value, str) and value != "",
         "count": isinstance(value, int) and not isinstance(value, bool) and value >= 0,
         "texts": isinstance(value, tuple) and value != () and all(isinstance(item, str) for item in value),
-        "flag": isinstance(value, bool),
     }[kind]
     if not good:
-        program.report("E0271", f"`{name}:` of `{reader.name}` is {KIND_WORDS[kind]}", arg.value.span)
+        hint = f"write `{name}: {EXAMPLES[kind]}`"
+        program.report("E0271", f"`{name}:` of `{reader.name}` is {KIND_WORDS[kind]}", arg.value.span, hint=hint)
     elif name == "shape" and value not in (*SHAPES, NO_SHAPE):
         hint = did_you_mean(str(value), [*SHAPES, NO_SHAPE], f"there are {listed([*SHAPES, NO_SHAPE])}")
         program.report("E0271", f"no shape of rows is called `{value}`", arg.value.span, hint=hint)

@@ -14,15 +14,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-OptionKind = Literal["text", "count", "texts", "flag", "condition", "row"]
+OptionKind = Literal["text", "count", "texts", "condition", "row"]
 
 KIND_WORDS: Mapping[OptionKind, str] = {
     "text": "a text",
     "count": "a whole number, 0 or more",
     "texts": "a list of texts",
-    "flag": "true or false",
     "condition": "a condition",
     "row": "a value of a row",
+}
+
+EXAMPLES: Mapping[OptionKind, str] = {
+    "text": '"…"',
+    "count": "100",
+    "texts": '["question", "answer"]',
+    "condition": 'level == "hard"',
+    "row": "key",
 }
 
 ROW_OPTIONS: Mapping[str, OptionKind] = {
