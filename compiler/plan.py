@@ -200,10 +200,16 @@ def prefixes(plan: Plan) -> dict[str, list[str]]:
     return found
 
 
-def plan_to_text(plan: Plan, holds: Mapping[str, int] | None = None, more: Sequence[str] = ()) -> str:
+def plan_to_text(
+    plan: Plan,
+    holds: Mapping[str, int] | None = None,
+    more: Sequence[str] = (),
+    formulas: Mapping[str, str] | None = None,
+) -> str:
     """A plan as a table for people: one line a stage, then the sum, the budget and what was assumed.
 
-    `holds` is as in `plan_to_json`; `more` are lines that stand below the sums.
+    `holds` is as in `plan_to_json`; `more` are lines that stand below the sums; `formulas` say by model how its largest
+    call grows with the parameters.
     """
     rows = [("stage", "asks", "calls", "tokens", "gives", "shares its prompt with")]
     for stage in plan.stages.values():
@@ -219,7 +225,7 @@ def plan_to_text(plan: Plan, holds: Mapping[str, int] | None = None, more: Seque
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines += ["", *_totals(plan, holds), *more]
+    lines += ["", *_totals(plan, holds, formulas or {}), *more]
     if plan.assumptions:
         lines += ["", *(f"- {sentence}" for sentence in plan.assumptions)]
     return "\n".join(lines) + "\n"
@@ -239,7 +245,7 @@ def _shares(stage: StagePlan) -> str:
     return ", ".join(parts)
 
 
-def _totals(plan: Plan, holds: Mapping[str, int] | None) -> list[str]:
+def _totals(plan: Plan, holds: Mapping[str, int] | None, formulas: Mapping[str, str]) -> list[str]:
     """One line a measure: least, likely, most, and the budget's limit where it has one."""
     low, most, likely, budget = plan.minimum, plan.maximum, plan.expected, plan.graph.budget
     lines = [_total("calls", low.calls, likely.calls, most.calls, budget.calls)]
@@ -247,7 +253,7 @@ def _totals(plan: Plan, holds: Mapping[str, int] | None) -> list[str]:
     lines.append(_total("  of prompts", low.prompt_tokens, likely.prompt_tokens, most.prompt_tokens, None))
     lines.append(_total("  new", low.new_tokens, likely.new_tokens, most.new_tokens, None))
     lines.append(_total("longest chain", low.sequential_tokens, likely.sequential_tokens, most.sequential_tokens, None))
-    lines += [_peak(name, peak) for name, peak in peaks(plan, holds).items()]
+    lines += [_peak(name, peak, formulas.get(name, "")) for name, peak in peaks(plan, holds).items()]
     if budget.seconds is not None:
         lines.append(f"seconds        limit {budget.seconds:g}")
     if most.usd or budget.cost is not None:
@@ -256,11 +262,12 @@ def _totals(plan: Plan, holds: Mapping[str, int] | None) -> list[str]:
     return lines
 
 
-def _peak(name: str, peak: Peak) -> str:
+def _peak(name: str, peak: Peak, formula: str) -> str:
     """The largest call to a model beside what it holds."""
     holds = "" if peak.holds is None else f" of {peak.holds:,}"
     likely = f"likely {peak.expected:,}, {peak.full:,} with the longest answers"
-    return f"peak context   {name} {peak.minimum:,} to {peak.maximum:,}{holds}, {likely}"
+    grows = f" ({formula})" if formula else ""
+    return f"peak context   {name} {peak.minimum:,} to {peak.maximum:,}{holds}, {likely}{grows}"
 
 
 def _total(name: str, low: int, likely: int, most: int, limit: int | None) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +15,9 @@ from ttscale.cli.options import file_argument, model_option, param_option, pipel
 
 if TYPE_CHECKING:
     from ttscale.cli.opened import Opened
+
+LARGE = 300
+"""Graphs of more stages are planned once only."""
 
 
 @make_command(
@@ -74,8 +79,11 @@ def plan_data(opened: Opened) -> dict[str, Any]:
                 "total": one.total,
                 "shares": facts.shares or None,
             }
+    plan: dict[str, Any] = plan_to_json(opened.plan, contexts(opened))
+    for name, text in formulas(opened).items():
+        plan["context"][name]["formula"] = text
     return {
-        **plan_to_json(opened.plan, contexts(opened)),
+        **plan,
         "memory": memory,
         "warnings": as_data(opened.warnings, opened.checked.sources),
         "program": opened.identity(),
@@ -102,12 +110,50 @@ def plan_text(opened: Opened) -> str:
     loaded = [facts.memory.total for facts in opened.facts.values() if facts.memory is not None and not facts.shares]
     if len(loaded) > 1:
         lines.append(f"memory         {size(sum(loaded))} for all {len(loaded)} together")
-    return plan_to_text(opened.plan, contexts(opened), lines)
+    return plan_to_text(opened.plan, contexts(opened), lines, formulas(opened))
 
 
 def contexts(opened: Opened) -> dict[str, int]:
     """What the models hold, as far as their files tell."""
     return {name: facts.memory.context for name, facts in opened.facts.items() if facts.memory is not None}
+
+
+def formulas(opened: Opened) -> dict[str, str]:
+    """How the largest call to each model grows with the whole-number parameters, with the longest answers."""
+    from ttscale.compiler.diagnostics import CompileError
+    from ttscale.compiler.peak_formula import formula
+    from ttscale.compiler.plan import Peak, peaks
+    from ttscale.runtime.program import Program
+
+    graph = opened.plan.graph
+    at = {name: value for name, value in graph.params.items() if type(value) is int}
+    if not at or len(graph.stages) > LARGE:
+        return {}
+    program = Program(opened.checked, dict(graph.models), opened.folder)
+
+    def amount(name: str, values: Mapping[str, int]) -> int | None:
+        try:
+            plan = program.plan(graph.pipeline, params={**graph.params, **values})
+        except CompileError:
+            return None  # a rule of the pipeline forbids these values
+        return peaks(plan).get(name, Peak()).full
+
+    others = {name: other_values(opened, name, value) for name, value in at.items()}
+    found = {name: formula(partial(amount, name), at, others) for name in peaks(opened.plan)}
+    return {name: text for name, text in found.items() if text}
+
+
+def other_values(opened: Opened, name: str, value: int) -> tuple[int, ...]:
+    """Two more values that a parameter may have, the nearest ones; without a domain its multiples."""
+    from ttscale.compiler.bind import choose_pipeline
+    from ttscale.compiler.space import space_of
+
+    symbol, _ = choose_pipeline(opened.checked.linked, opened.plan.graph.pipeline)
+    domain = space_of(opened.checked.linked, symbol).domains.get(name) if symbol is not None else None
+    if domain is None:
+        return value + 1, value * 2
+    values = [other for other in domain.values() if type(other) is int and other != value]
+    return tuple(sorted(values, key=lambda other: abs(other - value))[:2])
 
 
 def size(amount: int) -> str:
