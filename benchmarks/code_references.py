@@ -126,7 +126,7 @@ OTHER_RESULT = """found = RIGHT
 if isinstance(found, bool):
     return not found
 if isinstance(found, (int, float, complex)):
-    return found + 1
+    return found * 3 + 1
 if isinstance(found, str):
     return found + "x"
 if isinstance(found, (list, tuple)):

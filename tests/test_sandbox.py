@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from ttscale.runtime.sandbox import (
     find_backend,
     run,
     run_program,
+    watch,
     why_not,
 )
 
@@ -127,6 +131,43 @@ async def test_giving_a_run_up_kills_the_program(any_backend: Backend) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not running(mark)
+
+
+OUTER = """
+import asyncio, sys
+from ttscale.runtime.sandbox import *
+program = Program(sys.argv[1], arguments=(sys.argv[2],))
+asyncio.run(run_program(program, Limits(wall=300), backend=Backend(sys.argv[3]), unsafe=True))
+"""
+STAYING = "import os, time\nif os.fork() == 0: os.setsid()\ntime.sleep(300)"
+
+
+async def test_nothing_outlives_whoever_asked(any_backend: Backend) -> None:
+    if run.own_interpreter() is SYSTEM_PYTHON:
+        pytest.skip("another process would take root's own Python")
+    mark = f"orphan{os.getpid()}x"
+    asking = subprocess.Popen([sys.executable, "-c", OUTER, STAYING, mark, any_backend.value])
+    while len(running(mark)) < 2:
+        assert asking.poll() is None
+        await asyncio.sleep(0.01)
+    asking.kill()
+    asking.wait()
+    while running(mark):
+        await asyncio.sleep(0.01)
+
+
+async def test_a_supervisor_that_is_killed_takes_the_program_with_it(safe: Backend) -> None:
+    mark = f"victim{os.getpid()}x"
+    task = asyncio.create_task(go(safe, STAYING, Limits(wall=300), arguments=(mark,)))
+    while len(running(mark)) < 2:
+        await asyncio.sleep(0.01)
+    for pid in watch.children(os.getpid()):
+        if b"supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    found = await task
+    assert found.outcome is Outcome.CRASHED and found.note
+    while running(mark):
+        await asyncio.sleep(0.01)
 
 
 # --- programs that do not -----------------------------------------------------------------------------------

@@ -103,9 +103,9 @@ def shown_folders(interpreter: Interpreter, readable: tuple[str, ...]) -> list[s
 def user_inside() -> int | None:
     """The user a program runs as where root starts it and no namespace gives it one: nobody, or None for the same user.
 
-    None for everybody but root, and for root where nobody cannot reach the interpreter or these modules.
+    None for everybody but Linux's root, and for root where nobody cannot reach the interpreter or these modules.
     """
-    if os.name != "posix" or os.geteuid() != 0:
+    if sys.platform != "linux" or os.geteuid() != 0:
         return None
     reached = all(_reachable(Path(path)) for path in (own_interpreter().path, modules_folder()))
     return NOBODY if reached else None

@@ -14,8 +14,8 @@ from ttscale.runtime.sandbox.inside import NOBODY
 from ttscale.runtime.sandbox.namespaces import ETC, SCRATCH
 
 
-def start(request: dict[str, Any], out: int, err: int, status: int) -> None:
-    """Start bubblewrap with our first process inside. The request goes in as a file on stdin."""
+def start(request: dict[str, Any], out: int, err: int, status: int) -> int:
+    """Start bubblewrap with our first process inside; its id. The request goes in as a file on stdin."""
     content = json.dumps(request | {"scratch": SCRATCH, "uid": None}).encode()
     handle = os.memfd_create("request")
     view = memoryview(content)
@@ -41,6 +41,7 @@ def start(request: dict[str, Any], out: int, err: int, status: int) -> None:
         finally:
             os._exit(127)
     os.close(handle)
+    return child
 
 
 def command_line(request: dict[str, Any]) -> list[str]:

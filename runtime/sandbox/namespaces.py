@@ -5,6 +5,7 @@ Runs by itself, outside the package: stdlib only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -34,8 +35,8 @@ SPACES = (
 )
 
 
-def start(request: dict[str, Any], stdout: int, stderr: int, status: int) -> None:
-    """Fork the process that holds the namespaces. The user's ids are mapped from here, where that is allowed.
+def start(request: dict[str, Any], stdout: int, stderr: int, status: int) -> int:
+    """Fork the process that holds the namespaces; its id. The user's ids are mapped from here, where that is allowed.
 
     A root user becomes another user inside, so that the kernel counts the program's processes and lets it read no
     file that is root's alone; where the mapping of two users is not allowed, and for everybody else, there is one.
@@ -55,6 +56,7 @@ def start(request: dict[str, Any], stdout: int, stderr: int, status: int) -> Non
         os.write(mapped_write, mapped)
     os.close(ready_read)
     os.close(mapped_write)
+    return holder
 
 
 def _map_users(pid: int) -> bytes:
@@ -130,10 +132,8 @@ def build_root(request: dict[str, Any]) -> None:
     for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
         os.symlink(f"/proc/self/{target}", f"{NEW_ROOT}/dev/{name}")
     os.mkdir(NEW_ROOT + "/proc")
-    try:
+    with contextlib.suppress(OSError):  # in a container that covers parts of its own /proc this one stays empty
         kernel.mount("proc", NEW_ROOT + "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
-    except OSError:
-        request["proc"] = False  # a container that covers parts of its own /proc: the program gets an empty one
     os.mkdir(NEW_ROOT + SCRATCH)
     os.symlink("scratch", NEW_ROOT + "/tmp")
     _lock_mounts()

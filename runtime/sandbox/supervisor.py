@@ -8,6 +8,7 @@ JSON and writes one JSON value. Runs by itself, outside the package: stdlib only
 from __future__ import annotations
 
 import binascii
+import contextlib
 import json
 import os
 import select
@@ -32,6 +33,7 @@ class Run:
         self.outputs = {"stdout": bytearray(), "stderr": bytearray()}
         self.events = bytearray()
         self.started: float | None = None
+        self.program: int | None = None
         self.ended: int | None = None
         self.seconds = 0.0
         self.seen = NOTHING
@@ -41,7 +43,7 @@ class Run:
     def take_event(self, event: dict[str, Any]) -> None:
         """An event of the first process inside."""
         if event["event"] == "started":
-            self.started = time.monotonic()
+            self.started, self.program = time.monotonic(), event["program"]
         elif event["event"] == "error":
             self.verdict, self.note = "refused", event["message"]
         elif event["event"] == "ended":
@@ -72,19 +74,19 @@ def supervise(request: dict[str, Any]) -> dict[str, Any]:
     scratch = None
     ours = 2  # processes between this one and the program
     if request["backend"] == "namespaces":
-        namespaces.start(request, out, err, status)
+        root = namespaces.start(request, out, err, status)
     elif request["backend"] == "bubblewrap":
-        bubblewrap.start(request, out, err, status)
+        root = bubblewrap.start(request, out, err, status)
     else:
         scratch = new_scratch(request)
-        start_limits(request, scratch, (out, err, status))
+        root = start_limits(request, scratch, (out, err, status))
         ours = 1
     for writing in (out, err, status):
         os.close(writing)
     try:
         watch(run, {name: reading for name, (reading, _) in ends.items()}, ours)
     finally:
-        end_everything(request["backend"] != "limits")
+        end_everything(request, root, run.program)
         if scratch is not None:
             import shutil  # here alone, as it brings much with it
 
@@ -129,8 +131,8 @@ def new_scratch(request: dict[str, Any]) -> str:
     return scratch
 
 
-def start_limits(request: dict[str, Any], scratch: str, outputs: tuple[int, int, int]) -> None:
-    """Fork a process that serves the request under limits alone."""
+def start_limits(request: dict[str, Any], scratch: str, outputs: tuple[int, int, int]) -> int:
+    """Fork a process that serves the request under limits alone; its id."""
     parent = os.getpid()
     child = os.fork()
     if child == 0:
@@ -138,6 +140,7 @@ def start_limits(request: dict[str, Any], scratch: str, outputs: tuple[int, int,
         os.dup2(outputs[0], 1)
         os.dup2(outputs[1], 2)
         os._exit(serve(request, scratch, outputs[2]))
+    return child
 
 
 def watch(run: Run, reading: dict[str, int], ours: int) -> None:
@@ -200,21 +203,25 @@ def drain(run: Run, reading: dict[str, int]) -> None:
             continue  # a child holds the pipe open and has written no more
 
 
-def end_everything(has_namespace: bool) -> None:
+def end_everything(request: dict[str, Any], root: int, group: int | None) -> None:
     """Kill every process below this one until none is left; what they had started falls to us and goes too.
 
     With a pid namespace our own children are enough: the kernel ends what is in it, and an id that we have not buried
-    is nobody else's. Without one a program could start others faster than they fall to us.
+    is nobody else's. Without one a program could start others faster than they fall to us. `group` is the program's
+    own process group, for systems that do not list processes.
     """
+    below = descendants if request["backend"] == "limits" else children
+    alive = {root}
     while True:
-        for pid in children(os.getpid()) if has_namespace else descendants(os.getpid()):
-            try:
+        for pid in alive.union(below(os.getpid())):
+            with contextlib.suppress(OSError):  # ended already
                 os.kill(pid, signal.SIGKILL)
-            except OSError:
-                continue  # ended already
+        if group is not None and not kernel.LINUX:
+            with contextlib.suppress(OSError):
+                os.killpg(group, signal.SIGKILL)
         try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                continue
+            while buried := os.waitpid(-1, os.WNOHANG)[0]:
+                alive.discard(buried)
         except ChildProcessError:
             return
         time.sleep(0.001)
