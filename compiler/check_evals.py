@@ -15,6 +15,7 @@ from ttscale.compiler.check_row_steps import check_rows
 from ttscale.compiler.data import rows_ir
 from ttscale.compiler.diagnostics import InternalError
 from ttscale.compiler.evals import CLAUSES, MATCHED, METRICS, name_of
+from ttscale.compiler.readers import READERS
 from ttscale.compiler.resolve import is_broken
 from ttscale.compiler.resolve_types import literal, lookup
 from ttscale.compiler.scope import ModuleScope, Symbol
@@ -51,6 +52,8 @@ def _pipeline(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) 
 
 
 def _rows(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> None:
+    if _of_unknown_kind(expr, scope, program):
+        return
     mark = len(program.diagnostics)
     check_rows(expr, program)
     if program.has_errors_since(mark):
@@ -61,6 +64,23 @@ def _rows(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> N
         known = sorted(name for name, found in scope.names.items() if found.kind == "dataset")
         hint = f"write `eval main on {known[0]}[0:100]`" if known else "declare a `dataset` first"
         program.report("E0282", f"`{program.text(expr.span)}` is not rows of a dataset", expr.span, hint=hint)
+
+
+def _of_unknown_kind(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> bool:
+    """Whether the rows come from a dataset of a kind that there is not; that is said where it is declared."""
+    while not isinstance(expr, ast_expressions.Name | ast_expressions.Attribute):
+        match expr:
+            case ast_expressions.Slice(value=inner) | ast_expressions.Pipe(left=inner):
+                expr = inner
+            case ast_expressions.Call(callee=ast_expressions.Attribute(value=inner)):
+                expr = inner
+            case ast_expressions.Call(args=(first, *_)):
+                expr = first.value
+            case _:
+                return False
+    symbol = lookup(expr, scope, program.linked)
+    value = symbol.declaration.value if symbol is not None and isinstance(symbol.declaration, ast.DatasetDecl) else None
+    return isinstance(value, ast_expressions.Call) and value.callee.name not in READERS
 
 
 def _clause(clause: ast.Clause, scope: ModuleScope, program: Program) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from fuzzing import PIECES, SEEDS, WHOLE, mutate
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedToken
-from test_fuzz_frontend import PIECES, SEEDS, WHOLE, mutate
 from ttscale.compiler.parser_tables import load_parser, plain_parser
 
 HERE = Path(__file__).resolve().parent
