@@ -9,6 +9,9 @@ from types import SimpleNamespace
 import pytest
 from ttscale.compiler import ir
 from ttscale.compiler import types as t
+from ttscale.runtime import answers
+from ttscale.runtime.evaluate.arms import Item
+from ttscale.runtime.evaluate.grading import Measured
 from ttscale.runtime.metrics import (
     Grade,
     MetricError,
@@ -273,3 +276,12 @@ async def test_a_metric_must_give_a_finite_number() -> None:
 
     with pytest.raises(MetricError, match="not a number"):
         await grade(Odd(), 1, 1, {})
+
+
+async def test_an_evaluation_grades_texts_that_share_a_key_apart() -> None:
+    item = Item("q", {"question": "Where?"}, "Paris", {})
+    measured = Measured(metric_named("exact"))
+    keys = {answers.coerce(t.TEXT, text)[1] for text in ("Paris", "paris")}
+    assert len(keys) == 1
+    grades = [await measured.of(t.TEXT, text, keys.copy().pop(), item) for text in ("Paris", "paris")]
+    assert grades == [1.0, 0.0]

@@ -11,7 +11,6 @@ from ttscale.compiler import types as t
 from ttscale.runtime.answers import coerce, equal
 from ttscale.runtime.evaluate.arms import Item
 from ttscale.runtime.metrics import Metric, gold_key, grade
-from ttscale.runtime.metrics.named import JUDGES
 
 ENOUGH = 1 - 1e-9
 """From which value on an answer counts as right, where a metric gives shares."""
@@ -23,6 +22,10 @@ class Grader(Protocol):
     @property
     def name(self) -> str:
         """What the measure is called in tables."""
+
+    @property
+    def identity(self) -> object:
+        """Plain data that tells it from any other measure, also from an edited one of the same name."""
 
     @property
     def is_free(self) -> bool:
@@ -38,6 +41,7 @@ class Accuracy:
 
     folder: Path | None = None
     name: str = "accuracy"
+    identity: object = "accuracy"
     is_free: bool = True
 
     def check(self, type_: t.Type, item: Item) -> None:
@@ -58,6 +62,7 @@ class Measured:
     """A metric of the library, of the program or of a plug-in."""
 
     metric: Metric
+    identity: object
     seen: dict[tuple[object, ...], float | None] = field(default_factory=dict, compare=False)
 
     @property
@@ -66,11 +71,12 @@ class Measured:
 
     @property
     def is_free(self) -> bool:
-        return self.metric.name not in JUDGES
+        return not getattr(self.metric, "asks_model", False)
 
     async def of(self, type_: t.Type, answer: object, key: Hashable, item: Item) -> float | None:
-        """The metric's value; equal answers to one question are graded once."""
-        known = (item.id, item.asked, key if key is not None else repr(answer))
+        """The metric's value; the same answer to one question is graded once."""
+        # Not by its key: texts that differ in case or white space have one, and metrics that look at these exist.
+        known = (item.id, item.asked, repr(answer))
         if known not in self.seen:
             self.seen[known] = (await grade(self.metric, answer, item.gold, item.row or {})).value
         return self.seen[known]
