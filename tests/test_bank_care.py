@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -283,3 +285,50 @@ def test_a_run_of_scripts_needs_no_bank(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("TTSCALE_BANK", str(tmp_path / "mine.sqlite"))
     assert tts("run", write(tmp_path), "6 * 7?").code == 0
     assert not (tmp_path / "mine.sqlite").exists()
+
+
+class Server(ThreadingHTTPServer):
+    """A model behind the OpenAI interface that always answers the same and counts how often."""
+
+    asked = 0
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert isinstance(self.server, Server)
+            self.server.asked += 1
+            self.rfile.read(int(self.headers["Content-Length"]))
+            message = {"role": "assistant", "content": "so 42. Answer: 42"}
+            usage = {"prompt_tokens": 9, "completion_tokens": 6}
+            body = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *_: object) -> None:
+            """Nobody reads it."""
+
+
+def test_the_second_run_of_a_command_asks_no_server(tmp_path: Path) -> None:
+    server = Server(("127.0.0.1", 0), Server.Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://user:secret@127.0.0.1:{server.server_port}/v1"
+    file = write(tmp_path)
+    here = ("--bank", tmp_path / "bank.sqlite", "--model", f"small={address}#tiny")
+    try:
+        first = tts("run", file, "6 * 7?", *here)
+        assert (first.code, first.out, server.asked) == (0, "42\n", 3)
+        second = tts("run", file, "6 * 7?", *here)
+        assert (second.out, server.asked) == ("42\n", 3) and "18 of 18 new tokens from the bank" in second.err
+        found = tts("run", file, "6 * 7?", *here, "--param", "n=4", "--json").json
+        assert server.asked == 4 and found["fresh"] == {"calls": 1, "new_tokens": 6, "usd": 0.0}
+        rows = tmp_path / "rows.jsonl"
+        rows.write_text('{"question": "6 * 7?"}\n{"question": "7 * 6?"}\n')
+        many = tts("run", file, "--input", rows, *here)
+        assert many.code == 0 and server.asked == 7 and "18 of 36 new tokens from the bank" in many.err
+        assert tts("run", file, "6 * 7?", "--no-bank", *here[2:]).code == 0 and server.asked == 10
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert tts("bank", "stats", *here[:2], "--json").json["models"][0]["model"] == "tiny at 127.0.0.1"
+    assert b"secret" not in (tmp_path / "bank.sqlite").read_bytes()
