@@ -12,6 +12,7 @@ Codes:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ttscale.compiler import ast, ast_expressions, types
@@ -146,12 +147,34 @@ def check_recursion(program: Program) -> None:
     graph: dict[Place, list[tuple[Place, Span]]] = {}
     linked = program.linked
     for scope in linked.modules.values():
+        names = _pipelines_in_sight(scope, linked)
+        text = linked.sources[scope.name].text
         for declaration in scope.tree.declarations:
-            if isinstance(declaration, ast.PipelineDecl):
+            if not isinstance(declaration, ast.PipelineDecl):
+                continue
+            # Few pipelines call others; words are found much faster than all nodes of a tree are walked.
+            if not names.isdisjoint(_WORD.findall(text, declaration.result.span.end, declaration.span.end)):
                 graph[(scope.name, declaration.name)] = list(_calls(declaration, scope, linked))
     done: set[Place] = set()
     for start in graph:
         _walk(start, graph, [], done, program)
+
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def _pipelines_in_sight(scope: ModuleScope, linked: Linked) -> set[str]:
+    """The names by which a module may call pipelines: their own, and those of modules that have some."""
+    with_pipelines = {
+        name
+        for name, module in linked.modules.items()
+        if any(isinstance(declaration, ast.PipelineDecl) for declaration in module.tree.declarations)
+    }
+    return {
+        name
+        for name, symbol in scope.names.items()
+        if symbol.kind == "pipeline" or (symbol.kind == "module" and symbol.module in with_pipelines)
+    }
 
 
 def _walk(
