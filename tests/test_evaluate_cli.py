@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import time
 from pathlib import Path
@@ -70,6 +71,21 @@ def test_mistakes_are_told(folder: Path) -> None:
     assert "no `eval` of" in tts("eval", write_bench(folder, text=EVAL), "three").err
     assert "no run folder" in tts("report", folder / "nothing").err
     assert tts("compare", path, "--on", "sums").code == 2
+
+
+def test_a_pipeline_of_the_file_may_judge(folder: Path) -> None:
+    judge = """
+    pipeline same(question: Text, first: Text, second: Text) -> Choice(yes, no) {
+      return generate(check(question, first), from: judge, n: 1) |> vote()
+    }
+    model judge = script("yes")
+    """
+    path = write_bench(folder, text=judge)
+    ran = tts("eval", path, "one", "--on", "sums", "--metric", "judge", "--judge", "same", "--metric", "accuracy")
+    assert ran.code == 0, ran.err
+    assert "JUDGE AND COST" in ran.out and re.search(r"one +100\.0%", ran.out)
+    assert "was asked 12 times" in ran.err
+    assert "needs a model that judges" in tts("eval", path, "one", "--on", "sums", "--metric", "judge").err
 
 
 def test_files_are_compared_on_the_same_questions(folder: Path) -> None:

@@ -61,6 +61,18 @@ def test_other_parameters_and_seeds_are_other_records_in_the_same_folder(tmp_pat
     assert new_calls(report) == 36 and report.accuracy == 0
 
 
+def test_records_of_another_measure_are_left_alone(tmp_path: Path) -> None:
+    def score(body: str, metric: str = "close") -> float | None:
+        text = f"metric close(pred: Number, row: Row) -> Bool = {body}\n"
+        with program(ANSWERS, VOTE, text) as own:
+            return own.evaluate(rows(GOLDS), metric, folder=tmp_path).accuracy
+
+    assert score("pred == row.answer") == 1
+    assert score("pred == row.answer + 1") == 0
+    assert score("pred == row.answer", "accuracy") == 1
+    assert len(lines(tmp_path)) == 36
+
+
 def test_layout_comments_and_other_declarations_do_not_change_what_is_known() -> None:
     def digest(text: str) -> str:
         with load(text) as own:

@@ -16,7 +16,7 @@ from ttscale.compiler.data import metric_ir
 from ttscale.compiler.evals import METRICS, Evaluation, evaluations
 from ttscale.runtime.datasets import load_rows
 from ttscale.runtime.evaluate.ablation import ablations
-from ttscale.runtime.evaluate.arms import Arm, Item, graph_digest, pipeline_of, short_hash
+from ttscale.runtime.evaluate.arms import Arm, Item, graph_digest, pipeline_of, plain_of, short_hash
 from ttscale.runtime.evaluate.folder import RunFolder
 from ttscale.runtime.evaluate.grading import Accuracy, Grader, Measured
 from ttscale.runtime.evaluate.matching import PILOT, Matched, match, relabelled
@@ -27,6 +27,7 @@ from ttscale.runtime.evaluate.versus import before_spending, pairs_of
 from ttscale.runtime.metrics import Metric, MetricError, declared_metric, metric_named
 
 if TYPE_CHECKING:
+    from ttscale.runtime.metrics.judge import Ask
     from ttscale.runtime.program import Program
 
 GOLD = "answer"
@@ -96,7 +97,8 @@ async def carry_out(
     heard: Listener | None = None,
 ) -> Report:
     """Ask all that is missing and sum up; setting `stop` sums up what is there. `host` runs every program's arms."""
-    folder = RunFolder(request.folder)
+    measured = short_hash([grader.identity for grader in request.graders])
+    folder = RunFolder(request.folder, measured)
     check_golds(request)
     halt = stop if stop is not None else asyncio.Event()
     try:
@@ -120,6 +122,7 @@ async def carry_out(
             progress,
             title=request.title,
             measures=[grader.name for grader in request.graders],
+            measured=measured,
             seen_before=seen_before(request),
             matched=matched,
             kept_stages=kept,
@@ -229,19 +232,22 @@ def items_of(rows: Sequence[Mapping[str, object]], arms: Sequence[Arm], gold: st
     return found
 
 
-def grader_of(metric: str | Metric | ir.Metric, program: Program) -> Grader:
-    """The measure that a name, a metric of the library or a declared one stands for. Raises MetricError."""
+def grader_of(metric: str | Metric | ir.Metric, program: Program, ask: Ask | None = None) -> Grader:
+    """The measure that a name, a metric of the library or a declared one stands for. Raises MetricError.
+
+    `ask` asks the model behind the metrics `judge` and `pairwise`.
+    """
     if isinstance(metric, ir.Metric):
-        return Measured(declared_metric(metric))
+        return Measured(declared_metric(metric), plain_of(metric))
     if not isinstance(metric, str):
-        return Measured(metric)
+        return Measured(metric, metric.name)
     if metric == "accuracy":
         return Accuracy(program.folder)
     linked = program.checked.linked
     symbol = linked.main.names.get(metric)
     if symbol is not None and symbol.kind in METRICS:
-        return Measured(declared_metric(metric_ir(symbol, linked)))
-    return Measured(metric_named(metric))
+        return grader_of(metric_ir(symbol, linked), program)
+    return Measured(metric_named(metric, ask=ask), metric)
 
 
 def check_golds(request: Request) -> None:

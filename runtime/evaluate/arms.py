@@ -86,7 +86,7 @@ def short_hash(value: object) -> str:
 
 def graph_digest(graph: Graph, folder: Path) -> str:
     """The digest of a bound graph; weights are looked for in `folder`. Raises EngineError where they are missing."""
-    return short_hash([_plain(graph), _files(graph, folder)])
+    return short_hash([plain_of(graph), _files(graph, folder)])
 
 
 def _files(graph: Graph, folder: Path) -> list[tuple[str, str]]:
@@ -117,21 +117,21 @@ def _datasets(value: object) -> list[Dataset]:
     return []
 
 
-def _plain(value: object) -> object:
-    """A graph as plain data without the places in the text; models as they are, files told apart by their content."""
+def plain_of(value: object) -> object:
+    """A graph, or a part of it, as plain data without places in the text; files are told apart by their content."""
     if isinstance(value, Model):
         where = "" if value.kind == "gguf" else value.locator
-        options = [[name, _plain(option)] for name, option in value.options if name not in ("file", "sha256")]
+        options = [[name, plain_of(option)] for name, option in value.options if name not in ("file", "sha256")]
         return ["Model", value.name, value.kind, where, options]
     if isinstance(value, Dataset):
-        return ["Dataset", value.name, value.kind, _plain(value.fields), _plain(value.options)]
+        return ["Dataset", value.name, value.kind, plain_of(value.fields), plain_of(value.options)]
     if is_dataclass(value) and not isinstance(value, type):
-        parts = [[part.name, _plain(getattr(value, part.name))] for part in fields(value) if part.compare]
+        parts = [[part.name, plain_of(getattr(value, part.name))] for part in fields(value) if part.compare]
         return [type(value).__name__, parts]
     if isinstance(value, Mapping):
-        return [[str(name), _plain(part)] for name, part in sorted(value.items(), key=lambda pair: str(pair[0]))]
+        return [[str(name), plain_of(part)] for name, part in sorted(value.items(), key=lambda pair: str(pair[0]))]
     if isinstance(value, frozenset | set):
         return sorted(map(str, value))
     if isinstance(value, tuple | list):
-        return [_plain(part) for part in value]
+        return [plain_of(part) for part in value]
     return value if value is None or isinstance(value, str | int | float | bool) else repr(value)

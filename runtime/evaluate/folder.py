@@ -1,6 +1,7 @@
 """A run folder: `run.json` says what was asked, `rows.jsonl` keeps a record a line, appended when it is made.
 
-A record is known by its arm's digest, its question (id and a hash of what it asks) and its seed. So one folder may hold
+A record is known by its arm's digest, its question (id and a hash of what it asks), its seed and the measures that
+graded it. So one folder may hold
 records of several versions of a program: what fits is taken over, what does not stays and is left alone, and a kill
 costs no more than the questions that were on their way. A last line without its end is dropped.
 """
@@ -18,7 +19,7 @@ from ttscale.runtime.evaluate.measuring import Record
 ROWS = "rows.jsonl"
 RUN = "run.json"
 
-Key = tuple[str, str, str, int]
+Key = tuple[str, str, str, int, str]
 
 
 class FolderError(Exception):
@@ -30,10 +31,14 @@ class FolderError(Exception):
 
 
 class RunFolder:
-    """Records of an evaluation, on disk where a `path` is given, else in memory. Raises FolderError."""
+    """Records of an evaluation, on disk where a `path` is given, else in memory.
 
-    def __init__(self, path: Path | None) -> None:
+    `measured` is a hash of the measures; records of others are left alone. Raises FolderError.
+    """
+
+    def __init__(self, path: Path | None, measured: str = "") -> None:
         self.path = path
+        self.measured = measured
         self._file: IO[str] | None = None
         self._records: dict[Key, Record] = {}
         self.dropped = 0
@@ -67,15 +72,16 @@ class RunFolder:
 
     def find(self, arm: Arm, item: Item, seed: int) -> Record | None:
         """The record of a question, if it was answered; one that ended in an error is tried again."""
-        record = self._records.get((arm.digest, item.id, item.asked, seed))
+        record = self.of(arm.digest, item.id, item.asked, seed)
         return None if record is None or record.get("error") else record
 
     def of(self, arm: str, question: str, asked: str, seed: int) -> Record | None:
         """The record of a question by its names, also of one that ended in an error."""
-        return self._records.get((arm, question, asked, seed))
+        return self._records.get((arm, question, asked, seed, self.measured))
 
     def add(self, record: Record) -> None:
         """Keep a record; it is handed to the system before this returns."""
+        record["measured"] = self.measured
         self._records[key_of(record)] = record
         if self._file is not None:
             self._file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
@@ -95,7 +101,13 @@ class RunFolder:
 
 def key_of(record: Record) -> Key:
     """What names a record. Raises KeyError, TypeError, ValueError."""
-    return str(record["arm"]), str(record["id"]), str(record["asked"]), int(str(record["seed"]))
+    return (
+        str(record["arm"]),
+        str(record["id"]),
+        str(record["asked"]),
+        int(str(record["seed"])),
+        str(record["measured"]),
+    )
 
 
 def read_run(path: Path) -> Record:

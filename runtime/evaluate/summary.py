@@ -93,6 +93,7 @@ def document_of(
     *,
     title: str,
     measures: Sequence[str],
+    measured: str,
     seen_before: Mapping[str, Any],
     matched: tuple[str, float, Sequence[Matched]] | None,
     kept_stages: Mapping[str, Mapping[str, str]],
@@ -103,6 +104,7 @@ def document_of(
         "version": VERSION,
         "title": title,
         "measures": list(measures),
+        "measured": measured,
         "settings": {
             "seeds": list(settings.seeds),
             "concurrency": settings.concurrency,
@@ -213,7 +215,7 @@ def _cores() -> int:
 def load_report(path: Path) -> Report:
     """The report of a run folder, as its last run left it. Raises FolderError."""
     document = read_run(path)
-    folder = RunFolder(path if path.is_dir() else path.parent)
+    folder = RunFolder(path if path.is_dir() else path.parent, document["measured"])
     folder.close()
     records = {
         arm["label"]: [

@@ -15,7 +15,7 @@ from ttscale.cli.faults import USAGE, Failure
 from ttscale.cli.options import parameters, python_option, replacements
 
 if TYPE_CHECKING:
-    from ttscale.cli.evaluating import Bench
+    from ttscale.cli.evaluating import Asking, Bench
     from ttscale.runtime.evaluate.api import Request
     from ttscale.runtime.program import Program
 
@@ -37,7 +37,7 @@ def command(files: tuple[str, ...], **options: Any) -> int:
     """
     import asyncio
 
-    from ttscale.cli.evaluating import Bench, measure, open_for_measuring
+    from ttscale.cli.evaluating import Bench, asking, measure, open_for_measuring
 
     wishes, bench = read_options(options)
     if len(files) < 2:
@@ -52,7 +52,8 @@ def command(files: tuple[str, ...], **options: Any) -> int:
         unknown = [name for name in replacements(bench.models) if name and name not in used]
         if unknown:
             raise Failure(f"no file declares a model `{unknown[0]}`", f"they declare {', '.join(sorted(used))}")
-        request = request_of(programs, named, wishes, bench)
+        ask = stack.enter_context(asking(next(iter(programs.values())), wishes.judge, bench))
+        request = request_of(programs, named, wishes, bench, ask)
         outcome = asyncio.run(measure(next(iter(programs.values())), request, bench))
         if bench.as_json:
             out_json(outcome.document)
@@ -86,7 +87,7 @@ def declared_models(program: Program) -> set[str]:
 
 
 def request_of(
-    programs: dict[str, Program], named: Sequence[tuple[str, str | None]], wishes: Measuring, bench: Bench
+    programs: dict[str, Program], named: Sequence[tuple[str, str | None]], wishes: Measuring, bench: Bench, ask: Asking
 ) -> Request:
     """The evaluation of all pipelines on the same rows."""
     from ttscale.cli.evaluating import folder_for
@@ -108,7 +109,7 @@ def request_of(
         f"{' against '.join(labels)} on {Path(on).name if is_file(on) else on}",
         arms,
         tuple(items_of(rows[: wishes.limit], arms, gold_of(on, wishes))),
-        tuple(grader_of(metric, owner) for metric in wishes.metrics or ("accuracy",)),
+        tuple(grader_of(metric, owner, ask(metric)) for metric in wishes.metrics or ("accuracy",)),
         Settings(tuple(range(start, start + (wishes.seeds or 1))), wishes.concurrency, wishes.precision),
         wishes.match or "",
         wishes.ablate,

@@ -15,7 +15,7 @@ from ttscale.cli.faults import USAGE, Failure
 from ttscale.cli.options import bank_options, file_argument, model_option, param_option, parameters, unsafe_code_option
 
 if TYPE_CHECKING:
-    from ttscale.cli.evaluating import Bench
+    from ttscale.cli.evaluating import Asking, Bench
     from ttscale.compiler.evals import Evaluation
     from ttscale.runtime.evaluate.api import Request
     from ttscale.runtime.program import Program
@@ -31,6 +31,7 @@ class Measuring:
     gold: str
     params: tuple[str, ...]
     metrics: tuple[str, ...]
+    judge: str | None
     seeds: int | None
     seed: int | None
     match: str | None
@@ -48,6 +49,11 @@ def measuring_options(function: Callable[..., Any]) -> Callable[..., Any]:
         model_option,
         click.option(
             "--metric", "metrics", multiple=True, metavar="NAME", help="accuracy, or another measure; may be repeated."
+        ),
+        click.option(
+            "--judge",
+            metavar="MODEL",
+            help="Who grades for the metrics `judge` and `pairwise`: a model, or a pipeline of FILE.",
         ),
         click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Ask every question this often."),
         click.option("--seed", type=click.IntRange(min=0), help="The first seed."),
@@ -92,11 +98,11 @@ def command(file: str, name: str | None, **options: Any) -> int:
     """
     import asyncio
 
-    from ttscale.cli.evaluating import open_for_measuring
+    from ttscale.cli.evaluating import asking, open_for_measuring
 
     wishes, bench = read_options(options)
-    with open_for_measuring(file, bench) as program:
-        requests = wanted(program, file, name, wishes, bench)
+    with open_for_measuring(file, bench) as program, asking(program, wishes.judge, bench) as ask:
+        requests = wanted(program, file, name, wishes, bench, ask)
         return asyncio.run(measure_all(program, requests, bench))
 
 
@@ -125,14 +131,16 @@ async def measure_all(program: Program, requests: Sequence[Request], bench: Benc
     return code
 
 
-def wanted(program: Program, file: str, name: str | None, wishes: Measuring, bench: Bench) -> list[Request]:
+def wanted(
+    program: Program, file: str, name: str | None, wishes: Measuring, bench: Bench, ask: Asking
+) -> list[Request]:
     """The evaluations that are asked for. Failure where the file declares none and no rows are named."""
     from ttscale.compiler.evals import Evaluation
     from ttscale.runtime.evaluate.api import declared
 
     if wishes.on is not None:
         pipelines = tuple(part.strip() for part in name.split(",")) if name else ("",)
-        return [request_of(program, file, Evaluation(pipelines, wishes.on, None), wishes, bench)]
+        return [request_of(program, file, Evaluation(pipelines, wishes.on, None), wishes, bench, ask)]
     found = declared(program)
     if not found:
         hint = "add `eval main on DATASET`, or name rows: --on gsm[0:100]"
@@ -143,10 +151,10 @@ def wanted(program: Program, file: str, name: str | None, wishes: Measuring, ben
         raise Failure(f"no `eval` of {file} is about `{name}`", f"there are {listed}", code=USAGE)
     if bench.out is not None and len(chosen) > 1:
         raise Failure("--out is for one `eval`, and several are meant", "name one by its number", code=USAGE)
-    return [request_of(program, file, own, wishes, bench) for own in chosen]
+    return [request_of(program, file, own, wishes, bench, ask) for own in chosen]
 
 
-def request_of(program: Program, file: str, own: Evaluation, wishes: Measuring, bench: Bench) -> Request:
+def request_of(program: Program, file: str, own: Evaluation, wishes: Measuring, bench: Bench, ask: Asking) -> Request:
     """One evaluation; options go before what the declaration says."""
     from ttscale.cli.evaluating import folder_for
     from ttscale.runtime.evaluate.api import Request, arm_of, grader_of, items_of, rows_of
@@ -167,7 +175,7 @@ def request_of(program: Program, file: str, own: Evaluation, wishes: Measuring, 
         f"{stem}: {', '.join(arm.label for arm in arms)} on {own.on}",
         arms,
         tuple(items_of(rows[: wishes.limit], arms, "answer" if own.rows is not None else gold_of(own.on, wishes))),
-        tuple(grader_of(metric, program) for metric in metrics),
+        tuple(grader_of(metric, program, ask(metric)) for metric in metrics),
         Settings(seeds, wishes.concurrency, wishes.precision),
         wishes.match or own.match,
         wishes.ablate,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from ttscale.runtime.evaluate.measuring import Record
     from ttscale.runtime.evaluate.running import Job, Progress
     from ttscale.runtime.evaluate.summary import Report
+    from ttscale.runtime.metrics.judge import Ask
     from ttscale.runtime.program import Program
+    from ttscale.runtime.result import Result
+
+    Asking = Callable[[str], Ask | None]
+
+
+BY_METRIC = {"judge": "same_answer", "pairwise": "better_answer"}
+"""The judges that come along, by the metric that asks them."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,31 @@ def bank_of(bench: Bench) -> Path | None:
         err(f"note: samples are not kept in a bank: {error}")
         return None
     return path
+
+
+@contextmanager
+def asking(program: Program, judge: str | None, bench: Bench) -> Iterator[Asking]:
+    """What the metrics `judge` and `pairwise` ask: a pipeline of the program, or a model with judges that come along.
+
+    Says at the end what the judge cost, which is no part of what pipelines cost.
+    """
+    from ttscale.runtime.metrics.judge import asker, load_judge
+
+    if judge is None:
+        yield lambda metric: None
+        return
+    spent: list[int] = []
+
+    def heard(result: Result) -> None:
+        spent.append(result.cost.tokens)
+
+    if judge in program.pipelines:
+        yield lambda metric: asker(program, judge, on_result=heard)
+    else:
+        with load_judge(judge) as own:
+            yield lambda metric: asker(own, BY_METRIC.get(metric, ""), on_result=heard)
+    if spent and not bench.quiet:
+        err(f"note: the judge of the answers was asked {len(spent):,} times and spent {sum(spent):,} tokens")
 
 
 async def measure(host: Program, request: Request, bench: Bench) -> Outcome:

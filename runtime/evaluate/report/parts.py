@@ -256,6 +256,7 @@ def readable(arm: Arm) -> Section:
     """What could not be read."""
     own = arm["figures"]
     rows = [("answers", "", percent(own["unreadable_answers"])), ("samples", "", percent(own["unreadable_samples"]))]
+    rows += [("grades of answers", "", percent(own["ungraded"]))] if own["ungraded"] else []
     rows += [(f"judgements of {j['path']}", amount(j["asked"]), percent(j["rate"])) for j in own["judgements"]]
     rows += [("cut short by the budget", "", percent(own["cut"]))]
     return Section("What could not be read", (), (Table(("what", "asked", "share"), tuple(rows)),))
