@@ -280,7 +280,7 @@ async def test_a_metric_must_give_a_finite_number() -> None:
 
 async def test_an_evaluation_grades_texts_that_share_a_key_apart() -> None:
     item = Item("q", {"question": "Where?"}, "Paris", {})
-    measured = Measured(metric_named("exact"))
+    measured = Measured(metric_named("exact"), "exact")
     keys = {answers.coerce(t.TEXT, text)[1] for text in ("Paris", "paris")}
     assert len(keys) == 1
     grades = [await measured.of(t.TEXT, text, keys.copy().pop(), item) for text in ("Paris", "paris")]
