@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,6 +85,7 @@ def native() -> Any:
 
 
 _KEEP: list[Any] = []  # the callback must outlive every call of native code
+_SAID: deque[str] = deque(maxlen=2)  # the last errors, for messages of our own
 
 
 def quiet() -> None:
@@ -90,6 +93,8 @@ def quiet() -> None:
     api = native()
 
     def log(level: int, text: bytes, _data: Any) -> None:
+        if level == ERROR and text.strip():
+            _SAID.append(re.sub(r"^\w+: ", "", text.decode("utf-8", "replace").strip()))  # without the function's name
         if level in (WARNING, ERROR):
             sys.stderr.write(text.decode("utf-8", "replace"))
             sys.stderr.flush()
@@ -97,6 +102,13 @@ def quiet() -> None:
     callback = api.llama_log_callback(log)
     _KEEP.append(callback)
     api.llama_log_set(callback, None)
+
+
+def _reason() -> str:
+    """What llama.cpp said last of what went wrong, once, to be put behind a message."""
+    said = [*_SAID]
+    _SAID.clear()
+    return f" ({said[0]})" if said else ""
 
 
 class Runner:
@@ -133,7 +145,7 @@ class Runner:
         model = api.llama_model_load_from_file(os.fsencode(self.settings.path), params)
         if not model:
             raise EngineError(
-                f"llama.cpp cannot load {self.settings.path}",
+                f"llama.cpp cannot load {self.settings.path}{_reason()}",
                 hint="the file may be damaged, or of an architecture newer than this llama-cpp-python",
             )
         return model
@@ -170,7 +182,7 @@ class Runner:
             adapter = api.llama_adapter_lora_init(self.model, os.fsencode(path))
             if not adapter:
                 raise EngineError(
-                    f"llama.cpp cannot use {path} as a LoRA adapter of {self.settings.path}",
+                    f"llama.cpp cannot use {path} as a LoRA adapter of {self.settings.path}{_reason()}",
                     hint="it must be a GGUF adapter made for these very weights, as convert_lora_to_gguf.py writes it",
                 )
             loaded.append(ctypes.cast(adapter, ctypes.c_void_p).value)
@@ -218,7 +230,7 @@ class Runner:
         if not context:
             api.llama_model_free(self.model)
             raise EngineError(
-                f"llama.cpp cannot make a context of {settings.cells} cells for {settings.path}",
+                f"llama.cpp cannot make a context of {settings.cells} cells for {settings.path}{_reason()}",
                 hint=self._hint_of_context(),
             )
         self._adapt(context)

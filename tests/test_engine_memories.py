@@ -1,0 +1,81 @@
+"""Classes of memory on small random weights: what shares a prefix, or follows on, is what it would be alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny_models import TEMPLATE, hybrid_model, sliding_window_model
+from ttscale.compiler.ir import Model
+from ttscale.runtime.engines.base import Completion, Engine, EngineStats, Message, Request, Sampling
+from ttscale.runtime.models import open_engine
+
+pytest.importorskip("llama_cpp")
+pytestmark = pytest.mark.model
+
+START = "the quick brown fox jumps over the lazy dog and runs away from all of it"  # longer than the window
+PROMPTS = (START, START[:40] + "tired cat", START + " again", "something else", START[:40] + "tired cow")
+SAMPLES = 3
+
+
+def opened(path: Path, **options: object) -> Engine:
+    given = {"ctx": 512, "threads": 1, "slots": 6, "chat_template": TEMPLATE, **options}
+    return open_engine(Model("m", "gguf", str(path), tuple(given.items())), Path())
+
+
+async def collected(engine: Engine, prompt: str, seeds: tuple[int, ...]) -> list[Completion]:
+    request = Request((Message("user", prompt),), seeds, max_tokens=24, sampling=Sampling(1.0))
+    return sorted([one async for one in engine.generate(request)], key=lambda one: one.index)
+
+
+async def together(path: Path, **options: object) -> tuple[list[list[Completion]], EngineStats]:
+    """Samples of all prompts, asked at once, and once more the first with more samples after it."""
+    engine = opened(path, **options)
+    try:
+        seeds = tuple(range(SAMPLES))
+        found = await asyncio.gather(*(collected(engine, prompt, seeds) for prompt in PROMPTS))
+        again = await collected(engine, PROMPTS[0], seeds)
+        return [*found, again], engine.stats()
+    finally:
+        await engine.close()
+
+
+async def alone(path: Path) -> list[list[Completion]]:
+    """The same, each prompt with an engine that knows nothing else."""
+    found = []
+    for prompt in PROMPTS:
+        engine = opened(path, slots=1)
+        found.append(await collected(engine, prompt, tuple(range(SAMPLES))))
+        await engine.close()
+    return [*found, found[0]]
+
+
+def common(first: tuple[int, ...], second: tuple[int, ...]) -> int:
+    """Tokens that both begin with."""
+    return next((at for at, (one, other) in enumerate(zip(first, second, strict=False)) if one != other), len(first))
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (sliding_window_model, {}),
+        (sliding_window_model, {"swa_full": False}),
+        (sliding_window_model, {"kv_unified": False}),
+        (hybrid_model, {}),
+    ],
+    ids=["window", "window-moving", "window-separate", "hybrid"],
+)
+async def test_what_is_shared_changes_nothing(
+    tmp_path: Path, make: Callable[[Path], Path], options: dict[str, object]
+) -> None:
+    path = make(tmp_path / "tiny.gguf")
+    expected = await alone(path)
+    found, stats = await together(path, **options)
+    for ours, theirs in zip(found, expected, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            same = common(one.token_ids, other.token_ids)
+            assert same >= 0.8 * len(other.token_ids)  # a last digit may tip one draw, after which texts part
+            assert list(one.logprobs[:same]) == pytest.approx(list(other.logprobs[:same]), abs=0.02)
+    assert stats.prompt_computed < stats.prompt_asked / 2, "samples share their prompt"

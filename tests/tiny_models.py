@@ -1,0 +1,123 @@
+"""Whole models of a few thousand random weights, so that every class of memory can be tested without a download."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from engine_files import Value, pair, text
+
+WIDTH, HEADS, SHARED, INNER, LAYERS, WINDOW = 32, 4, 2, 64, 4, 16
+LETTERS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+# A vocabulary of letters with single bytes to fall back on: 1 is a normal token, 2 unknown, 3 control, 6 a byte.
+TOKENS = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *LETTERS]
+KINDS = [2, 3, 3, *([6] * 256), *([1] * len(LETTERS))]
+TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}"
+
+
+def sliding_window_model(path: Path) -> Path:
+    """A model of gemma2's shape: every other layer sees the last 16 tokens only."""
+    meta = _meta("gemma2") | {
+        "gemma2.attention.key_length": WIDTH // HEADS,
+        "gemma2.attention.value_length": WIDTH // HEADS,
+        "gemma2.attention.sliding_window": WINDOW,
+        "gemma2.final_logit_softcapping": 30.0,
+        "gemma2.attn_logit_softcapping": 50.0,
+    }
+    shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (len(TOKENS), WIDTH), "output_norm.weight": (WIDTH,)}
+    for layer in range(LAYERS):
+        shapes |= {
+            f"blk.{layer}.{name}.weight": shape
+            for name, shape in {
+                "attn_norm": (WIDTH,),
+                "attn_q": (WIDTH, WIDTH),
+                "attn_k": (WIDTH * SHARED // HEADS, WIDTH),
+                "attn_v": (WIDTH * SHARED // HEADS, WIDTH),
+                "attn_output": (WIDTH, WIDTH),
+                "post_attention_norm": (WIDTH,),
+                "ffn_norm": (WIDTH,),
+                "ffn_gate": (INNER, WIDTH),
+                "ffn_up": (INNER, WIDTH),
+                "ffn_down": (WIDTH, INNER),
+                "post_ffw_norm": (WIDTH,),
+            }.items()
+        }
+    return _write(path, meta, shapes)
+
+
+def hybrid_model(path: Path) -> Path:
+    """A model of LFM2's shape: short convolutions, whose state cannot be cut, in every other layer."""
+    meta = _meta("lfm2") | {
+        "lfm2.attention.head_count_kv": [0 if layer % 2 else SHARED for layer in range(LAYERS)],
+        "lfm2.shortconv.l_cache": 3,
+        "lfm2.vocab_size": len(TOKENS),
+    }
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (len(TOKENS), WIDTH),
+        "token_embd_norm.weight": (WIDTH,),
+    }
+    attention = {
+        "attn_q_norm": (WIDTH // HEADS,),
+        "attn_k_norm": (WIDTH // HEADS,),
+        "attn_q": (WIDTH, WIDTH),
+        "attn_k": (WIDTH * SHARED // HEADS, WIDTH),
+        "attn_v": (WIDTH * SHARED // HEADS, WIDTH),
+        "attn_output": (WIDTH, WIDTH),
+    }
+    convolution = {
+        "shortconv.conv": (WIDTH, 3),
+        "shortconv.in_proj": (3 * WIDTH, WIDTH),
+        "shortconv.out_proj": (WIDTH, WIDTH),
+    }
+    for layer in range(LAYERS):
+        shapes |= {
+            f"blk.{layer}.{name}.weight": shape
+            for name, shape in {
+                **(convolution if layer % 2 else attention),
+                "attn_norm": (WIDTH,),
+                "ffn_norm": (WIDTH,),
+                "ffn_gate": (INNER, WIDTH),
+                "ffn_up": (INNER, WIDTH),
+                "ffn_down": (WIDTH, INNER),
+            }.items()
+        }
+    return _write(path, meta, shapes)
+
+
+def _meta(architecture: str) -> dict[str, Value]:
+    return {
+        "general.architecture": architecture,
+        "general.name": "Random",
+        f"{architecture}.context_length": 2048,
+        f"{architecture}.embedding_length": WIDTH,
+        f"{architecture}.block_count": LAYERS,
+        f"{architecture}.feed_forward_length": INNER,
+        f"{architecture}.attention.head_count": HEADS,
+        f"{architecture}.attention.head_count_kv": SHARED,
+        f"{architecture}.attention.layer_norm_rms_epsilon": 1e-6,
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": TOKENS,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.chat_template": TEMPLATE,
+    }
+
+
+def _write(path: Path, meta: Mapping[str, Value], shapes: Mapping[str, tuple[int, ...]]) -> Path:
+    """Random 32-bit tensors from a fixed seed, norms around one; a shape has its fastest dimension last."""
+    dice = np.random.default_rng(7)
+    count = len(TOKENS)
+    scores = text("tokenizer.ggml.scores") + struct.pack(f"<IIQ{count}f", 9, 6, count, *([0.0] * count))
+    kinds = text("tokenizer.ggml.token_type") + struct.pack(f"<IIQ{count}i", 9, 5, count, *KINDS)
+    data = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(meta) + 2)
+    data += b"".join(pair(key, value) for key, value in meta.items()) + scores + kinds
+    body = b""
+    for name, shape in shapes.items():
+        data += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), 0, len(body))
+        spread = 0.1 if len(shape) == 1 else 0.3
+        body += (dice.normal(len(shape) == 1, spread, shape)).astype("<f4").tobytes()
+        body += b"\0" * (-len(body) % 32)
+    path.write_bytes(data + b"\0" * (-len(data) % 32) + body)
+    return path
