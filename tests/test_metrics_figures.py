@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import combinations, pairwise
+from pathlib import Path
 from statistics import fmean
 
 import pytest
@@ -215,3 +217,30 @@ def test_means() -> None:
         assert mean_of_k(5, 3, k) == pytest.approx(fmean(sum(own) / k for own in combinations(right, k)))
     with pytest.raises(ValueError):
         mean_of_k(5, 3, 6)
+
+
+# --- against the authors' code ----------------------------------------------------------------------
+
+VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors" / "calibration_metrics.json"
+
+
+@pytest.mark.skipif(not VECTORS.exists(), reason="the reference vectors are not beside the project")
+def test_calibration_of_published_code() -> None:
+    cases = json.loads(VECTORS.read_text(encoding="utf-8"))["cases"]
+    for case in cases:
+        problems = case["input"]["per_problem_[answer,prob,is_correct]"]
+        best = [max(own, key=lambda answer: answer[1]) for own in problems]
+        for wanted, chosen in (
+            ("max_ECE_Brier_NLL", best),
+            ("avg_ECE_Brier_NLL", [a for own in problems for a in own]),
+        ):
+            confidences, right = [p for _, p, _ in chosen], [bool(r) for _, _, r in chosen]
+            loss = log_loss(right, [{True: p, False: 1 - p} for p in confidences], least=1e-6)
+            error, score, published = case["expected"][wanted]
+            assert (ece(confidences, right), brier(confidences, right)) == pytest.approx((error, score), abs=1e-9)
+            assert loss == pytest.approx(published, abs=1e-5)  # which adds 1e-6 to every probability
+        accuracies, means, sizes = case["expected"]["bins_acc_conf_size"]
+        bins = reliability([p for _, p, _ in best], [bool(r) for _, _, r in best])
+        assert [own.count for own in bins] == sizes
+        assert [own.accuracy for own in bins] == pytest.approx(accuracies)
+        assert [own.confidence for own in bins] == pytest.approx(means)
