@@ -230,17 +230,15 @@ def test_calibration_of_published_code() -> None:
     for case in cases:
         problems = case["input"]["per_problem_[answer,prob,is_correct]"]
         best = [max(own, key=lambda answer: answer[1]) for own in problems]
-        for wanted, chosen in (
-            ("max_ECE_Brier_NLL", best),
-            ("avg_ECE_Brier_NLL", [a for own in problems for a in own]),
-        ):
-            confidences, right = [p for _, p, _ in chosen], [bool(r) for _, _, r in chosen]
-            loss = log_loss(right, [{True: p, False: 1 - p} for p in confidences], least=1e-6)
-            error, score, published = case["expected"][wanted]
-            assert (ece(confidences, right), brier(confidences, right)) == pytest.approx((error, score), abs=1e-9)
-            assert loss == pytest.approx(published, abs=1e-5)  # which adds 1e-6 to every probability
+        confidences, right = [p for _, p, _ in best], [bool(r) for _, _, r in best]
+        error, score, published = case["expected"]["max_ECE_Brier_NLL"]
+        assert (ece(confidences, right), brier(confidences, right)) == pytest.approx((error, score), abs=1e-9)
+        loss = log_loss(right, [{True: p, False: 1 - p} for p in confidences])
+        assert loss == pytest.approx(published, abs=1e-5)  # which adds 1e-6 to every probability
+        each = [brier([p for _, p, _ in own], [bool(r) for _, _, r in own]) for own in problems]
+        assert fmean(each) == pytest.approx(case["expected"]["avg_ECE_Brier_NLL"][1], abs=1e-9)
         accuracies, means, sizes = case["expected"]["bins_acc_conf_size"]
-        bins = reliability([p for _, p, _ in best], [bool(r) for _, _, r in best])
+        bins = reliability(confidences, right)
         assert [own.count for own in bins] == sizes
         assert [own.accuracy for own in bins] == pytest.approx(accuracies)
         assert [own.confidence for own in bins] == pytest.approx(means)
