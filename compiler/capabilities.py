@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from ttscale.compiler import ir
 from ttscale.compiler.asking import labels_of
@@ -30,25 +31,27 @@ class Abilities:
     """What a model can do; None where only its server or its file can tell.
 
     `logprobs` are the log-probabilities of the tokens that it chose, `scoring` those of given labels, `thinking` says
-    that it can write thoughts; `context` is how many tokens a prompt and its answer may have together.
+    that it can write thoughts, `continuation` that it goes on from the beginning of a reply; `context` is how many
+    tokens a prompt and its answer may have together.
     """
 
     logprobs: bool | None = None
     scoring: bool | None = None
     thinking: bool | None = None
     context: int | None = None
+    continuation: bool | None = None
 
 
 Known = Mapping[str, Abilities]
 """By the name of a model: what a look at its file or a question to its server has told."""
 
 BY_KIND: Mapping[str, Abilities] = {
-    "gguf": Abilities(logprobs=True, scoring=True),
+    "gguf": Abilities(logprobs=True, scoring=True, continuation=True),
     "openai": Abilities(),
-    "script": Abilities(logprobs=True, scoring=True, thinking=True),
+    "script": Abilities(logprobs=True, scoring=True, thinking=True, continuation=True),
 }
 
-OTHERS = Abilities(logprobs=True, scoring=True)
+OTHERS = Abilities(logprobs=True, scoring=True, continuation=True)
 """Kinds of models that Python brings: what they cannot do, all of them, is among the model's own `abilities`."""
 
 
@@ -63,10 +66,13 @@ def abilities(model: ir.Model, known: Known | None = None) -> Abilities:
             found.scoring if seen.scoring is None else seen.scoring,
             found.thinking if seen.thinking is None else seen.thinking,
             found.context if seen.context is None else seen.context,
+            found.continuation if seen.continuation is None else seen.continuation,
         )
-    given = option(model, "logprobs")
-    if model.kind == "openai" and isinstance(given, bool):
-        found = replace(found, logprobs=given, scoring=given)
+    tells, goes_on = option(model, "logprobs"), option(model, "continuation")
+    if model.kind == "openai" and isinstance(tells, bool):
+        found = replace(found, logprobs=tells, scoring=tells)
+    if model.kind == "openai" and isinstance(goes_on, bool):
+        found = replace(found, continuation=goes_on)
     ctx = option(model, "ctx")
     if isinstance(ctx, int) and not isinstance(ctx, bool) and ctx > 0:
         found = replace(found, context=ctx)
@@ -83,12 +89,13 @@ def lacks(graph: ir.Graph, known: Known | None = None) -> Iterator[Diagnostic]:
     """Stages that need what a model of theirs cannot do (E0280) or may not be able to do (W0280)."""
     can = {model: abilities(model, known) for model in graph.models.values()}
     thinkers = [model for model, one in can.items() if one.thinking or (one.thinking is None and model.kind == "gguf")]
-    if len(thinkers) == len(can) and all(one.logprobs and one.scoring for one in can.values()):
+    if len(thinkers) == len(can) and all(one.logprobs and one.scoring and one.continuation for one in can.values()):
         return
     view = View(graph)
     said: set[tuple[object, ...]] = set()
     for stage in graph.stages:
-        for lack in (*_likelihoods(view, stage, can), *_labels(stage, can), *_thoughts(stage, can)):
+        wanting = (_likelihoods(view, stage, can), _labels(stage, can), _thoughts(stage, can), _beginnings(stage, can))
+        for lack in chain(*wanting):
             diagnostic = lack.diagnostic()
             key = (diagnostic.primary, diagnostic.message)
             if key not in said:
@@ -181,6 +188,23 @@ def _thoughts(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_L
             yield _Lack(stage, model, thinks, "thinking: on", what, "writes none", "may write none", hint)
 
 
+# --- replies that are begun ----------------------------------------------------------------------
+
+
+def _beginnings(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack]:
+    """Prompts that begin the reply, for a model that may begin anew; a label or a ranking is read all the same."""
+    begun = [one.prompt for one in prompts_of(stage) if one.prompt.parts and one.prompt.parts[-1].role == "assistant"]
+    if stage.op not in ("generate", "fuse") or not begun:
+        return
+    for model in asked_by(stage):
+        goes_on = can.get(model, Abilities()).continuation
+        if not goes_on:
+            what = f"prompt `{begun[0].name}` begins the reply"
+            instead = "say in the user's message how the answer begins"
+            never, perhaps = "does not go on from there", "may not go on from there"
+            yield _Lack(stage, model, goes_on, "continuation: true", what, never, perhaps, instead)
+
+
 # --- what is said --------------------------------------------------------------------------------
 
 
@@ -205,8 +229,8 @@ class _Lack:
         if self.maker is not None and self.maker.span != span:
             labels.append(Label(self.maker.span, f"`{name}` writes them here"))
         if self.model.span is not None:
-            denied = option(self.model, "logprobs") is False and "logprobs" in self.declared
-            known = "declared with `logprobs: false`" if denied else f"`{name}` cannot"
+            asked = self.declared.partition(":")[0]
+            known = f"declared with `{asked}: false`" if option(self.model, asked) is False else f"`{name}` cannot"
             labels.append(Label(self.model.span, known if self.has is False else "that depends on the server"))
         if self.has is False:
             message = f"{self.what}, and `{name}` {self.never}"

@@ -267,8 +267,9 @@ DECLARATIONS = table(
     page(
         "W0280",
         "A stage that needs what its model may not be able to do",
-        "Whether a server gives log-probabilities or writes thoughts is not known before it is asked. Say so with "
-        "`logprobs: true` or `thinking: on` in its declaration. It is a warning too where a model that cannot do it is "
+        "Whether a server gives log-probabilities, writes thoughts or goes on from the beginning of a reply is not "
+        "known before it is asked. Say so in its declaration: `logprobs: true`, `thinking: on`, `continuation: true`. "
+        "It is a warning too where a model that cannot do it is "
         "asked for some values of the parameters only.",
         pipeline("return generate(p.solve_number(question), from: far, n: 4) |> vote(weight: likelihood)", head=SERVER),
         '"q")',

@@ -147,7 +147,8 @@ NAMES = table(
         "A stage that needs what its model cannot do",
         "Rules by likelihood need the log-probabilities of the model that wrote the answers; `yes_no` and "
         "`min_probability:` need the probabilities of labels from the model that judges; `thinking: on` needs a model "
-        "that writes thoughts. Weights that run here have the first two. A server has what its declaration says.",
+        "that writes thoughts, and a prompt that ends in an `assistant` part one that goes on from there. Weights that "
+        "run here do all but think. A server does what its declaration says.",
         pipeline(
             "return generate(p.solve_number(question), from: far, n: 4) |> vote(weight: likelihood)",
             head=SERVER.replace('"q")', '"q", logprobs: false)'),

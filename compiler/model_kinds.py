@@ -163,6 +163,7 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "name": (lambda value: isinstance(value, str), "a text"),
     "once": (lambda value: isinstance(value, bool), "true or false"),
     "logprobs": (lambda value: isinstance(value, bool), "true or false"),
+    "continuation": (lambda value: isinstance(value, bool), "true or false"),
     "price": (_price, "dollars for a million tokens, such as `price: {input: 0.15usd, output: 0.60usd}`"),
 }
 

@@ -33,7 +33,10 @@ from ttscale.compiler.source import SourceFile, Span
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "gguf": (*GGUF_OPTIONS, *SAMPLING_OPTIONS),
-    "openai": ("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs", *SAMPLING_OPTIONS),
+    "openai": (
+        *("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs", "continuation"),
+        *SAMPLING_OPTIONS,
+    ),
     "script": ("replies", "once", "logprobs", "tokens", "latency", "ctx", *SAMPLING_OPTIONS),
 }
 """What each kind of model takes by name, besides its locator."""

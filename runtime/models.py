@@ -211,7 +211,7 @@ def _check_sha256(model: Model, path: Path) -> None:
 
 # --- engines ---------------------------------------------------------------------------------------------
 
-_OPENAI_OPTIONS = ("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs")
+_OPENAI_OPTIONS = ("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs", "continuation")
 _SCRIPT_OPTIONS = ("replies", "once")
 _TAKEN: Mapping[str, tuple[str, ...]] = {
     "gguf": (*GGUF_OPTIONS, *SAMPLING_OPTIONS),

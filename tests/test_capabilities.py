@@ -94,6 +94,32 @@ def test_thoughts_are_wanted_of_a_model_that_has_them() -> None:
     assert codes(lines.format("small", "on"), known={"small": Abilities(thinking=True)}) == []
 
 
+BEGUN = 'prompt begun(question: Text) -> Number {{ user "{{{{ question }}}}"  assistant "Answer:" }}\n{}'.format(
+    'prompt sure(question: Text) -> Choice(yes, no) { user "{{ question }}"  assistant "Verdict:" }\n'
+)
+
+
+def test_a_reply_that_is_begun_needs_a_model_that_goes_on() -> None:
+    lines = "return generate(begun(question), from: {})"
+    assert codes(lines.format("small"), before=BEGUN) == []
+    (found,) = said(lines.format("large"), before=BEGUN)
+    assert (found.code, found.message) == (
+        "W0280",
+        "prompt `begun` begins the reply, and `large` may not go on from there",
+    )
+    server = 'model {0} = openai("http://127.0.0.1:8080/v1", name: "q", continuation: {1})\n'
+    assert codes(lines.format("on"), before=BEGUN + server.format("on", "true")) == []
+    (found,) = bound(main(lines.format("off"), before=BEGUN + server.format("off", "false")))[1]
+    assert found.code == "E0280" and found.labels[0].text == "declared with `continuation: false`"
+    judged = (
+        "drafts = generate(solve(question), from: small)\nreturn drafts |> verify(from: large) |> rank(from: large)"
+    )
+    assert codes(judged, before=BEGUN) == []
+    labelled = "which = classify(sure(question), from: large)\n"
+    labelled += "return generate(solve(question), from: small) when which == yes"
+    assert codes(labelled, before=BEGUN) == []
+
+
 def test_a_choice_of_models_is_wrong_at_the_defaults_and_a_warning_elsewhere() -> None:
     lines = "param who: Model in {{small, mute}} = {}\n"
     lines += "return generate(solve(question), from: who, n: 4) |> vote(weight: likelihood)"
@@ -108,11 +134,11 @@ def test_a_choice_of_models_is_wrong_at_the_defaults_and_a_warning_elsewhere() -
 
 def test_what_is_declared_outweighs_what_was_found_and_both_the_kind() -> None:
     server = Model("m", "openai", "http://x/v1", (("logprobs", False), ("ctx", 4096)))
-    assert abilities(server) == Abilities(False, False, None, 4096)
+    assert abilities(server) == Abilities(False, False, None, 4096, None)
     assert abilities(server, {"m": Abilities(True, True, True, 9)}) == Abilities(False, False, True, 4096)
     file = Model("m", "gguf", "x.gguf", (("thinking", UpTo(100)),))
-    assert abilities(file) == Abilities(True, True, True, None)
-    assert abilities(file, {"m": Abilities(thinking=False, context=2048)}) == Abilities(True, True, True, 2048)
+    assert abilities(file) == Abilities(True, True, True, None, True)
+    assert abilities(file, {"m": Abilities(thinking=False, context=2048)}) == Abilities(True, True, True, 2048, True)
 
 
 def test_an_engine_is_what_its_declaration_says(tmp_path: object) -> None:

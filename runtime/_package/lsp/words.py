@@ -92,6 +92,7 @@ OPTION_DOCS = {
     "timeout": "wall time of one call",
     "headers": "further headers of every request",
     "logprobs": "whether the server tells log-probabilities",
+    "continuation": "whether the server goes on from the beginning of a reply",
     "slots": "requests at once",
     "ctx": "a number of tokens, such as `ctx: 4096`",
     "once": "whether running out of replies is an error",
