@@ -21,6 +21,7 @@ from ttscale.library.loader import FileLoader
 from ttscale.runtime.datasets import DataError, load, load_rows
 from ttscale.runtime.datasets.hub import Wanted, choose
 from ttscale.runtime.datasets.order import content_id, share_of, shuffled
+from ttscale.runtime.evaluate.arms import plain_of
 from ttscale.runtime.evaluate.rows_text import rows_from_text
 
 
@@ -270,6 +271,13 @@ def test_tasks_that_cannot_be(tmp_path: Path, text: str, says: str, hint: str) -
     with pytest.raises(DataError, match=says) as caught:
         load(declared(text, tmp_path))
     assert hint in caught.value.hint and caught.value.span is not None
+
+
+def test_what_is_measured_on_other_tasks_is_measured_anew(tmp_path: Path) -> None:
+    one, other = (declared(f'gym("{task}", size: 3)', tmp_path) for task in ("chain_sum", "countdown"))
+    assert plain_of(one) == plain_of(declared('gym("chain_sum", size: 3)', tmp_path)) != plain_of(other)
+    copied = declared('jsonl("copy.jsonl")', tmp_path)
+    assert plain_of(copied) == plain_of(declared('jsonl("d.jsonl")', tmp_path))
 
 
 # --- the hub ------------------------------------------------------------------------------------------

@@ -124,7 +124,9 @@ def plain_of(value: object) -> object:
         options = [[name, plain_of(option)] for name, option in value.options if name not in ("file", "sha256")]
         return ["Model", value.name, value.kind, where, options]
     if isinstance(value, Dataset):
-        return ["Dataset", value.name, value.kind, plain_of(value.fields), plain_of(value.options)]
+        # Files are told apart by their content; tasks and data sets of the hub have their name alone.
+        where = value.locator if value.kind in ("gym", "hf") else ""
+        return ["Dataset", value.name, value.kind, where, plain_of(value.fields), plain_of(value.options)]
     if is_dataclass(value) and not isinstance(value, type):
         parts = [[part.name, plain_of(getattr(value, part.name))] for part in fields(value) if part.compare]
         return [type(value).__name__, parts]
