@@ -223,10 +223,11 @@ def _cost_lines(cost: object) -> list[str]:
         return ["costs   nothing"]
     lines = []
     for label, key in (("calls", "calls"), ("prompt tokens", "prompt_tokens"), ("new tokens", "new_tokens")):
+        begin = "        " if lines else "costs   "
         if low[key] == most[key]:
-            lines.append(f"costs   {most[key]:,} {label}")
+            lines.append(f"{begin}{most[key]:,} {label if most[key] != 1 else label.removesuffix('s')}")
         else:
-            lines.append(f"costs   {low[key]:,} to {most[key]:,} {label}, likely {likely[key]:,}")
+            lines.append(f"{begin}{low[key]:,} to {most[key]:,} {label}, likely {likely[key]:,}")
     lines.append(f"        at most {cost['largest_call']:,} tokens in one call")
     if most["usd"]:
         lines.append(f"        {low['usd']:.6f} to {most['usd']:.6f} usd")

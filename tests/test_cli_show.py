@@ -97,7 +97,7 @@ def test_show_says_what_flows_and_costs(layers: Path) -> None:
     assert "in      main/fused[1]/fuse: Answers[Number], 3" in lines
     assert "out     Answers[Number], 2, ranked" in lines
     assert "to      main/fused[2]/fuse" in lines
-    assert "costs   1 calls" in lines
+    assert "costs   1 call" in lines
     assert f"from    {layers}:11  rank(from: small, keep: 2)" in lines
     assert "prompt rank_answers -> [Int]" in lines and "    Question: {{ question }}" in lines
 
