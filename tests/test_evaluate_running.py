@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from evaluations import FIRST, HEAD, VOTE, program, rows, scripted
+from running import FakeEngine
 from ttscale.runtime.evaluate.api import arm_of, evaluate
 from ttscale.runtime.evaluate.folder import FolderError, RunFolder
 from ttscale.runtime.evaluate.summary import load_report
+from ttscale.runtime.executor import NamedEngines
 from ttscale.runtime.metrics import MetricError
 from ttscale.runtime.program import Program, load
 from ttscale.runtime.result import RunError
@@ -71,6 +73,31 @@ def test_records_of_another_measure_are_left_alone(tmp_path: Path) -> None:
     assert score("pred == row.answer + 1") == 0
     assert score("pred == row.answer", "accuracy") == 1
     assert len(lines(tmp_path)) == 36
+
+
+class House:
+    """Engines of a program, all of them one that a test watches."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+
+    def for_run(self) -> NamedEngines:
+        return NamedEngines({"small": self.engine})
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_what_a_bank_has_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr("ttscale.runtime.program.EngineHouse", lambda folder: House(engine))
+    text = HEAD + 'model small = openai("http://127.0.0.1:9/v1", name: "m")\n' + VOTE
+    with load(text, bank=tmp_path / "bank.sqlite") as own:
+        first, second = own.evaluate(rows(GOLDS)), own.evaluate(rows(GOLDS))
+    assert (new_calls(first), new_calls(second)) == (36, 0)
+    assert first.accuracy == second.accuracy == 1
+    costs = [report.arms[0]["figures"]["cost"]["mean"]["tokens"] for report in (first, second)]
+    assert costs[0] == costs[1] and len(engine.requests) == 12
 
 
 def test_layout_comments_and_other_declarations_do_not_change_what_is_known() -> None:

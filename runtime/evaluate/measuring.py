@@ -17,6 +17,7 @@ from typing import Any
 
 from ttscale.compiler import types as t
 from ttscale.compiler.ir import Ref, Stage
+from ttscale.compiler.plan import Cost
 from ttscale.runtime.answers import classes, coerce, equal, show
 from ttscale.runtime.evaluate.arms import Arm, Item
 from ttscale.runtime.evaluate.grading import Grader
@@ -52,6 +53,7 @@ async def record_of(result: Result, arm: Arm, item: Item, seed: int, graders: tu
         "decided": result.decided,
         "notes": list(result.notes),
         "cost": _cost(result),
+        "fresh": _fresh(result.fresh),
         "candidates": candidates,
         "samples": samples,
         "stages": stages,
@@ -84,6 +86,7 @@ def failed_record(error: RunError, arm: Arm, item: Item, seed: int) -> Record:
         "gold": plain(item.gold),
         "error": f"{error.diagnostic.code}: {error.diagnostic.message}",
         "cost": cost,
+        "fresh": _fresh(error.trace.fresh),
     }
 
 
@@ -103,6 +106,11 @@ def _cost(result: Result) -> dict[str, float]:
         "usd": cost.usd,
         "seconds": round(result.seconds, 3),
     }
+
+
+def _fresh(cost: Cost) -> dict[str, float]:
+    """What did not come from a bank."""
+    return {"calls": cost.calls, "new_tokens": cost.new_tokens, "usd": cost.usd}
 
 
 # --- candidates and stages -----------------------------------------------------------------------------

@@ -47,7 +47,10 @@ class Job:
 
 @dataclass
 class Progress:
-    """How far a run is: `done` answers of `wanted`, `kept` of them from before; scores by arm and question."""
+    """How far a run is: `done` answers of `wanted`, `kept` of them from before; scores by arm and question.
+
+    `calls`, `tokens` (new ones) and `usd` are what models were asked now, and not what a bank had.
+    """
 
     wanted: int
     kept: int = 0
@@ -67,11 +70,11 @@ class Progress:
         score = record.get("score")
         if isinstance(score, int | float):
             self.scores.setdefault(arm.label, {}).setdefault(str(record["id"]), []).append(float(score))
-        cost = record.get("cost")
-        if is_new and isinstance(cost, dict):
-            self.calls += int(cost["calls"])
-            self.tokens += int(cost["tokens"])
-            self.usd += float(cost["usd"])
+        if is_new:
+            fresh = record["fresh"]
+            self.calls += int(fresh["calls"])
+            self.tokens += int(fresh["new_tokens"])
+            self.usd += float(fresh["usd"])
 
     def means(self, arm: Arm) -> list[float]:
         """The mean score of each question so far."""

@@ -118,7 +118,7 @@ def document_of(
             "failed": progress.failed,
             "early": progress.is_early,
             "interrupted": interrupted,
-            "new": {"calls": progress.calls, "tokens": progress.tokens, "usd": progress.usd},
+            "new": {"calls": progress.calls, "new_tokens": progress.tokens, "usd": progress.usd},
         },
         "seen_before": dict(seen_before),
         "arms": [_arm(arm, records[arm.label]) for arm in arms],

@@ -141,12 +141,16 @@ def sentence(seen: Mapping[str, Any]) -> str:
 
 
 def _smallest_seen(a: Sequence[float], b: Sequence[float], pairs: int) -> float | None:
-    """The smallest difference that this comparison would have found in four of five cases, from what was seen."""
+    """The smallest difference that this comparison would have found in four of five cases, from what was seen.
+
+    None where even disagreements that all go one way would not have been enough.
+    """
     level = 1 - 0.05 / max(1, pairs)
     differences = [x - y for x, y in zip(a, b, strict=True)]
     if all(score in (0, 1) for score in (*a, *b)):
         apart = sum(difference != 0 for difference in differences) / len(differences)
-        return smallest_difference(len(a), apart, level=level) if apart else None
+        smallest = smallest_difference(len(a), apart, level=level) if apart else apart
+        return smallest if smallest < apart - 1e-9 else None  # at most all on which they disagree can differ one way
     mean = math.fsum(differences) / len(differences)
     deviation = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / max(1, len(differences) - 1))
     return smallest_mean_difference(len(a), deviation, level=level)

@@ -190,7 +190,7 @@ class Bar:
                 self._bar.remove_task(self._task)
             self._task = self._bar.add_task("answers", total=progress.wanted, cost="", estimate="")
             self._wanted = progress.wanted
-        cost = f"{progress.tokens:,} tokens" + (f", ${progress.usd:.4f}" if progress.usd else "")
+        cost = f"{progress.tokens:,} new tokens" + (f", ${progress.usd:.4f}" if progress.usd else "")
         self._bar.update(self._task, completed=progress.done, cost=cost, estimate=estimates(progress))
 
 

@@ -14,6 +14,7 @@
   const tag = (text, sort) => made("span", { className: `tag ${sort}` }, text);
   const cut = (text, most) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
   const plain = (value) => (value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value));
+  const count = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
   const few = (value) => (Number.isInteger(value) ? String(value) : value.toFixed(3));
   const isRight = (record) => record.score !== null && record.score >= ENOUGH;
 
@@ -110,7 +111,7 @@
     box.append(made("p", {}, verdict(record) || "", " ", made("strong", {}, plain(record.answer) || "no answer"),
       record.decided ? ` (${record.decided})` : ""));
     const cost = record.cost;
-    box.append(made("p", { className: "facts" }, `${cost.calls} calls, ${cost.tokens} tokens, ${cost.seconds.toFixed(2)} s`
+    box.append(made("p", { className: "facts" }, `${count(cost.calls, "call")}, ${count(cost.tokens, "token")}, ${cost.seconds.toFixed(2)} s`
       + (cost.usd ? `, $${cost.usd.toFixed(5)}` : "") + (record.cut ? `, cut short by ${record.cut}` : "")));
     for (const note of [record.error, ...(record.notes || [])]) if (note) box.append(made("p", { className: "facts" }, note));
     const seen = new Set();
@@ -122,8 +123,8 @@
   const step = (stage, record, seen) => {
     const pool = stage.pool || [];
     const right = pool.filter((i) => record.candidates[i].score >= ENOUGH).length;
-    const facts = [stage.pool ? `${pool.length} candidates` : "", right ? `${right} right` : "",
-      stage.calls ? `${stage.calls} calls, ${stage.tokens} tokens` : ""].filter(Boolean).join(", ");
+    const facts = [stage.pool ? count(pool.length, "candidate") : "", right ? `${right} right` : "",
+      stage.calls ? `${count(stage.calls, "call")}, ${count(stage.tokens, "token")}` : ""].filter(Boolean).join(", ");
     const from = stage.needs.length ? `reads ${stage.needs.join(", ")}` : "";
     const box = made("div", { className: "step" }, made("header", {}, made("strong", {}, stage.path),
       made("span", { className: "facts" }, [from, facts].filter(Boolean).join(" · "))));
@@ -143,14 +144,15 @@
   const candidate = (own, place) => {
     const read = own.readable === false ? "unreadable" : plain(own.answer);
     const sort = own.score === null ? null : own.score >= ENOUGH ? tag("right", "right") : tag("wrong", "wrong");
-    const facts = [own.model && `from ${own.model}`, own.prompt && `prompt ${own.prompt}`, `sample ${own.index + 1}`,
-      own.series ? `series ${own.series}` : "", `${own.tokens} tokens`, own.finish !== "stop" ? own.finish : "",
+    const origin = [own.model && `from ${own.model}`, own.prompt && `prompt ${own.prompt}`].filter(Boolean).join(", ");
+    const facts = [`sample ${own.index + 1}`,
+      own.series ? `series ${own.series}` : "", count(own.tokens, "token"), own.finish !== "stop" ? own.finish : "",
       own.logprob_mean !== undefined ? `mean log-probability ${own.logprob_mean.toFixed(3)}` : "",
       own.verified === true ? "accepted" : own.verified === false ? "rejected" : "", own.rank ? `rank ${own.rank}` : "",
       ...Object.entries(own.scores || {}).map(([name, value]) => `${name} ${few(value)}`)].filter(Boolean);
     const box = made("details", {}, made("summary", {}, sort, `#${place + 1} `, made("strong", {}, cut(read, 120)), " ",
-      made("span", { className: "facts" }, facts.slice(2).join(", "))));
-    box.append(made("p", { className: "facts" }, facts.join(", ")));
+      made("span", { className: "facts" }, facts.join(", "))));
+    if (origin) box.append(made("p", { className: "facts" }, origin));
     if (own.thoughts) box.append(made("p", { className: "facts" }, "thoughts"), made("pre", {}, own.thoughts));
     box.append(made("pre", {}, own.text || "(empty)"));
     if (own.critique) box.append(made("p", { className: "facts" }, "critique"), made("pre", {}, own.critique));

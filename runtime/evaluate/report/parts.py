@@ -34,6 +34,10 @@ def overview(document: Document) -> Section:
     asked += f" and {ablated} without one stage" if ablated else ""
     asked += f", {seeds} seeds" if seeds > 1 else ""
     told = [f"{asked}: {state['done']:,} of {state['wanted']:,} answers, {state['kept']:,} of them from before."]
+    if state["new"] is not None:
+        told.append(
+            f"Models were asked {state['new']['calls']:,} times in the last run; what a bank had does not count."
+        )
     if state["early"]:
         told.append(f"Stopped early: every interval is within ±{settings['precision']:.1%}.")
     if state["interrupted"]:
@@ -108,7 +112,8 @@ def verdict(own: Mapping[str, Any]) -> str:
     if own["verdict"] in ("better", "worse"):
         return f"{of} is {own['verdict']} than {against}: {_interval(own)}."
     smallest = own["smallest"]
-    could = f"; one of {points(smallest, sign=False)} points or more would likely show" if smallest else ""
+    few = "; they disagree on too few questions to tell" if own["difference"] else ""
+    could = f"; one of {points(smallest, sign=False)} points or more would likely show" if smallest else few
     return f"No difference is shown between {of} and {against}: {_interval(own)}{could}."
 
 

@@ -56,4 +56,4 @@ def _settings(one: Mapping[str, Any], two: Mapping[str, Any], questions: int) ->
 
 def _state(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {name: one[name] + two[name] for name in ("wanted", "done", "kept", "failed")}
-    return found | {name: one[name] or two[name] for name in ("early", "interrupted")}
+    return found | {"new": None} | {name: one[name] or two[name] for name in ("early", "interrupted")}
