@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli_runs import tts
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ttscale.compiler.peak_formula import formula
 
@@ -31,6 +31,7 @@ def test_values_that_are_not_allowed_are_left_out() -> None:
     assert formula(lambda a: None, AT, OTHERS) == ""
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 40), min_size=4, max_size=4), st.integers(1, 30), st.integers(1, 30))
 def test_a_formula_is_exact_where_it_was_made(factors: list[int], n: int, m: int) -> None:
     one, two, both, rest = factors
