@@ -8,7 +8,8 @@ by block (the order alternates), so that a noisy neighbour hurts both. The serve
     python benchmarks/gsm8k_against_server.py --data gsm8k/test.jsonl --weights qwen.gguf --server llama-server
 
 `--server-blocks` limits the server to some blocks, evenly spread, where a whole run of it would take too long; wall
-time is then compared over those blocks alone. Figures so far are written after every block.
+time is then compared over those blocks alone. Figures so far are written after every block, and a run that was ended
+goes on behind the last whole block of its `--samples`.
 
 Accuracy: the mean over single samples against the majority vote, with a paired bootstrap 95% interval over
 questions. Only `--data`, `--weights` and `--server` have no default.
@@ -21,8 +22,10 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +39,16 @@ from ttscale.runtime.metrics import paired_bootstrap
 from ttscale.runtime.strategies import vote
 
 HERE = Path(__file__).parent
-PROMPT = '{question}\nThink step by step, then end with "Answer: <number>".'
+PROGRAM = HERE / "gsm8k.tts"
+
+
+def turns(question: str) -> list[dict[str, str]]:
+    """The turns of the program's prompt, for the server."""
+    text = PROGRAM.read_text(encoding="utf-8")
+    found = re.findall(r'^  (user|assistant) """\n(.*?)\n  """', text, re.MULTILINE | re.DOTALL)
+    return [
+        {"role": role, "content": textwrap.dedent(body).replace("{{ question }}", question)} for role, body in found
+    ]
 
 
 def questions(path: Path, count: int) -> list[dict[str, Any]]:
@@ -75,7 +87,7 @@ async def ask_server(url: str, block: list[dict[str, Any]], args: argparse.Names
 
         async def one(row: dict[str, Any], seed: int) -> dict[str, Any]:
             body = {
-                "messages": [{"role": "user", "content": PROMPT.format(question=row["question"])}],
+                "messages": turns(row["question"]),
                 "max_tokens": args.max_tokens,
                 "temperature": args.temperature,
                 "top_p": 0.95,
@@ -127,16 +139,33 @@ def judge(row: dict[str, Any], samples: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def keep(
-    path: Path | None, side: str, start: int, block: list[dict[str, Any]], samples: list[list[dict[str, Any]]]
-) -> None:
+Block = tuple[float, list[list[dict[str, Any]]]]
+"""Seconds, and the samples by question."""
+
+
+def keep(path: Path | None, side: str, start: int, block: list[dict[str, Any]], done: Block) -> None:
     """Append the texts to a pool file, so that they can be judged again by `ttscale replay`."""
     if path is None:
         return
+    seconds, samples = done
     with path.open("a", encoding="utf-8") as file:
         for place, (row, found) in enumerate(zip(block, samples, strict=True)):
             record = {"id": f"{side}-{start + place}", **row, "gold": str(row["gold"]), "samples": found}
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps({**record, "block_seconds": seconds}) + "\n")
+
+
+def kept(path: Path | None, block: int) -> dict[tuple[str, int], Block]:
+    """The blocks that the pool file holds whole, by side and first question."""
+    rows: dict[str, dict[str, Any]] = {}
+    if path is not None and path.exists():
+        rows = {row["id"]: row for row in map(json.loads, path.read_text(encoding="utf-8").splitlines())}
+    found: dict[tuple[str, int], Block] = {}
+    for name, row in rows.items():
+        side, start = name.rsplit("-", 1)
+        names = [f"{side}-{int(start) + place}" for place in range(block)]
+        if int(start) % block == 0 and all(name in rows for name in names):
+            found[side, int(start)] = (row["block_seconds"], [rows[name]["samples"] for name in names])
+    return found
 
 
 def summary(rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
@@ -185,8 +214,9 @@ async def main() -> None:
     seconds: dict[str, list[float]] = {"ttscale": [], "llama-server": []}
     judged: dict[str, list[dict[str, Any]]] = {"ttscale": [], "llama-server": []}
     both = 0.0
+    before = kept(args.samples, args.block)
 
-    with ttscale.load(HERE / "gsm8k.tts", models={"small": args.weights}) as program:
+    with ttscale.load(PROGRAM, models={"small": args.weights}) as program:
         await program.arun("1 + 1?")
         with server(args.server, args.weights, args.slots, 1024, args.threads) as url:
             await ask_server(url, [{"question": "1 + 1?"}], args)
@@ -194,15 +224,16 @@ async def main() -> None:
                 turn = len(seconds["llama-server"])
                 order = ["ttscale", "llama-server"] if turn % 2 == 0 else ["llama-server", "ttscale"]
                 for side in order if number in shared else ["ttscale"]:
-                    started = time.perf_counter()
-                    if side == "ttscale":
-                        samples = await ask_program(program, block, args)
-                    else:
-                        samples = await ask_server(url, block, args)
-                    took = time.perf_counter() - started
+                    start = number * args.block
+                    if (side, start) not in before:
+                        began = time.perf_counter()
+                        ask = ask_program(program, block, args) if side == "ttscale" else ask_server(url, block, args)
+                        samples = await ask
+                        before[side, start] = (time.perf_counter() - began, samples)
+                        keep(args.samples, side, start, block, before[side, start])
+                    took, samples = before[side, start]
                     seconds[side].append(took)
                     both += took if side == "ttscale" and number in shared else 0.0
-                    keep(args.samples, side, number * args.block, block, samples)
                     judged[side] += [judge(row, found) for row, found in zip(block, samples, strict=True)]
                     print(f"block {number + 1}/{len(blocks)} {side}: {took:.1f} s", flush=True)
                 report: dict[str, Any] = {
