@@ -221,7 +221,7 @@ def _cost_lines(cost: object) -> list[str]:
     low, likely, most = (cost[name] for name in ("minimum", "expected", "maximum"))
     if not most["calls"]:
         return ["costs   nothing"]
-    lines = []
+    lines: list[str] = []
     for label, key in (("calls", "calls"), ("prompt tokens", "prompt_tokens"), ("new tokens", "new_tokens")):
         begin = "        " if lines else "costs   "
         if low[key] == most[key]:
