@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib import metadata
 from types import SimpleNamespace
@@ -169,6 +170,19 @@ async def test_gym_verifiers() -> None:
     assert (await grade(verifier, f"({entry['answer']})", entry["answer"], row)).value == 1.0
     with pytest.raises(MetricError, match="no verifier of knitting"):
         await grade(verifier, "1", "1", {**row, "task": "knitting"})
+
+
+async def test_a_task_without_one_right_answer() -> None:
+    gym = pytest.importorskip("reasoning_gym")
+    entry = gym.create_dataset("graph_color", size=1, seed=1)[0]
+    assert entry["answer"] is None
+    graph_color = pytest.importorskip("reasoning_gym.algorithmic.graph_color")
+    puzzle = entry["metadata"]["puzzle"]
+    solution = graph_color.greedy_graph_coloring(puzzle)
+    row = {**entry, "task": "graph_color", "config": {"seed": 1}}
+    found = await grade(metric_named("gym"), json.dumps(solution), None, row)
+    assert found.value == 1.0, found
+    assert (await grade(metric_named("gym"), "{}", None, row)).value == 0.0
 
 
 async def test_a_verifier_that_fails_has_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
