@@ -110,6 +110,8 @@ def test_a_run_is_laid_out_again_and_beside_another(folder: Path) -> None:
     both = tts("report", "a", "b", "--html", "both.html", "--markdown")
     assert "between B: one and A: main" in both.out and (folder / "both.html").exists()
     assert tts("report", "a", "--json").json["records"]["main"]
+    (folder / "b" / "run.json").write_text('{"arms": [], "version": 0}', encoding="utf-8")
+    assert "another version" in tts("report", "b").err
 
 
 def test_a_run_that_is_killed_goes_on_and_keeps_every_answer(folder: Path) -> None:

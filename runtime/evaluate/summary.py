@@ -13,7 +13,7 @@ from ttscale.compiler.ir import Model
 from ttscale.compiler.plan import cost_to_json
 from ttscale.runtime.evaluate.arms import Arm, Item
 from ttscale.runtime.evaluate.figures import cost_of, figures
-from ttscale.runtime.evaluate.folder import RunFolder, read_run
+from ttscale.runtime.evaluate.folder import FolderError, RunFolder, read_run
 from ttscale.runtime.evaluate.matching import Matched
 from ttscale.runtime.evaluate.measuring import Record
 from ttscale.runtime.evaluate.running import Progress, Settings
@@ -215,6 +215,9 @@ def _cores() -> int:
 def load_report(path: Path) -> Report:
     """The report of a run folder, as its last run left it. Raises FolderError."""
     document = read_run(path)
+    if document.get("version") != VERSION or "measured" not in document:
+        hint = "run the evaluation again: what is in the folder is not asked again"
+        raise FolderError(f"{path} was written by another version of ttscale", hint=hint)
     folder = RunFolder(path if path.is_dir() else path.parent, document["measured"])
     folder.close()
     records = {

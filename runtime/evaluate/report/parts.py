@@ -73,7 +73,9 @@ def accuracy(document: Document) -> Section:
         cells += [percent(own["grades"][grade]["mean"]) if grade in own["grades"] else "" for grade in others]
         rows.append(tuple(cells))
     at_once = document["settings"]["concurrency"]
-    told = [f"Costs are means a question, as if nothing were cached; seconds with {at_once} questions at once."]
+    told = [
+        f"Costs are means a question, as if nothing were cached; seconds with {_count(at_once, 'question')} at once."
+    ]
     for arm in arms:
         errors = arm["figures"]["variance"]
         if errors:
