@@ -3,7 +3,8 @@
     python benchmarks/bank_kills.py --weights smollm2.gguf --kills 20
 
 The run answers questions with eight samples each, several at once. At the end every sample that was finished must be
-there as it was, and what was computed anew at most 64 tokens a running sample, beside one prefill, for each kill.
+there as it was. Tokens that the engine had reported and that were computed anew are counted; what it had not yet
+reported is at most 63 tokens a running sample, since it reports every 64.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def work(program: Path, bank: Path, questions: int) -> None:
     """Answer all questions, two at a time; what a killed process was doing."""
 
     def tell(loaded: ttscale.Program) -> None:
-        """Say how many tokens the engine has made, so that a killed process has said it too."""
+        """Say how many tokens the engine has reported, so that a killed process has said it too."""
         while True:
             made = sum(engine.stats().new_tokens for engine in loaded._house._engines.values())
             print(json.dumps({"made": made}), flush=True)
@@ -156,9 +157,9 @@ def measured(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
         "left_running": running,
         "tokens_of_all_samples": tokens,
         "tokens_made_by_the_last_run": sum(line["new_tokens"] for line in said),
-        "tokens_made_by_all_runs": computed,
-        "tokens_made_twice": computed - tokens,
-        "allowed_to_be_made_twice": (number + 1) * RUNNING_AT_MOST * JOURNAL,
+        "tokens_reported_by_all_runs": computed,
+        "reported_tokens_made_twice": computed - tokens,
+        "tokens_allowed_to_be_made_twice": (number + 1) * RUNNING_AT_MOST * JOURNAL,
         "calls_of_a_second_run": sum(line["calls"] for line in answers(again.stdout)),
         "problems": problems,
     }

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import asdict, replace
 
 from banks import ASK, SeededEngine, draw_of
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ttscale.runtime.bank.keys import Draw, Spot, differences, digest_of, messages_of, messages_text
 from ttscale.runtime.bank.rows import (
@@ -25,6 +25,7 @@ from ttscale.runtime.engines.base import Completion, Message, Request, Sampling
 from ttscale.runtime.engines.script import ScriptEngine
 from ttscale.runtime.seeds import messages_digest
 
+UNTIMED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SAMPLINGS = st.builds(
     Sampling,
@@ -71,12 +72,14 @@ def row_of(completion: Completion) -> Row:
 # --- keys --------------------------------------------------------------------------------------------------
 
 
+@UNTIMED
 @given(DRAWS, DRAWS)
 def test_keys_are_equal_exactly_where_all_fields_are(first: Draw, second: Draw) -> None:
     assert (first.digest == second.digest) == (first.fields() == second.fields())
     assert (first.digest == second.digest) == (not differences(first.fields(), second.fields()))
 
 
+@UNTIMED
 @given(DRAWS, st.data())
 def test_every_field_is_in_the_key(draw: Draw, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["model", "prompt", "grammar", "thinking", "run_seed", "stop", "temperature"]))
@@ -104,6 +107,7 @@ def test_whole_and_broken_numbers_are_one_setting() -> None:
     assert asdict(Sampling(temperature=1))["temperature"] == 1
 
 
+@UNTIMED
 @given(st.lists(st.builds(Message, st.sampled_from(["system", "user", "assistant"]), TEXT), max_size=4))
 def test_a_prompts_text_is_what_its_digest_stands_for(messages: list[Message]) -> None:
     from hashlib import sha256
@@ -116,12 +120,14 @@ def test_a_prompts_text_is_what_its_digest_stands_for(messages: list[Message]) -
 # --- packing -----------------------------------------------------------------------------------------------
 
 
+@UNTIMED
 @given(st.lists(st.integers(0, 2**31 - 1)), st.lists(st.floats(max_value=0, allow_nan=False)))
 def test_numbers_come_back_exactly(ids: list[int], logprobs: list[float]) -> None:
     assert list(numbers(pack_numbers(ids))) == ids
     assert list(figures(pack_figures(logprobs))) == logprobs
 
 
+@UNTIMED
 @given(st.lists(st.binary(max_size=300)))
 def test_pieces_come_back_or_are_none_where_one_is_long(pieces: list[bytes]) -> None:
     sizes, data = pack_pieces(pieces)
@@ -137,6 +143,7 @@ async def generated(seed: int, limit: int, **settings: object) -> Completion:
     return made
 
 
+@UNTIMED
 @given(st.integers(0, 2**40), st.integers(1, 80), st.integers(1, 80))
 def test_a_shorter_limit_reads_what_the_engine_would_have_made(seed: int, long: int, short: int) -> None:
     whole = asyncio.run(generated(seed, max(long, short)))
@@ -148,7 +155,7 @@ def test_a_shorter_limit_reads_what_the_engine_would_have_made(seed: int, long: 
     assert view.index == 5
 
 
-@settings(max_examples=50)
+@UNTIMED
 @given(st.lists(st.sampled_from(["so", "sum,", "is", "42.", "é", "\n", " "]), min_size=1, max_size=30), st.data())
 def test_views_of_scripted_samples_too(words: list[str], data: st.DataObject) -> None:
     reply = " ".join(words)
