@@ -104,9 +104,9 @@ class LoadFault(Exception):
 class PythonReader(Protocol):
     """Reads the signatures of a Python file; implemented outside the compiler."""
 
-    def __call__(self, path: str, importing_file: str, /) -> PythonModule:
+    def __call__(self, path: str, importing_file: str, /) -> PythonModule | None:
         """The file `path` (`./mine.py`, or the name of an installed package) as seen from a `.tts` file.
 
-        Raises LoadFault.
+        None for one that is there and is not read, as in an editor. Raises LoadFault.
         """
         ...

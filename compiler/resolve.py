@@ -177,7 +177,8 @@ class _Linker:
         if reader is not None:
             try:
                 module = reader(use.path, importer)
-                self.python_files[importer, use.path] = module
+                if module is not None:
+                    self.python_files[importer, use.path] = module
             except LoadFault as fault:
                 failed = True
                 self.diagnostics.append(

@@ -42,9 +42,7 @@ class PythonFiles:
     def file(self, path: Path, written: str, *, own: bool) -> PythonModule:
         """The functions of a file; `own` is False for one that an imported recipe names. Raises LoadFault."""
         if not path.is_file():
-            near = sorted(entry.name for entry in path.parent.glob("*.py")) if path.parent.is_dir() else []
-            hint = f"its folder has {', '.join(near[:5])}" if near else "the path is relative to this file"
-            raise LoadFault("E0401", f"there is no file {written}", hint=hint)
+            raise no_file(path, written)
         real = path.resolve()
         inside = own and self._home is not None and real.is_relative_to(self._home)
         if not (inside or self._allow):
@@ -87,6 +85,13 @@ class PythonFiles:
             found[entry.name] = register(function, digest, file)
         whole = hashlib.sha256("".join([name, distribution.version, *sorted(digests)]).encode()).hexdigest()
         return PythonModule(f"{name}@{distribution.version}", f"sha256:{whole}", found)
+
+
+def no_file(path: Path, written: str) -> LoadFault:
+    """The fault for a Python file that is not there."""
+    near = sorted(entry.name for entry in path.parent.glob("*.py")) if path.parent.is_dir() else []
+    hint = f"its folder has {', '.join(near[:5])}" if near else "the path is relative to this file"
+    return LoadFault("E0401", f"there is no file {written}", hint=hint)
 
 
 def _loaded(path: Path, source: bytes, digest: str, written: str) -> ModuleType:

@@ -20,7 +20,7 @@ from ttscale.library.loader import FileLoader
 from ttscale.lsp.cursor import Cursor
 from ttscale.lsp.edits import changed_lines
 from ttscale.lsp.places import Places
-from ttscale.lsp.programs import Programs
+from ttscale.lsp.programs import BufferLoader, Programs
 
 GOLDEN = Path(__file__).parent / "golden"
 PROGRAM = """tts 1
@@ -284,7 +284,7 @@ def test_an_edit_gives_the_same_messages_as_a_new_start() -> None:
     texts += [file.read_text(encoding="utf-8") for file in sorted(GOLDEN.rglob("*.tts"))]
     kept = Programs()
     for text in filter(None, texts):
-        whole = compile_source(SourceFile("a.tts", text), FileLoader())
+        whole = compile_source(SourceFile("a.tts", text), BufferLoader({}))
         assert outcome(kept, text) == list(whole.diagnostics), text[:200]
 
 

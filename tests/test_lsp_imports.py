@@ -92,6 +92,16 @@ def test_no_python_runs_and_nothing_wrong_is_said(client: Client) -> None:
     assert [d["code"] for d in client.open("quiet.tts", PROGRAM) if d["severity"] == 1] == []
 
 
+def test_a_python_file_that_is_not_there_is_told_until_it_is(client: Client) -> None:
+    missing = PROGRAM.replace("./mine.py", "./other.py")
+    (found,) = [d for d in client.open("missing.tts", missing) if d["severity"] == 1]
+    assert found["code"] == "E0401" and "there is no file ./other.py" in found["message"]
+    assert "mine.py" in found["message"] and found["range"]["start"]["line"] == 2
+    (client.folder / "other.py").write_text(PYTHON, encoding="utf-8")
+    client.tell("workspace/didChangeWatchedFiles", {"changes": [{"uri": client.uri("other.py"), "type": 1}]})
+    assert [d for d in client.diagnostics("missing.tts") if d["severity"] == 1] == []
+
+
 @pytest.mark.parametrize(
     ("words", "after", "said"),
     [

@@ -23,6 +23,7 @@ from ttscale.compiler.parse import parse
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
 from ttscale.lsp.assigned import Assigned
+from ttscale.runtime.python_files import no_file
 
 MAX_TREES = 4096
 """Declarations whose trees are kept; beyond that all are forgotten, and the next edit parses its file whole."""
@@ -36,6 +37,13 @@ class BufferLoader(FileLoader):
     def __init__(self, buffers: Mapping[str, SourceFile]) -> None:
         super().__init__()
         self._buffers = buffers
+        self.python = self._unread
+
+    def _unread(self, path: str, importing_file: str, /) -> None:
+        """Nothing of a Python file is run here; that it is there can be seen. Raises LoadFault where it is not."""
+        file = Path(importing_file).parent / path
+        if path.startswith(("./", "../")) and Path(importing_file).parent.is_dir() and not file.is_file():
+            raise no_file(file, path)
 
     def __call__(self, path: str, version: str, importing_file: str, /) -> SourceFile | None:
         found = super().__call__(path, version, importing_file)
