@@ -199,19 +199,21 @@ def _count(expansion: Expansion, call: Call, expr: ast_expressions.Expr) -> int:
 
 def plain_arguments(expansion: Expansion, call: Call, leave: tuple[str, ...]) -> dict[str, ir.Argument]:
     """All arguments of the signature but those in `leave` and the sampling settings, which depend on the model."""
+    given = call.given
     return {
-        p.name: _plain(expansion, call, p)
-        for p in call.signature.parameters
-        if p.name not in leave and p.name not in ENGINE_DEFAULTS
+        name: _plain(expansion, call, parameter) if name in given else _default(parameter)
+        for name, parameter in call.signature.by_name.items()
+        if name not in leave and name not in ENGINE_DEFAULTS
     }
 
 
 def given_settings(expansion: Expansion, call: Call) -> dict[str, ir.Argument]:
     """The sampling settings written on the call; a list of temperatures is not among them."""
+    parameters = call.signature.by_name
     return {
-        p.name: _plain(expansion, call, p)
-        for p in call.signature.parameters
-        if p.name in ENGINE_DEFAULTS and p.name in call.given and not (p.many and p.name == "temperature")
+        name: _plain(expansion, call, parameters[name])
+        for name in call.given
+        if name in ENGINE_DEFAULTS and not (parameters[name].many and name == "temperature")
     }
 
 

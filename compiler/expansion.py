@@ -140,7 +140,8 @@ class Frame:
 
     def bind(self, name: str, value: Value) -> Frame:
         """This frame with one more name."""
-        return replace(self, names=with_names(self.names, {name: value}))
+        names = with_names(self.names, {name: value})
+        return Frame(self.module, names, self.guards, self.origin, self.question, self.own, self.calls, self.params)
 
     def guarded(self, *guards: ir.Guard) -> Frame:
         """This frame, where stages stand under more guards."""

@@ -6,7 +6,9 @@ documentation. A stage of a plug-in declares the same record.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 FACETS = ("scored", "critiqued", "verified", "tested", "ranked", "stepped")
@@ -49,7 +51,7 @@ class Parameter:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signature:
     """What a stage takes and gives.
 
@@ -79,9 +81,14 @@ class Signature:
     plugin: str = ""
     """The key of the Python function that does it, where one does."""
 
+    @cached_property
+    def by_name(self) -> Mapping[str, Parameter]:
+        """The parameters by name, in order."""
+        return {parameter.name: parameter for parameter in self.parameters}
+
     def parameter(self, name: str) -> Parameter | None:
         """The parameter called `name`, or None."""
-        return next((p for p in self.parameters if p.name == name), None)
+        return self.by_name.get(name)
 
 
 def asking(max_tokens: int, temperature: float | None) -> tuple[Parameter, ...]:
