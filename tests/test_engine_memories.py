@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny_models import TEMPLATE, hybrid_model, sliding_window_model
+from tiny_models import TEMPLATE, TOKENS, hybrid_model, sliding_window_model
 from ttscale.compiler.ir import Model
 from ttscale.runtime.engines.base import Completion, Engine, EngineStats, Message, Request, Sampling
 from ttscale.runtime.models import open_engine
@@ -73,9 +73,46 @@ async def test_what_is_shared_changes_nothing(
     path = make(tmp_path / "tiny.gguf")
     expected = await alone(path)
     found, stats = await together(path, **options)
+    alike = 0.0
     for ours, theirs in zip(found, expected, strict=True):
         for one, other in zip(ours, theirs, strict=True):
             same = common(one.token_ids, other.token_ids)
-            assert same >= 0.8 * len(other.token_ids)  # a last digit may tip one draw, after which texts part
+            alike += same / len(other.token_ids)
             assert list(one.logprobs[:same]) == pytest.approx(list(other.logprobs[:same]), abs=0.02)
+    assert alike >= 0.8 * len(PROMPTS + PROMPTS[:1]) * SAMPLES, "a last digit may tip one draw, and texts part there"
     assert stats.prompt_computed < stats.prompt_asked / 2, "samples share their prompt"
+
+
+MARKS = ("<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>")
+CHANNELS = (
+    "{% for m in messages %}{{ '<|start|>' + m.role + '<|message|>' + m.content + '<|end|>' }}{% endfor %}"
+    "{# analysis comes before <|channel|>final #}{% if add_generation_prompt %}<|start|>assistant{% endif %}"
+)
+BLOCKS = "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}<think>{% endif %}"
+
+
+@pytest.mark.parametrize(
+    ("marks", "template", "begun", "ending"),
+    [
+        (MARKS, CHANNELS, "<|channel|>analysis<|message|>", ("<|end|>", "<|start|>", "<|channel|>", "<|message|>")),
+        (("<think>", "</think>"), BLOCKS, "", ("</think>",)),
+    ],
+    ids=["gpt-oss", "think"],
+)
+async def test_thoughts_are_ended_with_the_vocabularys_own_marks(
+    tmp_path: Path, marks: tuple[str, ...], template: str, begun: str, ending: tuple[str, ...]
+) -> None:
+    path = sliding_window_model(tmp_path / "tiny.gguf", marks, template)
+    engine = opened(path, chat_template=template)
+    asked = (Message("user", "six times seven"), *([Message("assistant", begun)] if begun else []))
+    try:
+        request = Request(asked, (1, 2, 3), max_tokens=16, thinking="up to 400", sampling=Sampling(1.0, top_p=0.9))
+        found = [one async for one in engine.generate(request)]
+    finally:
+        await engine.close()
+    ids = {mark: len(TOKENS) + place for place, mark in enumerate(marks)}
+    forced = [one for one in found if "I have thought about this" in one.thoughts]
+    assert forced and all(one.thought_tokens <= 400 and one.new_tokens <= 416 for one in found)
+    for one in forced:
+        put_in = [token for token, logprob in zip(one.token_ids, one.logprobs, strict=True) if logprob == 0]
+        assert [token for token in put_in if token in ids.values()] == [ids[mark] for mark in ending]

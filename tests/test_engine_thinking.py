@@ -177,7 +177,8 @@ def sample(script: str, *, ends: bool = True, opened: bool = False, tags: Tags =
     """The one sample of a request, drawn from a script; with `ends` the script ends the sample."""
     loop: Any = Loop.__new__(Loop)
     loop.context, loop.vocabulary, loop.tags = more.pop("context", 5000), Bytes(), tags
-    loop.endings = tuple(list((text + tags.ending).encode()) for text in (ENOUGH, ""))
+    usual = tuple((text + tags.ending).encode() for text in (ENOUGH, ""))
+    loop.endings = tuple(list(ending) for ending in more.pop("endings", usual))
     loop.scheduler = Scheduler(Limits(cells=8192, sequences=8))
     loop._jobs, loop._out, loop._asked, loop._new = {}, more.pop("out", []), 0, 0
     request = Request((USER,), (1,), **more)
@@ -204,6 +205,13 @@ def test_running_samples_are_reported_without_a_gap() -> None:
     running = [report.value for report in loop_out if not report.last]
     tokens = [token for one in running for token in one.token_ids]
     assert tuple(tokens) == whole.token_ids[: len(tokens)] and len(tokens) > N
+
+
+def test_an_end_that_is_read_otherwise_ends_the_block_all_the_same() -> None:
+    text = "<think>" + "hm " * 400
+    found = sample(text, ends=False, max_tokens=20, thinking=f"up to {N}", endings=(b"Enough! </ think>", b"</ think>"))
+    assert found.thoughts.endswith("</ think>") and bytes(found.token_ids).count(b"</ think>") == 1
+    assert found.text and found.thought_tokens <= N and found.new_tokens == found.thought_tokens + 20
 
 
 def given_tokens(request: Request) -> tuple[int, ...]:

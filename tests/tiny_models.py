@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from engine_files import Value, pair, text
 
 WIDTH, HEADS, SHARED, INNER, LAYERS, WINDOW = 32, 4, 2, 64, 4, 16
-LETTERS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-# A vocabulary of letters with single bytes to fall back on: 1 is a normal token, 2 unknown, 3 control, 6 a byte.
-TOKENS = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *LETTERS]
-KINDS = [2, 3, 3, *([6] * 256), *([1] * len(LETTERS))]
+
+
+def _byte_names() -> list[str]:
+    """How GPT-2's vocabulary writes each byte: as its character, or as one from 256 on where that cannot be printed."""
+    shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    return [chr(byte if byte in shown else 256 + hidden.index(byte)) for byte in range(256)]
+
+
+# A vocabulary of single bytes, one pair of them, and the end of a text. Kinds: 1 is a normal token, 3 control.
+TOKENS = [*_byte_names(), "th", "<|endoftext|>"]
+KINDS = [*([1] * (len(TOKENS) - 1)), 3]
 TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}"
 
 
-def sliding_window_model(path: Path) -> Path:
-    """A model of gemma2's shape: every other layer sees the last 16 tokens only."""
+def sliding_window_model(path: Path, marks: Sequence[str] = (), template: str = TEMPLATE) -> Path:
+    """A model of gemma2's shape: every other layer sees the last 16 tokens only; `marks` are control tokens."""
     meta = _meta("gemma2") | {
         "gemma2.attention.key_length": WIDTH // HEADS,
         "gemma2.attention.value_length": WIDTH // HEADS,
@@ -26,7 +34,10 @@ def sliding_window_model(path: Path) -> Path:
         "gemma2.final_logit_softcapping": 30.0,
         "gemma2.attn_logit_softcapping": 50.0,
     }
-    shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (len(TOKENS), WIDTH), "output_norm.weight": (WIDTH,)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (len(TOKENS) + len(marks), WIDTH),
+        "output_norm.weight": (WIDTH,),
+    }
     for layer in range(LAYERS):
         shapes |= {
             f"blk.{layer}.{name}.weight": shape
@@ -44,7 +55,8 @@ def sliding_window_model(path: Path) -> Path:
                 "post_ffw_norm": (WIDTH,),
             }.items()
         }
-    return _write(path, meta, shapes)
+    meta["tokenizer.chat_template"] = template
+    return _write(path, meta, shapes, marks)
 
 
 def hybrid_model(path: Path) -> Path:
@@ -97,22 +109,24 @@ def _meta(architecture: str) -> dict[str, Value]:
         f"{architecture}.attention.head_count": HEADS,
         f"{architecture}.attention.head_count_kv": SHARED,
         f"{architecture}.attention.layer_norm_rms_epsilon": 1e-6,
-        "tokenizer.ggml.model": "llama",
-        "tokenizer.ggml.tokens": TOKENS,
-        "tokenizer.ggml.bos_token_id": 1,
-        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "gpt-2",
+        "tokenizer.ggml.merges": ["t h"],
+        "tokenizer.ggml.eos_token_id": len(TOKENS) - 1,
         "tokenizer.chat_template": TEMPLATE,
     }
 
 
-def _write(path: Path, meta: Mapping[str, Value], shapes: Mapping[str, tuple[int, ...]]) -> Path:
+def _write(
+    path: Path, meta: Mapping[str, Value], shapes: Mapping[str, tuple[int, ...]], marks: Sequence[str] = ()
+) -> Path:
     """Random 32-bit tensors from a fixed seed, norms around one; a shape has its fastest dimension last."""
     dice = np.random.default_rng(7)
-    count = len(TOKENS)
-    scores = text("tokenizer.ggml.scores") + struct.pack(f"<IIQ{count}f", 9, 6, count, *([0.0] * count))
-    kinds = text("tokenizer.ggml.token_type") + struct.pack(f"<IIQ{count}i", 9, 5, count, *KINDS)
-    data = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(meta) + 2)
-    data += b"".join(pair(key, value) for key, value in meta.items()) + scores + kinds
+    meta = {**meta, "tokenizer.ggml.tokens": [*TOKENS, *marks]}
+    count = len(TOKENS) + len(marks)
+    kinds = text("tokenizer.ggml.token_type") + struct.pack(f"<IIQ{count}i", 9, 5, count, *KINDS, *([3] * len(marks)))
+    data = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(meta) + 1)
+    data += b"".join(pair(key, value) for key, value in meta.items()) + kinds
     body = b""
     for name, shape in shapes.items():
         data += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), 0, len(body))

@@ -376,6 +376,8 @@ class Loop:
             self._progress(job, job.ask.request, member)
         if len(member.tail) >= member.limit:
             self._complete(job, member, "length", self._clipped(job, job.ask.request, member))
+        else:
+            answer.close()
         return True
 
     def _progress(self, job: Job, request: Request, member: Member) -> None:

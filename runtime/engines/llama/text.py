@@ -103,6 +103,12 @@ class Answer:
         self._state = "start"  # models that close a block by force may open another one
         self._closed = self._answer = closed + len(self._close)
 
+    def close(self) -> None:
+        """Take an open block for closed: its end has been put in, though in other letters than expected."""
+        if self._state == "thoughts":
+            self._blocks.append((self._opened, len(self._data)))
+            self._state, self._closed, self._answer = "start", len(self._data), len(self._data)
+
     def parts(self) -> Parts:
         """Text and thoughts so far; a character cut in half at the end is left out."""
         data = bytes(self._data if self._cut is None else self._data[: self._cut])
