@@ -68,7 +68,6 @@ async def test_where_no_label_can_be_scored_a_verdict_is_sampled_and_read() -> N
     result = await answer(pool_text("score(by: yes_no, from: j)"), {"m": drafts(), "j": judge})
     assert [dict(c.scores) for c in result.pool] == [{"yes_no": 1.0}, {"yes_no": 0.0}, {}]
     assert result.judgements["main/score"] == Judgements(3, 1)
-    assert any("1 of 3 judgements" in note for note in result.notes)
     assert [event.data["text"] for event in result.trace.of("unreadable")] == ["I would rather not say"]
 
 
