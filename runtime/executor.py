@@ -15,6 +15,7 @@ Codes:
     R0708  an input is missing, unknown or of the wrong type
     R0709  stopped before any answer
     R0710  a prompt does not fit how its stage asks (raised in `stages/rank`)
+    R0714  the schema file of a `Json(…)` type is missing, or is no schema
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ttscale.compiler.ir import Graph, Model, Operand, Stage, Strategy, refs
 from ttscale.compiler.plan import Plan
 from ttscale.compiler.said import inputs_of
 from ttscale.compiler.types import CHAT, Answers, Text, Type
-from ttscale.runtime.answers import coerce, show
+from ttscale.runtime.answers import SchemaError, coerce, show
 from ttscale.runtime.bank.asking import Asking
 from ttscale.runtime.bank.runs import BankRun
 from ttscale.runtime.calls import Caller
@@ -168,6 +169,8 @@ class _Run:
             raise RunError(_engine_diagnostic(error, None), self.recorder.trace) from error
         except PluginFault as fault:
             raise RunError(_plugin_diagnostic(fault, None), self.recorder.trace) from fault
+        except SchemaError as error:
+            raise RunError(self._schema_diagnostic(error), self.recorder.trace) from error
         except RunError as error:
             error.trace = self.recorder.trace
             raise
@@ -183,6 +186,11 @@ class _Run:
             data={"answer": result.answer, "decided": result.decided, "cut": result.cut},
         )
         return result
+
+    def _schema_diagnostic(self, error: SchemaError) -> Diagnostic:
+        """The mistake at the first stage whose answers are of a `Json` type."""
+        spans = [stage.span for stage in self.graph.stages if "Json(" in str(stage.type)]
+        return Diagnostic("R0714", str(error), spans[0] if spans else None, hint=error.hint)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -11,6 +11,7 @@ import json
 import operator
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,7 +28,11 @@ _DEPTH = 64
 
 
 class SchemaError(Exception):
-    """A schema file is missing or is not one; the message is for the user."""
+    """A schema file is missing or is not one; message and hint are for the user."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @lru_cache(maxsize=64)
@@ -36,12 +41,38 @@ def load_schema(path: str) -> Mapping[str, object]:
     try:
         schema = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise SchemaError(f"the schema file {path} cannot be read: {error.strerror}") from error
+        near = get_close_matches(Path(path).name, [file.name for file in Path(path).parent.glob("*.json")], n=1)
+        hint = f'did you mean Json("{near[0]}")?' if near else "its path counts from the folder of the program"
+        raise SchemaError(f"the schema file {path} cannot be read: {error.strerror}", hint) from error
     except ValueError as error:
         raise SchemaError(f"the schema file {path} is not JSON: {error}") from error
     if not isinstance(schema, dict):
         raise SchemaError(f"the schema file {path} holds no schema object")
+    _verify(schema, schema, path)
     return schema
+
+
+def _verify(schema: object, root: Mapping[str, object], path: str) -> None:
+    """Raise SchemaError where a part of the schema names a type that JSON does not have, or refers to nothing."""
+    if not isinstance(schema, Mapping):
+        return
+    kinds = schema.get("type")
+    for kind in [kinds] if isinstance(kinds, str) else _list(kinds):
+        if kind not in _TYPES:
+            near = get_close_matches(str(kind), _TYPES, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(_TYPES)}"
+            raise SchemaError(f'the schema file {path} names a type "{kind}", which JSON does not have', hint)
+    if isinstance(schema.get("$ref"), str):
+        _resolve(str(schema["$ref"]), root)
+    for keyword in ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"):
+        inner = schema.get(keyword)
+        for part in inner.values() if isinstance(inner, Mapping) else ():
+            _verify(part, root, path)
+    for keyword in ("items", "additionalProperties", "contains", "not", "if", "then", "else", "propertyNames"):
+        _verify(schema.get(keyword), root, path)
+    for keyword in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        for part in _list(schema.get(keyword)):
+            _verify(part, root, path)
 
 
 def problems(value: object, schema: object, root: Mapping[str, object], where: str = "", depth: int = 0) -> list[str]:
@@ -151,4 +182,6 @@ def _resolve(reference: str, root: Mapping[str, object]) -> object:
     node: object = root
     for part in filter(None, reference[1:].split("/")):
         node = node.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(node, Mapping) else None
-    return node if node is not None else True
+        if node is None:
+            raise SchemaError(f"the schema refers to {reference}, which is not in it")
+    return node

@@ -1,4 +1,4 @@
-"""All codes of messages, gathered from the modules that raise them: each lists its own under `Codes:`."""
+"""All codes of messages: those that have a page by its title, others as the module that raises them lists them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,26 @@ AREAS = {
     "06": "budgets and costs",
     "07": "runs",
 }
+_HEADING = re.compile(r"^Codes\b.*:$", re.MULTILINE)
+_WHERE = re.compile(r" \((?:raised|and unknown ones,) in [^)]*\)")
 _LINE = re.compile(r"^ {4}([EWLR]\d{3,4}) {2,3}(\S.*)$")
 
 
 @cache
 def known_codes() -> dict[str, tuple[str, ...]]:
-    """What each code means, by code in order; one that several modules raise has a meaning from each."""
+    """What each code means, by code in order; one without a page that several modules raise has a meaning from each."""
+    from ttscale.compiler.explain import EXPLANATIONS
+
     found: dict[str, dict[str, None]] = {}
     for room in ("compiler", "library", "runtime"):
         for module in modules(resources.files(f"ttscale.{room}")):
             text = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
-            _, _, listing = text.partition("Codes:\n")
-            for line in listing.splitlines():
+            heading = _HEADING.search(text)
+            for line in text[heading.end() :].splitlines() if heading else ():
                 matched = _LINE.match(line)
                 if matched:
-                    found.setdefault(matched[1], {}).setdefault(matched[2])
+                    found.setdefault(matched[1], {}).setdefault(_WHERE.sub("", matched[2]))
+    found |= {code: {page.title: None} for code, page in EXPLANATIONS.items()}
     return {code: tuple(meanings) for code, meanings in sorted(found.items())}
 
 
