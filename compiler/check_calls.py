@@ -74,7 +74,9 @@ def _called(
                 return Typed(ROWS, static=True)
             if not typed.is_known:
                 return _unknown_call(expr, frame)
-            frame.report("E0210", f"`{written}` cannot be called", callee.span, hint="call a stage, prompt or pipeline")
+            is_stage = callee.name in SIGNATURES
+            hint = f"pipe into it: `… |> {callee.name}(…)`" if is_stage else "call a stage, prompt or pipeline"
+            frame.report("E0210", f"`{written}` cannot be called", callee.span, hint=hint)
             return _unknown_call(expr, frame)
         symbol = member(callee, _written(base), owner, frame)
         if symbol is None:

@@ -31,8 +31,9 @@ class Evaluation:
     """One `eval` declaration.
 
     `pipelines` are named as in the text, `on` is the text of the rows (`rows` None: they are not of a dataset). `fixed`
-    are parameters in plain form, for every pipeline that has them. `seeds` runs are made, from `seed` on. `match` is what all pipelines are to spend alike
-    ("" for nothing), `metrics` the names of the measures (none: accuracy), `declared` those that the program declares.
+    are parameters in plain form, for every pipeline that has them. `seeds` runs are made, from `seed` on. `match` is
+    what all pipelines are to spend alike ("" for nothing), `metrics` the names of the measures (none: accuracy),
+    `declared` those that the program declares.
     """
 
     pipelines: tuple[str, ...]

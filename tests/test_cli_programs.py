@@ -63,6 +63,11 @@ def test_graph_writes_what_the_ending_says(tmp_path: Path) -> None:
         assert target.read_text(encoding="utf-8").startswith(begins)
 
 
+def test_a_graph_in_a_form_that_there_is_not_is_usage(tmp_path: Path) -> None:
+    ran = tts("graph", write(tmp_path), "--output", tmp_path / "picture.png")
+    assert ran.code == 2 and ".svg" in ran.err and not (tmp_path / "picture.png").exists()
+
+
 def test_graph_speaks_json(tmp_path: Path) -> None:
     found = tts("graph", write(tmp_path), "--json").json
     names = {node["id"] for node in found["nodes"]}

@@ -66,13 +66,8 @@ def command(code: str | None, as_json: bool) -> None:
     out("\n" + fill(page.text, width()))
     if other is not None:
         ending = other.title[0].lower() + other.title[1:]
-        out(
-            "\n"
-            + fill(
-                f"As {other.code} it is {'an' if other.code[0] == 'E' else 'a'} {SEVERITIES[other.code[0]]}: {ending}. {other.text}",
-                width(),
-            )
-        )
+        kind = {"E": "an error", "W": "a warning"}[other.code[0]]
+        out("\n" + fill(f"As {other.code} it is {kind}: {ending}. {other.text}", width()))
     for heading, program in (("Wrong", page.failing), ("Right", page.fixed)):
         if program:
             out(f"\n{heading}:\n\n" + indent(program.rstrip("\n"), "    "))

@@ -9,6 +9,7 @@ import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import err, out, out_json
+from ttscale.cli.faults import USAGE, Failure
 from ttscale.cli.options import file_argument, model_option, param_option, pipeline_option
 
 ENDINGS = {".mmd": "mermaid", ".md": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg"}
@@ -51,7 +52,11 @@ def command(
 
         text = json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n"
     else:
-        chosen = form or (ENDINGS.get(output.suffix.lower()) if output is not None else None) or "mermaid"
+        ending = output.suffix.lower() if output is not None else ".mmd"
+        if form is None and ending not in ENDINGS:
+            message = f"{output}: graphs are written as {', '.join(ENDINGS)}"
+            raise Failure(message, "name the file `….svg`, or say what it holds with --format", USAGE)
+        chosen = form or ENDINGS[ending]
         text = {"mermaid": drawing.to_mermaid, "dot": drawing.to_dot, "svg": drawing.to_svg}[chosen](graph)
     if output is None:
         out(text.rstrip("\n"))
