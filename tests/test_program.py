@@ -152,12 +152,14 @@ def test_a_listener_hears_of_candidates_while_a_run_goes_on(program: Program) ->
     assert kinds.count("candidate") == 4 and threads == {"ttscale"}
 
 
-def test_ctrl_c_answers_with_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_answers_with_what_is_there(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """The first Ctrl-C ends a run as a spent budget does."""
     if not hasattr(signal, "pthread_kill"):
         pytest.skip("this system cannot send a signal to one thread")
     main = threading.get_ident()
-    engine = FakeEngine(delay=lambda request: 0.0 if request.sampling.temperature == 0.5 else 600.0)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, as under nohup
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+    engine = FakeEngine(delay=lambda asked: 0.0 if asked.sampling.temperature == 0.5 else 60.0)
 
     def listener(event: object) -> None:
         if event.kind == "candidate":  # type: ignore[attr-defined]
