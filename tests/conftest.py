@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sandboxes import SAFE, usable
+from ttscale.runtime.sandbox import Backend
 
 pytest.register_assert_rewrite("ttscale.testing")
 
@@ -53,3 +55,15 @@ def no_leftovers(update: bool) -> Callable[[str, str, str], None]:
         assert update or not left, f"golden files without an input: {[path.name for path in left]}"
 
     return check
+
+
+@pytest.fixture(params=SAFE, ids=lambda backend: backend.value)
+async def safe(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Each sandbox that keeps programs in, as far as this machine has it."""
+    return await usable(request.param, monkeypatch)
+
+
+@pytest.fixture(params=Backend, ids=lambda backend: backend.value)
+async def any_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Each sandbox that this machine has, limits alone too."""
+    return await usable(request.param, monkeypatch)

@@ -11,21 +11,8 @@ from pathlib import Path
 
 import pytest
 from cli_runs import tts
-from sandboxes import SAFE, SYSTEM_PYTHON, go, running, usable
+from sandboxes import SAFE, SYSTEM_PYTHON, go, running
 from ttscale.runtime.sandbox import Backend, Limits, Outcome, Program, find_backend, run, run_program, watch, why_not
-
-
-@pytest.fixture(params=SAFE, ids=lambda backend: backend.value)
-async def safe(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Each backend that keeps programs in, as far as this machine has it."""
-    return await usable(request.param, monkeypatch)
-
-
-@pytest.fixture(params=Backend, ids=lambda backend: backend.value)
-async def any_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Each backend that this machine has, limits alone too."""
-    return await usable(request.param, monkeypatch)
-
 
 # --- programs that behave -----------------------------------------------------------------------------------
 

@@ -7,20 +7,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from sandboxes import MIB, SAFE, SMALL, go, running, usable
+from sandboxes import MIB, SMALL, go, running, usable
 from ttscale.runtime.sandbox import Backend, Limits, Outcome
-
-
-@pytest.fixture(params=SAFE, ids=lambda backend: backend.value)
-async def safe(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Each backend that keeps programs in, as far as this machine has it."""
-    return await usable(request.param, monkeypatch)
-
-
-@pytest.fixture(params=Backend, ids=lambda backend: backend.value)
-async def any_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Each backend that this machine has, limits alone too."""
-    return await usable(request.param, monkeypatch)
 
 
 async def test_memory_bomb(any_backend: Backend) -> None:
