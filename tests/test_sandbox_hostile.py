@@ -33,7 +33,8 @@ async def test_fork_bomb(any_backend: Backend) -> None:
     mark = f"bomb{os.getpid()}x"
     source = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"
     found = await go(any_backend, source, Limits(wall=2, cpu=20, processes=16, memory=1024 * MIB), arguments=(mark,))
-    assert found.outcome in (Outcome.TIMED_OUT, Outcome.FAILED), found
+    # which limit it meets first is a matter of milliseconds where processes are counted from outside
+    assert found.outcome in (Outcome.TIMED_OUT, Outcome.FAILED, Outcome.MEMORY), found
     assert not running(mark)
 
 
