@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.work import Call, Copy, Group, Limits, Member, Piece
@@ -288,6 +288,7 @@ def test_a_reset_keeps_what_was_drawn() -> None:
 @pytest.mark.parametrize("ranges", [True, False])
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 100_000))
+@example(seed=667)  # the one live member needs a cell, and earlier groups that cannot begin beside it hold the rest
 def test_any_load_ends_with_every_token_right(ranges: bool, seed: int) -> None:
     dice = random.Random(seed)
     cells = dice.choice([128, 200, 600])

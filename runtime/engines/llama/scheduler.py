@@ -260,6 +260,10 @@ class Scheduler:
         self._rows += len(decode)
         self._admit()
         prefill = self._prefill_pieces()
+        if not decode and not prefill and self.running:
+            # Later members wait for cells that earlier groups hold, which cannot begin beside them: the last in line
+            # gives its cells back, step after step, until the first in line can go on.
+            self._yield_later(self.running[0].order, None)
         if self.limits.patience and (decode or prefill):
             self._lapse(tick)
         decode = [piece for piece in decode if _alive(piece)]  # prefill of an earlier group may have taken cells
