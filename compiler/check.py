@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ttscale.compiler import ast, ast_expressions
-from ttscale.compiler.check_data import check_later, check_metric, check_test
+from ttscale.compiler.check_data import check_metric, check_test
 from ttscale.compiler.check_datasets import check_dataset
 from ttscale.compiler.check_evals import check_eval
 from ttscale.compiler.check_frame import Program
@@ -26,6 +26,7 @@ from ttscale.compiler.check_leakage import check_leakage
 from ttscale.compiler.check_models import check_model
 from ttscale.compiler.check_pipeline import check_pipeline, check_recursion
 from ttscale.compiler.check_prompts import check_prompt
+from ttscale.compiler.check_searches import check_search
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.resolve import is_broken, type_of
 from ttscale.compiler.scope import Linked, ModuleScope
@@ -73,7 +74,7 @@ def check_declaration(declaration: ast.Declaration, scope: ModuleScope, program:
         case ast.TestDecl():
             check_test(declaration, scope, program)
         case ast.SearchDecl():
-            check_later(declaration, program)
+            check_search(declaration, scope, program)
             check_leakage(declaration, scope, program)
         case ast.EvalDecl():
             check_eval(declaration, scope, program)

@@ -1,10 +1,9 @@
-"""Metrics, tests, and the blocks that a later version runs.
+"""Metrics and tests.
 
 Codes:
     E0252  a test's condition that is not about a pipeline or its trace
     E0272  a `given` that replaces no model
     E0273  a metric of the wrong form
-    L008   a block that is read but not run by this version
 """
 
 from __future__ import annotations
@@ -109,13 +108,3 @@ def check_test(declaration: ast.TestDecl, scope: ModuleScope, program: Program) 
 
 def _reads_trace(expr: ast_expressions.Expr) -> bool:
     return any(isinstance(node, ast_expressions.Name) and node.name == "trace" for node in nodes(expr))
-
-
-# --- later ---------------------------------------------------------------------------------------
-
-
-def check_later(declaration: ast.SearchDecl, program: Program) -> None:
-    """`search` parses and is told to be for a later version."""
-    span = Span(declaration.span.file, declaration.span.start, declaration.span.start + len("search"))
-    message = "`search` is read but not run by this version"
-    program.report("L008", message, span, hint="`ttscale run`, `test` and `eval` work on this file as it is")

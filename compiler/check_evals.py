@@ -24,7 +24,7 @@ from ttscale.compiler.scope import ModuleScope, Symbol
 def check_eval(declaration: ast.EvalDecl, scope: ModuleScope, program: Program) -> None:
     """The pipelines, the rows and the clauses of one `eval`."""
     symbols = [_pipeline(expr, scope, program) for expr in declaration.pipelines]
-    _rows(declaration.on, scope, program)
+    check_rows_of(declaration.on, scope, program)
     for clause in declaration.clauses:
         _clause(clause, scope, program)
     pipelines = [s.declaration for s in symbols if s is not None and isinstance(s.declaration, ast.PipelineDecl)]
@@ -51,7 +51,8 @@ def _pipeline(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) 
     return None
 
 
-def _rows(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> None:
+def check_rows_of(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> None:
+    """Reports rows on which nothing can be measured."""
     if _of_unknown_kind(expr, scope, program):
         return
     mark = len(program.diagnostics)

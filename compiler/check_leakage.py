@@ -40,7 +40,7 @@ def check_leakage(declaration: ast.SearchDecl | ast.EvalDecl, scope: ModuleScope
     pipelines = declaration.pipelines if isinstance(declaration, ast.EvalDecl) else (declaration.over,)
     said: set[tuple[Span, Span]] = set()
     for measured in _measured(declaration):
-        rows = _part(measured, scope, program)
+        rows = part_of(measured, scope, program)
         if rows is None:
             continue
         for shown in _shown(pipelines, scope, program):
@@ -87,7 +87,7 @@ def _shown(pipelines: tuple[ast_expressions.Expr, ...], scope: ModuleScope, prog
             waiting.append(_called(node, home, program))
             for arg in node.args:
                 if arg.name == "examples":
-                    part = _part(arg.value, home, program)
+                    part = part_of(arg.value, home, program)
                     if part is not None:
                         yield part
 
@@ -100,7 +100,7 @@ def _called(call: ast_expressions.Call, scope: ModuleScope, program: Program) ->
     )
 
 
-def _part(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> Part | None:
+def part_of(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> Part | None:
     """The rows that an expression names, where its ends are written out."""
     match expr:
         case ast_expressions.Name() | ast_expressions.Attribute():
@@ -109,7 +109,7 @@ def _part(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> P
                 return None
             return Part(f"{symbol.module}#{symbol.name}", (), 0, END, expr.span)
         case ast_expressions.Slice(value=value, low=low, high=high, index=index):
-            inner = _part(value, scope, program)
+            inner = part_of(value, scope, program)
             if inner is None:
                 return None
             if index is not None:
@@ -118,11 +118,11 @@ def _part(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> P
             ends = (0 if low is None else _whole(low), END if high is None else _whole(high))
             return None if ends[0] is None or ends[1] is None else _cut(inner, ends[0], ends[1], expr.span)
         case ast_expressions.Pipe(left=left, right=right):
-            return _stepped(_part(left, scope, program), right.callee.name, right.args, expr.span)
+            return _stepped(part_of(left, scope, program), right.callee.name, right.args, expr.span)
         case ast_expressions.Call(callee=ast_expressions.Attribute(value=owner, name=name), args=args):
-            return _stepped(_part(owner, scope, program), name, args, expr.span)
+            return _stepped(part_of(owner, scope, program), name, args, expr.span)
         case ast_expressions.Call(callee=ast_expressions.Name(name=name), args=(first_arg, *rest)):
-            return _stepped(_part(first_arg.value, scope, program), name, tuple(rest), expr.span)
+            return _stepped(part_of(first_arg.value, scope, program), name, tuple(rest), expr.span)
     return None
 
 
@@ -163,6 +163,11 @@ def _overlap(measured: Part, shown: Part) -> bool:
 
 def _is_whole(part: Part) -> bool:
     return (part.low, part.high) == (0, END) and all(step == _WHOLE_SHUFFLED for step, _ in part.before)
+
+
+def common_rows(one: Part, other: Part) -> str:
+    """Which rows two parts surely share, `rows 3 to 9 are`; "" where none surely are."""
+    return _common(one, other) if _overlap(one, other) else ""
 
 
 def _common(measured: Part, shown: Part) -> str:

@@ -15,11 +15,21 @@ from ttscale.compiler.explanations_declarations import DECLARATIONS
 from ttscale.compiler.explanations_lint import LINT
 from ttscale.compiler.explanations_names import NAMES
 from ttscale.compiler.explanations_run import OUTSIDE
+from ttscale.compiler.explanations_search import SEARCHES
 from ttscale.compiler.explanations_syntax import SYNTAX
 
 __all__ = ["EXPLANATIONS", "MILDER", "Explanation", "explain", "twin"]
 
-EXPLANATIONS: dict[str, Explanation] = {**SYNTAX, **NAMES, **CALLS, **DATA, **DECLARATIONS, **LINT, **OUTSIDE}
+EXPLANATIONS: dict[str, Explanation] = {
+    **SYNTAX,
+    **NAMES,
+    **CALLS,
+    **DATA,
+    **DECLARATIONS,
+    **SEARCHES,
+    **LINT,
+    **OUTSIDE,
+}
 
 
 MILDER: dict[str, str] = {f"E{digits}": f"W{digits}" for digits in ("0214", "0220", "0221", "0280", "0602")}

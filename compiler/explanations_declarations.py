@@ -355,16 +355,6 @@ DECLARATIONS = table(
         "",
     ),
     page(
-        "L008",
-        "A block that is read but not run by this version",
-        "`search` is checked for its form and run by a later version.",
-        MAIN
-        + '\ndataset gsm = jsonl("gsm8k.jsonl", question: question, answer: answer)\n'
-        + "\nsearch tune over main { maximize accuracy on gsm[0:100] }\n",
-        "\nsearch tune over main { maximize accuracy on gsm[0:100] }\n",
-        "",
-    ),
-    page(
         "L009",
         "A form that the model is not told",
         "For a record or Json, `{{ output_format }}` stands for a description of the form, made from the type.",

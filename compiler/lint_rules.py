@@ -43,7 +43,6 @@ RULES = _rules(
     Rule("L005", "unused-import", "an import that nothing uses", "the file says it needs what it does not need"),
     Rule("L006", "pool-with-itself", "a pool added to itself", "every answer counts twice, which changes no majority"),
     Rule("L007", "unused-input", "an input that nothing uses", "the pipeline asks for what it does not look at"),
-    Rule("L008", "not-run-yet", "a block that this version does not run", "it has no effect so far"),
     Rule("L009", "form-not-told", "a form without `{{ output_format }}`", "the model has to guess the form"),
     Rule(
         "L101",
