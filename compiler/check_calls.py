@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_conditions import MAYBE
+from ttscale.compiler.check_facets import fresh_samples_have_none, must_have
 from ttscale.compiler.check_fill import Callee, arguments, bind_arguments, callee_of, look_at
 from ttscale.compiler.check_frame import (
     ANYTHING,
@@ -246,7 +247,7 @@ def _pipeline(
             first = positions.pop(0)
             given.add(first)
             fit(piped, source, frame, inputs[first], f"`{first}` of `{written}`")
-    given |= bind_arguments(expr, written, inputs, positions, params, inside, for_prompt=False)
+    given |= bind_arguments(expr, written, inputs, positions, params, inside, for_prompt=False, symbol=symbol)
     missing = [name for name in inputs if name not in given and name not in optional]
     if missing:
         hint = f"write `{written}({', '.join(f'{name}: …' for name in missing)})`"
@@ -285,6 +286,8 @@ def _function(
         values.append((frame.type(arg.value), arg.value))
     gives = GIVES[function.gives]
     if not values and frame.own is not None and function.takes == ("pool",):
+        if name == "best":
+            fresh_samples_have_none(expr, "`best`", frame)
         return Typed(gives)
     if len(values) != 1:
         code = "E0213" if values else "E0212"
@@ -296,6 +299,8 @@ def _function(
         if typed.is_known and not typed.is_pool:
             message = f"`{name}` is about a pool, and this is {describe(typed.type)}"
             frame.report("E0215", message, value.span, hint=f"write `{name}(…)` of what a stage gave")
+        elif name == "best":
+            must_have("scored", typed, value.span, "`best`", frame)
         return Typed(gives)
     typed = value_of(typed, value, frame, f"for `{name}`")
     if isinstance(typed.type, types.ModelType | types.PromptType | types.MessageType):

@@ -16,7 +16,8 @@ from __future__ import annotations
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_blocks import map_loop, match, repeat
 from ttscale.compiler.check_calls import call, pipe
-from ttscale.compiler.check_conditions import both
+from ttscale.compiler.check_conditions import TRUE, Atom, both, is_over, negate
+from ttscale.compiler.check_facets import fresh_samples_have_none
 from ttscale.compiler.check_frame import ANYTHING, Facet, Frame, Typed, did_you_mean, listed
 from ttscale.compiler.check_names import member, symbol_value
 from ttscale.compiler.check_types import comparable, describe, is_numeric, join, ordered, plain
@@ -106,6 +107,8 @@ def _name(expr: ast_expressions.Name, frame: Frame) -> Typed:
     if expr.name == "trace" and frame.purpose == "test":
         return Typed(TRACE_TYPE)
     if frame.own is not None and expr.name in FUNCTIONS and FUNCTIONS[expr.name].takes == ("pool",):
+        if expr.name == "best":
+            fresh_samples_have_none(expr, "`best`", frame)
         return Typed(types.INT if FUNCTIONS[expr.name].gives == "Int" else types.FLOAT)
     symbol = frame.symbol(expr.name)
     if symbol is not None:
@@ -226,8 +229,11 @@ def _binary(expr: ast_expressions.Binary, frame: Frame) -> Typed:
         return _compare(ast_expressions.Compare((expr.left, expr.right), (expr.op,), expr.span), frame)
     if expr.op in ("and", "or"):
         static = True
-        for side in (expr.left, expr.right):
-            typed = value_of(frame.type(side), side, frame, f"beside `{expr.op}`")
+        for side, other in ((expr.left, expr.right), (expr.right, expr.left)):
+            # What parameters decide alone keeps the other side from being looked at: `judge and best(p) > 0.5`.
+            settled = Atom(closed) if is_over(closed := frame.close(other), frame.space.values) else TRUE
+            inside = frame.under(settled if expr.op == "and" else negate(settled)) if settled != TRUE else frame
+            typed = value_of(inside.type(side), side, frame, f"beside `{expr.op}`")
             static = static and typed.static
             if typed.is_known and typed.type != types.BOOL:
                 message = f"`{expr.op}` joins conditions, and this is {describe(typed.type)}"

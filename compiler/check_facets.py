@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ttscale.compiler import ast_expressions
 from ttscale.compiler.check_conditions import FALSE, Formula, find_gaps
 from ttscale.compiler.check_frame import Frame, Typed
 from ttscale.compiler.source import Span
@@ -56,6 +57,16 @@ def must_have(facet: str, pool: Typed, span: Span, who: str, frame: Frame, besid
         code = "E0221" if gaps.at_defaults else "W0221"
         message = f"{who} needs {advice.noun}, and these answers have none when {_shown(gaps.examples)}"
         frame.report(code, message, span, hint="give this stage the same `when`, or add a `require`", labels=labels)
+
+
+def fresh_samples_have_none(expr: ast_expressions.Expr, who: str, frame: Frame) -> None:
+    """Reports a condition about scores on the samples of a `generate`, which nothing has scored yet."""
+    message = f"{who} is about scores, and the samples of this `generate` have none yet"
+    hint = (
+        "ask `agreement`, `readable` or `margin` here; or score in rounds: `repeat up to 3 with xs = drafts "
+        "until best(xs) > 0.5 { … }` with `|> score(by: yes_no)` on `drafts` and on what the round yields"
+    )
+    frame.report("E0221", message, expr.span, hint=hint)
 
 
 def _shown(examples: tuple[Mapping[str, object], ...]) -> str:

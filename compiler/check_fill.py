@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ttscale.compiler import ast, ast_expressions, types
+from ttscale.compiler.check_chats import chat_value, last_turn
 from ttscale.compiler.check_frame import Frame, listed
 from ttscale.compiler.check_params import outside_domain
 from ttscale.compiler.check_types import fits
@@ -27,6 +28,7 @@ class Callee:
     written: str
     type: types.PromptType
     optional: frozenset[str] = frozenset()
+    symbol: Symbol | None = None
 
 
 def callee_of(symbol: Symbol, written: str, frame: Frame) -> Callee:
@@ -34,13 +36,13 @@ def callee_of(symbol: Symbol, written: str, frame: Frame) -> Callee:
     optional: frozenset[str] = frozenset()
     if isinstance(symbol.declaration, ast.PromptDecl):
         optional = frozenset(field.name for field in symbol.declaration.params if field.default is not None)
-    return Callee(written, prompt_type(symbol, frame.program.linked), optional)
+    return Callee(written, prompt_type(symbol, frame.program.linked), optional, symbol)
 
 
 def arguments(expr: ast_expressions.Call, callee: Callee, frame: Frame) -> set[str]:
     """Checks the arguments of a prompt and gives the names of those that are given."""
     kinds = dict(callee.type.params)
-    return bind_arguments(expr, callee.written, kinds, list(kinds), {}, frame, for_prompt=True)
+    return bind_arguments(expr, callee.written, kinds, list(kinds), {}, frame, for_prompt=True, symbol=callee.symbol)
 
 
 def bind_arguments(
@@ -52,6 +54,7 @@ def bind_arguments(
     frame: Frame,
     *,
     for_prompt: bool,
+    symbol: Symbol | None = None,
 ) -> set[str]:
     """Matches arguments to inputs (by position or name) and parameters (by name); the names given."""
     given: set[str] = set()
@@ -78,6 +81,12 @@ def bind_arguments(
             continue
         given.add(name)
         if name in inputs:
+            if inputs[name] == types.CHAT and isinstance(arg.value, ast_expressions.ListExpr | ast_expressions.MapExpr):
+                mark = len(frame.program.diagnostics)
+                chat_value(arg.value, frame, f"`{name}` of `{written}`")
+                if symbol is not None and not frame.program.has_errors_since(mark):
+                    last_turn(arg.value, name, symbol, frame)
+                continue
             expect(arg.value, frame, inputs[name], f"`{name}` of `{written}`", for_prompt=for_prompt)
         else:
             param, kind = params[name]

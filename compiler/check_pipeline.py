@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_blocks import bind_name, body, report_unused
+from ttscale.compiler.check_chats import chat_value
 from ttscale.compiler.check_conditions import MAYBE
 from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import UNKNOWN, Facet, Frame, Local, Program, Typed
@@ -74,7 +75,11 @@ def _input(field: ast_expressions.FieldDef, frame: Frame) -> Local:
         frame.report("E0249", f"an input is data, and this is {what}", field.type.span, hint=hint)
         kind = types.ANY
     if field.default is not None:
-        expect(field.default, frame, kind, f"the default of `{field.name}`")
+        what = f"the default of `{field.name}`"
+        if kind == types.CHAT and isinstance(field.default, ast_expressions.ListExpr | ast_expressions.MapExpr):
+            chat_value(field.default, frame, what)
+        else:
+            expect(field.default, frame, kind, what)
     span = Span(field.span.file, field.span.start, field.span.start + len(field.name))
     facets = {name: Facet(MAYBE) for name in FACETS}
     return Local("input", Typed(kind, UNKNOWN, facets), span)

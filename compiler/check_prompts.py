@@ -26,8 +26,9 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ttscale.compiler import ast, types
+from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_arguments import number, thinking
+from ttscale.compiler.check_chats import chat_value
 from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import Frame, Program, did_you_mean, listed
 from ttscale.compiler.check_types import FORMS, describe
@@ -97,8 +98,11 @@ def _parameters(declaration: ast.PromptDecl, frame: Frame) -> dict[str, types.Ty
             hint = "arguments are Text, numbers, Choice(…), records, lists, Chat"
             frame.report("E0307", f"a prompt cannot take {describe(kind)}", param.type.span, hint=hint)
         if param.default is not None:
-            typed = expect(param.default, frame, kind, f"the default of `{param.name}`")
-            must_be_static(param.default, frame, typed, f"the default of `{param.name}`")
+            if kind == types.CHAT and isinstance(param.default, ast_expressions.ListExpr | ast_expressions.MapExpr):
+                chat_value(param.default, frame, f"the default of `{param.name}`")
+            else:
+                typed = expect(param.default, frame, kind, f"the default of `{param.name}`")
+                must_be_static(param.default, frame, typed, f"the default of `{param.name}`")
         kinds[param.name] = kind
         places[param.name] = param.span
     return kinds

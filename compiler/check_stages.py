@@ -217,6 +217,8 @@ def _what_is_missing(call: StageCall) -> None:
             else:
                 hint = f"write `{name}(ask(question))` with a prompt `ask`"
             frame.report("E0212", f"`{name}` needs `{parameter.name}:`, {parameter.doc}", span, hint=hint)
+    if name == "filter" and "min_score" in given and "by" not in given:
+        must_have("scored", call.source, given["min_score"].span, "`min_score:`", frame)
     if name == "filter" and not given:
         hint = "write `filter(top: 4, by: score)`, `filter(min_share: 0.2)` or `filter(unique: true)`"
         frame.report("E0212", "`filter` does not say what to keep", span, hint=hint)

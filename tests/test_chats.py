@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_runs import tts
+from cli_runs import Ran, tts
 from running import FakeEngine
 from ttscale.runtime.chats import ChatError, asked_in, is_chat, turns_of
 from ttscale.runtime.engines.base import Message
@@ -137,6 +137,23 @@ def test_the_command_line_takes_turns(file: Path, tmp_path: Path) -> None:
     assert sorted(record["answer"] for record in ran.json["answers"]) == ["fine", "hi there"]
     rows.write_text(json.dumps({"history": [{"role": "robot", "content": "x"}]}) + "\n", encoding="utf-8")
     assert "the role 'robot'" in tts("run", file, "--pipeline", "main", "--input", rows).err
+
+
+def test_turns_are_given_in_line_or_refused(file: Path) -> None:
+    def ran(text: str) -> Ran:
+        return tts("run", file, "--pipeline", "main", "--set", f"history={text}")
+
+    assert ran(json.dumps(TURNS)).out.strip() == "fine"
+    assert tts("run", file, json.dumps(TURNS), "--pipeline", "main").out.strip() == "fine"
+    for text, said in (
+        ('[{"role": "usr", "content": "x"}]', "turn 1 has the role 'usr'"),
+        ("[{role: 'user'}]", "this looks like a conversation, and it is not JSON"),
+        ('{"role": "user", "content": "x"}', "is not a list of turns"),
+    ):
+        refused = ran(text)
+        assert refused.code == 2 and said in refused.err and "@turns.json" in refused.err, refused.err
+    for text, said in (("[]", "is empty"), ('[{"role": "assistant", "content": "x"}]', "turn of role assistant")):
+        assert ran(text).code != 0 and said in ran(text).err and "nothing to answer" in ran(text).err
 
 
 def test_the_plan_counts_turns(file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from ttscale.cli.faults import INTERRUPTED, USAGE, EndedRun, Failure
 from ttscale.cli.interrupt import Interrupt
 from ttscale.cli.opened import Opened, open_program
 from ttscale.cli.options import assignments
-from ttscale.compiler.types import Text, Type
+from ttscale.compiler.types import CHAT, Text, Type
+from ttscale.runtime.chats import turns_of
 from ttscale.runtime.result import RunError
 
 if TYPE_CHECKING:
@@ -82,7 +84,10 @@ def inputs_of(opened: Opened, wishes: Wishes) -> dict[str, object]:
             raise Failure(f"--set {name}: the pipeline takes {', '.join(names) or 'no inputs'}", code=USAGE)
         given[name] = from_option(name, str(given[name]), kinds[name])
     if wishes.question is not None:
-        given[input_for_question(names, given)] = sys.stdin.read() if wishes.question == "-" else wishes.question
+        name = input_for_question(names, given)
+        text = sys.stdin.read() if wishes.question == "-" else wishes.question
+        is_turns = kinds[name] == CHAT and _TURNS.match(text)
+        given[name] = turns_in(text, f"the input `{name}`") if is_turns else text
     missing = [name for name in names if name not in given]
     if missing:
         example = f"ttscale run {wishes.file}"
@@ -94,7 +99,9 @@ def inputs_of(opened: Opened, wishes: Wishes) -> dict[str, object]:
 
 
 def from_option(name: str, text: str, kind: Type) -> object:
-    """An input given as text; `@turns.json` reads JSON for an input that is no Text."""
+    """An input given as text; `@turns.json` reads JSON for an input that is no Text, `[{"role": …}]` is a Chat."""
+    if kind == CHAT and _TURNS.match(text):
+        return turns_in(text, f"--set {name}")
     if isinstance(kind, Text) or not text.startswith("@"):
         return text
     path = Path(text[1:])
@@ -104,6 +111,20 @@ def from_option(name: str, text: str, kind: Type) -> object:
         reason = getattr(error, "strerror", None) or str(error)
         raise Failure(f"--set {name}={text}: {path} cannot be read as JSON: {reason}") from error
     return found
+
+
+_TURNS = re.compile(r"""\s*(\[\s*[{\]]|\{\s*["']?(role|content)\b)""")
+"""How a conversation in JSON begins; any other text is what the user says."""
+
+
+def turns_in(text: str, what: str) -> object:
+    """The turns of a conversation given as JSON. Failure (usage) where it is none: it would be asked as one question."""
+    hint = """write [{"role": "user", "content": "…"}], or name a file that holds it: @turns.json"""
+    try:
+        return turns_of(json.loads(text))
+    except ValueError as error:
+        said = f"it is not JSON: {error}" if isinstance(error, json.JSONDecodeError) else f"it is none: {error}"
+        raise Failure(f"{what}: this looks like a conversation, and {said}", hint, USAGE) from error
 
 
 def input_for_question(names: tuple[str, ...], given: dict[str, object]) -> str:
