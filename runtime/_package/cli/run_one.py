@@ -118,7 +118,7 @@ _TURNS = re.compile(r"""\s*(\[\s*[{\]]|\{\s*["']?(role|content)\b)""")
 
 
 def turns_in(text: str, what: str) -> object:
-    """The turns of a conversation given as JSON. Failure (usage) where it is none: it would be asked as one question."""
+    """The turns of a conversation given as JSON. Failure (usage) where it is none."""
     hint = """write [{"role": "user", "content": "…"}], or name a file that holds it: @turns.json"""
     try:
         return turns_of(json.loads(text))
