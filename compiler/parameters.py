@@ -1,0 +1,45 @@
+"""What an argument of a stage or rule is: its name, kind, default and bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FACETS = ("scored", "critiqued", "verified", "tested", "ranked", "stepped")
+
+Kind = Literal[
+    "prompt",  # one filled prompt, or where `many` a list of them
+    "using",  # a prompt whose missing arguments the stage offers
+    "model",
+    "int",
+    "float",
+    "bool",
+    "text",
+    "seconds",
+    "strategy",
+    "condition",
+    "name",
+    "pool",
+    "thinking",
+    "content",  # a Text of the run: an input, or what a stage gave
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a stage.
+
+    `default` is None where the stage decides (see `doc`); `many` says that a list is taken too; `choices`
+    are the names allowed for kind "name"; `low`/`high` bound a number, both included.
+    """
+
+    name: str
+    kind: Kind
+    default: object = None
+    required: bool = False
+    many: bool = False
+    up_to: bool = False
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    doc: str = ""
