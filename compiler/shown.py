@@ -25,6 +25,8 @@ class Lookup:
     stage: ir.Stage | None
     candidates: tuple[str, ...] = ()
     suggestion: str | None = None
+    others: tuple[str, ...] = ()
+    """The stages of that name in the rounds that there are, where the name is one of a round that there is not."""
 
 
 def find_stage(graph: ir.Graph, name: str) -> Lookup:
@@ -35,15 +37,36 @@ def find_stage(graph: ir.Graph, name: str) -> Lookup:
         if choice in by_path:
             return Lookup(by_path[choice])
     ends = [path for path in by_path if path.endswith(f"/{wanted}")]
-    plain = [path for path in by_path if _without_rounds(path).endswith(f"/{_without_rounds(wanted)}")]
+    plain = [path for path in by_path if _ends_as(path, wanted)]
     named = [path for path, stage in by_path.items() if stage.op == wanted]
     for found in (ends, plain, named):
         if len(found) == 1:
             return Lookup(by_path[found[0]])
         if found:
             return Lookup(None, tuple(found))
+    inside = [path for path in by_path if any(_ends_as(outer, wanted) for outer in _outer(path))]
+    if inside:
+        return Lookup(None, tuple(inside))
+    others = [path for path in by_path if f"/{_without_rounds(wanted)}/" in f"{_without_rounds(path)}/"]
+    if "[" in wanted and others:
+        return Lookup(None, (), None, tuple(others))
     known = [*by_path, *(path.partition("/")[2] for path in by_path), *(path.rpartition("/")[2] for path in by_path)]
     return Lookup(None, (), suggest(wanted, known))
+
+
+def _ends_as(path: str, wanted: str) -> bool:
+    """Whether a path ends with these names; one without a round stands for the same name in any round."""
+    parts, names = path.split("/"), wanted.split("/")
+    if len(names) >= len(parts):
+        return False
+    ends = zip(parts[-len(names) :], names, strict=True)
+    return all(name in (part, part.partition("[")[0]) for part, name in ends)
+
+
+def _outer(path: str) -> list[str]:
+    """The paths of the loops and calls around a stage, without the pipeline itself."""
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(2, len(parts))]
 
 
 def _without_rounds(path: str) -> str:

@@ -127,6 +127,34 @@ def test_show_takes_parameters_and_lists_stages(layers: Path) -> None:
     assert tts("show", layers, "rank", "--param", "rounds=1").code == 0
 
 
+def test_show_knows_the_rounds_of_a_loop(tmp_path: Path) -> None:
+    path = tmp_path / "loop.tts"
+    path.write_text(
+        """tts 1
+use std/prompts@1 as p
+model small = script("1")
+pipeline main(question: Text) -> Number {
+  drafts = generate(p.solve_number(question), from: small, n: 4)
+  fused = repeat 2 with xs = drafts {
+    yield xs |> rank(keep: 3) |> fuse(n: 4)
+  }
+  return fused |> vote()
+}
+""",
+        encoding="utf-8",
+    )
+    assert "main/fused[2]/rank  (rank)" in tts("show", path, "fused[2]/rank").out
+    for name, said in (
+        ("fused[3]", "there is main/fused[1]/rank, main/fused[1]/fuse, main/fused[2]/rank, main/fused[2]/fuse"),
+        ("fused[3]/rank", "there is main/fused[1]/rank, main/fused[2]/rank"),
+        ("drafts[2]", "there is main/drafts"),
+        ("fused[1]", "say which: main/fused[1]/rank, main/fused[1]/fuse"),
+        ("fused", "may be 4 stages"),
+    ):
+        missing = tts("show", path, name)
+        assert missing.code != 0 and missing.out == "" and said in missing.err, missing.err
+
+
 def test_show_says_what_else_a_name_may_be(layers: Path) -> None:
     ran = tts("show", layers, "rank")
     assert ran.code == 1 and "2 stages" in ran.err and "main/fused[1]/rank, main/fused[2]/rank" in ran.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 from ttscale.cli.app import command as make_command
@@ -10,6 +11,9 @@ from ttscale.cli.app import json_option
 from ttscale.cli.console import out_json
 from ttscale.cli.faults import Failure
 from ttscale.cli.options import file_argument, model_option, param_option, pipeline_option
+
+if TYPE_CHECKING:
+    from ttscale.compiler.shown import Lookup
 
 
 @make_command(
@@ -47,7 +51,7 @@ def command(
         return
     found = find_stage(graph, node)
     if found.stage is None:
-        raise Failure(*missing(node, found.candidates, found.suggestion))
+        raise Failure(*missing(node, found))
     shown = show_stage(opened.plan, found.stage, opened.checked.sources)
     if as_json:
         out_json(shown)
@@ -55,9 +59,13 @@ def command(
     sys.stdout.write(as_text(shown))
 
 
-def missing(node: str, candidates: tuple[str, ...], suggestion: str | None) -> tuple[str, str]:
+def missing(node: str, found: Lookup) -> tuple[str, str]:
     """What to say where a name means no stage, or several: the message and the hint."""
-    if candidates:
-        return f"`{node}` may be {len(candidates)} stages", f"say which: {', '.join(candidates)}"
-    hint = f"did you mean `{suggestion}`?" if suggestion else "`ttscale show FILE` lists the stages"
+    if found.candidates:
+        return f"`{node}` may be {len(found.candidates)} stages", f"say which: {', '.join(found.candidates)}"
+    if found.others:
+        shown = ", ".join(found.others[:8])
+        more = len(found.others) - 8
+        return f"there is no stage `{node}`", f"there is {shown}{f' and {more} more' if more > 0 else ''}"
+    hint = f"did you mean `{found.suggestion}`?" if found.suggestion else "`ttscale show FILE` lists the stages"
     return f"there is no stage `{node}`", hint
