@@ -37,6 +37,7 @@ COMMANDS = (
     Entry("diff", "diff", "More", "Say how two programs differ, and what that does to their price."),
     Entry("explain", "explain", "More", "Explain an error code, with a failing and a fixed example."),
     Entry("replay", "replay", "More", "Choose again from recorded samples, without a model."),
+    Entry("fit", "fit", "More", "Say from recorded samples how many to draw, and which rule to use where."),
     Entry("bank", "bank", "More", "Look at the bank of samples; export, import, merge, clean and verify it."),
     Entry("why", "why", "More", "Say which setting made a run generate what another had already."),
     Entry("lock", "lock", "More", "Pin weights and imports by their hashes in tts.lock."),
