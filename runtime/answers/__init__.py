@@ -21,6 +21,7 @@ __all__ = [
     "equal",
     "output_format",
     "read",
+    "read_reply",
     "show",
     "text_key",
 ]

@@ -32,6 +32,21 @@ def read(type_: t.Type, text: str, *, folder: Path | None = None) -> Read:
         return UNREADABLE
 
 
+def read_reply(type_: t.Type, opening: str, text: str, *, folder: Path | None = None) -> Read:
+    """What a reply gives whose beginning the prompt wrote: `opening` is that beginning, `text` what the model added.
+
+    Programs, JSON, records and lists are read from both together, where a block that the opening began may end with
+    the reply (its closing mark is often the stop string); else, and for all other types, from what the model added.
+    """
+    whole = type_.item if isinstance(type_, t.Optional) else type_
+    if opening.strip() and isinstance(whole, t.Code | t.Json | t.Record | t.ListOf):
+        for together in (opening + text, f"{opening}{text}\n```"):
+            found = read(type_, together, folder=folder)
+            if found[1] is not None:
+                return found
+    return read(type_, text, folder=folder)
+
+
 def _read(type_: t.Type, text: str, folder: Path | None) -> Read:
     match type_:
         case t.Simple(name="Bool"):

@@ -26,7 +26,7 @@ from ttscale.compiler.ir import (
     UpTo,
 )
 from ttscale.compiler.types import CHAT, Answers, ListOf, Optional, Text, Type
-from ttscale.runtime.answers import read
+from ttscale.runtime.answers import read_reply
 from ttscale.runtime.calls import Caller
 from ttscale.runtime.chats import asked_in
 from ttscale.runtime.desk import Ask, Reply
@@ -334,12 +334,15 @@ def make_candidate(reply: Reply, origin: Origin, stage: str, folder: Path | None
         tokens=completion.new_tokens,
         logprob_sum=sum(logprobs) if logprobs else None,
         logprob_mean=sum(logprobs) / len(logprobs) if logprobs else None,
+        token_logprobs=tuple(logprobs),
         finish="cut" if reply.cut else completion.finish,
         error=reply.reason,
     )
     if base.finish not in ("stop", "length"):
         return base
-    answer, key = read(origin.type, completion.text, folder=folder)
+    last = ask.messages[-1]
+    opening = last.content if last.role == "assistant" else ""
+    answer, key = read_reply(origin.type, opening, completion.text, folder=folder)
     return replace(base, answer=answer, key=key)
 
 
