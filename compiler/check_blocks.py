@@ -36,6 +36,7 @@ from ttscale.compiler.check_frame import (
 from ttscale.compiler.check_types import describe, fits, join, plain
 from ttscale.compiler.check_values import condition, expect, must_be_static, size_of, value_of, within
 from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.schema_types import as_list
 from ttscale.compiler.signatures import FACETS
 from ttscale.compiler.source import Span
 
@@ -361,10 +362,11 @@ def _elements(expr: ast_expressions.MapLoop, items: Typed, frame: Frame) -> tupl
         return ANYTHING, UNKNOWN
     kind = items.type
     if isinstance(kind, types.Answers):
-        if not isinstance(kind.item, types.ListOf):
+        if not isinstance(as_list(kind.item), types.ListOf):
             return Typed(kind.item), items.size
         value_of(items, expr.items, frame, "to go through its elements")
         kind = kind.item
+    kind = as_list(kind)
     if isinstance(kind, types.ListOf):
         if isinstance(expr.items, ast_expressions.ListExpr):
             return Typed(kind.item, static=items.static), exactly(len(expr.items.items))

@@ -23,6 +23,8 @@ from ttscale.compiler.check_names import member, symbol_value
 from ttscale.compiler.check_types import comparable, describe, is_numeric, join, ordered, plain
 from ttscale.compiler.check_values import must_be_static, typed_as, value_of, was_unreadable
 from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.foreign_names import instead_of
+from ttscale.compiler.schema_types import as_list, fields_of, type_of_schema
 from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, SIGNATURES
 
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
@@ -161,14 +163,28 @@ def _attribute(expr: ast_expressions.Attribute, frame: Frame) -> Typed:
             found = next((field.type for field in fields if field.name == expr.name), None)
             if found is not None:
                 return Typed(found, static=typed.static)
-            return _no_member(expr, f"`{value.name}`" if value.name else "this record", [f.name for f in fields], frame)
-        case types.Simple("Row") | types.Simple("Any") | types.Json():
+            owner_name = f"`{value.name}`" if value.name else "this record"
+            return _no_member(expr, owner_name, [f.name for f in fields], frame)
+        case types.Json():
+            return _property(expr, value, frame)
+        case types.Simple("Row") | types.Simple("Any"):
             return ANYTHING
     return _no_member(expr, describe(typed.type), ["probabilities"] if typed.classified else [], frame)
 
 
 def _no_member(expr: ast_expressions.Attribute, owner: str, known: list[str], frame: Frame) -> Typed:
     otherwise = f"it has {listed(known)}" if known else "write the name alone"
+def _property(expr: ast_expressions.Attribute, owner: types.Json, frame: Frame) -> Typed:
+    """A property of an object that a schema describes; one that is not there is a mistake unless others are let in."""
+    kind = type_of_schema(owner)
+    if not isinstance(kind, types.Json):
+        return _no_member(expr, f"{owner}, which is {describe(kind)},", [], frame)
+    members = fields_of(owner)
+    if expr.name in members.known:
+        return Typed(members.known[expr.name])
+    return ANYTHING if members.open else _no_member(expr, f"`{owner}`", list(members.known), frame)
+
+
     frame.report("E0240", f"{owner} has no `{expr.name}`", expr.span, hint=did_you_mean(expr.name, known, otherwise))
     return ANYTHING
 
@@ -208,9 +224,14 @@ def _slice(expr: ast_expressions.Slice, frame: Frame) -> Typed:
         return ANYTHING
     if expr.index is not None:
         if isinstance(typed.type, types.Answers):
-            return Typed(typed.type.item)
-        if isinstance(typed.type, types.ListOf):
-            return Typed(typed.type.item, static=typed.static)
+            inner = as_list(typed.type.item)
+            single = typed.size.high is not None and typed.size.high <= 1
+            return Typed(inner.item if single and isinstance(inner, types.ListOf) else typed.type.item)
+        kind = as_list(typed.type)
+        if isinstance(kind, types.ListOf):
+            return Typed(kind.item, static=typed.static)
+        if isinstance(kind, types.Json) and fields_of(kind).open:
+            return ANYTHING
     elif isinstance(typed.type, types.ListOf):
         return typed
     elif isinstance(typed.type, types.Answers):

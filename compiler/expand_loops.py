@@ -29,6 +29,7 @@ from ttscale.compiler.expansion import (
     one,
     type_of_value,
 )
+from ttscale.compiler.schema_types import as_list
 from ttscale.compiler.types import BOOL, TEXT, Answers, Choice, ListOf, Type
 
 MAX_ROUNDS = 1000
@@ -167,7 +168,8 @@ def _elements(
     """The items with the guard under which each is there."""
     if isinstance(items, Listing):
         return [(value, None) for value in items.items[:limit]]
-    if isinstance(items, Pool) and not (isinstance(items.item, ListOf) and items.size.high <= 1):
+    listed = as_list(items.item) if isinstance(items, Pool) else None
+    if isinstance(items, Pool) and not (isinstance(listed, ListOf) and items.size.high <= 1):
         count = items.size.high if limit is None else min(limit, items.size.high)
         size = apply("size", (items.operand,))
         return [
@@ -176,10 +178,10 @@ def _elements(
         ]
     if isinstance(items, Pool):
         operand: ir.Operand = ir.Item(items.operand, 0)
-        element: Type = items.item.item if isinstance(items.item, ListOf) else TEXT
+        element: Type = listed.item if isinstance(listed, ListOf) else TEXT
     else:
         operand = one(expansion, items, loop.items.span)
-        kind = type_of_value(items)
+        kind = as_list(type_of_value(items))
         element = kind.item if isinstance(kind, ListOf) else TEXT
     if isinstance(operand, ir.Const) and isinstance(operand.value, tuple):
         return [(Plain(ir.Const(value), element), None) for value in operand.value[:limit]]

@@ -30,6 +30,7 @@ from ttscale.compiler.expansion import (
     one,
     type_of_value,
 )
+from ttscale.compiler.schema_types import as_list, member_of
 from ttscale.compiler.signatures import FUNCTIONS, SIGNATURES
 from ttscale.compiler.types import (
     ANY,
@@ -40,7 +41,6 @@ from ttscale.compiler.types import (
     TEXT,
     Answers,
     Choice,
-    Field,
     ListOf,
     Optional,
     Record,
@@ -174,17 +174,8 @@ def _attribute(expansion: Expansion, expr: ast_expressions.Attribute, frame: Fra
         raise expansion.fail("E0209", f"this loop has no state `{expr.name}`", expr.span, hint=hint)
     owner = type_of_value(value)
     operand = one(expansion, value, expr.value.span)
-    kind = next((f.type for f in _fields(owner) if f.name == expr.name), ANY)
+    kind = member_of(owner, expr.name)
     return Plain(ir.Apply("attr", (operand, ir.Const(expr.name)), expr.span), kind)
-
-
-def _fields(kind: Type) -> tuple[Field, ...]:
-    match kind:
-        case Answers(item=inner) | Optional(item=inner):
-            return _fields(inner)
-        case Record(fields=fields):
-            return fields
-    return ()
 
 
 def _binary(expansion: Expansion, expr: ast_expressions.Binary, frame: Frame, site: Site) -> Value:
@@ -261,13 +252,14 @@ def _slice(expansion: Expansion, expr: ast_expressions.Slice, frame: Frame, site
         if not -len(value.items) <= index < len(value.items):
             raise expansion.fail("E0209", f"this list has no element {index}", expr.span, hint="count from 0")
         return value.items[index]
-    if isinstance(value, Pool) and isinstance(value.item, ListOf) and value.size.high <= 1:
-        element: Type = value.item.item
+    listed = as_list(value.item) if isinstance(value, Pool) else None
+    if isinstance(value, Pool) and isinstance(listed, ListOf) and value.size.high <= 1:
+        element: Type = listed.item
         operand: ir.Operand = ir.Item(value.operand, 0)
     elif isinstance(value, Pool):
         element, operand = value.item, value.operand
     else:
-        kind = type_of_value(value)
+        kind = as_list(type_of_value(value))
         element, operand = (kind.item if isinstance(kind, ListOf) else ANY), one(expansion, value, expr.value.span)
     if index is not None:
         return Plain(item(operand, index), element)

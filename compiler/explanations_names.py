@@ -185,4 +185,26 @@ NAMES = table(
         "An import that needs a name",
         "Without `as` a module is called by the last part of its path, which must be a name.",
     ),
+    page(
+        "E0410",
+        "A schema file that is missing",
+        "`Json` names a file in JSON Schema, with a path from the folder of the program. A record describes a form "
+        "without a file.",
+        'tts 1\nprompt read(letter: Text) -> Json("invoice.schema.json") = "{{ output_format }} {{ letter }}"\n',
+        'Json("invoice.schema.json")',
+        "{vendor: Text, total: Number}",
+    ),
+    page(
+        "E0411",
+        "A schema file that is no schema",
+        "The file must be JSON that JSON Schema allows: types are object, array, string, number, integer, boolean and "
+        "null, `required` is a list of names beside `properties`, and `$ref` leads to a part of the same file, such as "
+        "`#/$defs/Item`. The message shows the place in the schema file.",
+    ),
+    page(
+        "W0411",
+        "A schema with a word that restricts nothing",
+        "JSON Schema lets unknown keywords pass, so a misspelt one does nothing; the same holds for a required "
+        "property that is described under another name.",
+    ),
 )

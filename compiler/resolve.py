@@ -31,6 +31,7 @@ from ttscale.compiler.lower import lower
 from ttscale.compiler.models import OPTIONS
 from ttscale.compiler.parse import parse
 from ttscale.compiler.python_names import LoadFault, PythonModule, PythonReader
+from ttscale.compiler.resolve_schemas import read_schemas
 from ttscale.compiler.resolve_types import (
     TYPE_NAMES,
     is_broken,
@@ -41,6 +42,7 @@ from ttscale.compiler.resolve_types import (
     prompt_type,
     type_of,
 )
+from ttscale.compiler.schema import SchemaFile, SchemaReader
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol, SymbolKind
 from ttscale.compiler.signatures import FUNCTIONS, LATER, RULES, SIGNATURES
 from ttscale.compiler.source import SourceFile, Span
@@ -108,7 +110,8 @@ def resolve(entry: SourceFile, load: Loader, read: Reader = read_module) -> tupl
     """Parse and link a file and everything it imports; what is wrong so far is in the list."""
     linker = _Linker(load, read)
     linker.visit(entry)
-    return Linked(entry.name, linker.modules, linker.sources, linker.python_files), linker.diagnostics
+    linked = Linked(entry.name, linker.modules, linker.sources, linker.python_files, linker.schemas)
+    return linked, linker.diagnostics
 
 
 class _Linker:
@@ -122,6 +125,7 @@ class _Linker:
         self.diagnostics: list[Diagnostic] = []
         self.path: list[str] = []
         self.python_files: dict[tuple[str, str], PythonModule] = {}
+        self.schemas: dict[tuple[str, str], SchemaFile] = {}
 
     def visit(self, source: SourceFile) -> None:
         self.sources[source.name] = source
@@ -137,8 +141,21 @@ class _Linker:
             else:
                 names.declare(declaration)
         self.diagnostics += names.diagnostics
+        if "Json(" in source.text:
+            self.use_schemas(tree, source)
         self.modules[source.name] = ModuleScope(source.name, tree, names.symbols)
         self.path.pop()
+
+    def use_schemas(self, tree: ast.Module, source: SourceFile) -> None:
+        """The schema files that types of this module name; a loader that reads none leaves them to the run."""
+        reader: SchemaReader | None = getattr(self.load, "schema", None)
+        if reader is None:
+            return
+        files, found = read_schemas(tree, source, reader)
+        self.diagnostics += found
+        for path, file in files.items():
+            self.schemas[source.name, path] = file
+            self.sources.setdefault(file.name, SourceFile(file.name, file.text))
 
     def use(self, use: ast.Use, importer: str, names: _Names) -> None:
         if use.kind == "python":

@@ -107,7 +107,7 @@ def _named_type(
     if name == "Code":
         return _code(written)
     if name == "Json":
-        return _json(written)
+        return _json(written, scope, linked)
     if name == "Text":
         return _text(written)
     if name == "Answers":
@@ -231,10 +231,12 @@ def _code(written: ast_expressions.TypeName) -> tuple[types.Type, list[Diagnosti
     return types.ANY, [_bad(written.span, "`Code` needs its language", "write `Code(python)`")]
 
 
-def _json(written: ast_expressions.TypeName) -> tuple[types.Type, list[Diagnostic]]:
+def _json(written: ast_expressions.TypeName, scope: ModuleScope, linked: Linked) -> tuple[types.Type, list[Diagnostic]]:
     match written.args:
         case (ast_expressions.Arg(name=None, value=ast_expressions.LiteralValue(value=str(schema))),) if schema:
-            return types.Json(schema), []
+            path, _, part = schema.partition("#")
+            file = linked.schemas.get((scope.name, path))
+            return types.Json(path, "" if file is None else file.canonical, part), []
     hint = 'write `Json("form.schema.json")`, or use a record'
     return types.ANY, [_bad(written.span, "`Json` needs the file of its schema", hint)]
 

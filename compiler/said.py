@@ -262,8 +262,9 @@ def output_format(kind: Type) -> Amount:
             )
             nested = sum(output_format(f.type).high for f in fields)
             return Amount(0, 512 + written + nested, 64 + 16 * len(fields))
-        case Json():
-            return Amount(0, 8192, 512)
+        case Json(text=text):  # a shape may be twice as long as its schema
+            length = len(text.encode())
+            return Amount(0, 2 * length + 1024, 32 + length // 4) if text else Amount(0, 8192, 512)
         case ListOf(item=item) | Optional(item=item):
             return output_format(item)
     return Amount(0, 512 + 4 * len(str(kind).encode()), 32)

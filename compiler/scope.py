@@ -11,6 +11,7 @@ from typing import Literal
 
 from ttscale.compiler import ast
 from ttscale.compiler.python_names import PythonModule, PythonSignature
+from ttscale.compiler.schema import SchemaFile
 from ttscale.compiler.source import SourceFile
 
 SymbolKind = Literal["model", "record", "prompt", "dataset", "metric", "pipeline", "search", "module", "python"]
@@ -52,6 +53,8 @@ class Linked:
     sources: Mapping[str, SourceFile]
     python: Mapping[tuple[str, str], PythonModule] = field(default_factory=dict)
     """The Python files that were read, by the importing module and the path as it is written there."""
+    schemas: Mapping[tuple[str, str], SchemaFile] = field(default_factory=dict)
+    """The schema files that `Json` types name, by the module and the path as it is written there."""
 
     @property
     def main(self) -> ModuleScope:

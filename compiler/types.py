@@ -65,12 +65,18 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """JSON that a schema file describes."""
+    """JSON that a schema file describes.
+
+    `text` is the schema in its canonical form, empty where the file was not read; `at` leads to the part of it that is
+    meant (`/properties/sender`, empty for the whole), as a JSON pointer.
+    """
 
     schema: str
+    text: str = ""
+    at: str = ""
 
     def __str__(self) -> str:
-        return f'Json("{self.schema}")'
+        return f'Json("{self.schema}{"#" + self.at if self.at else ""}")'
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ Codes:
     E0002  a file that is not text in UTF-8
     E0003  a file that is too large
     E0004  a file that is not there, is a folder, or cannot be read
+    E0410  a schema file that is missing, or cannot be read as text
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class FileLoader:
         self._read: dict[str, SourceFile] = {}
         self._recipes: dict[str, tuple[Recipe, str]] = {}
         self._python = python
+        self._schemas: dict[str, str] = {}
         self.python: PythonReader | None = None if python is None else self._python_module
 
     def __call__(self, path: str, version: str, importing_file: str, /) -> SourceFile | None:
@@ -106,6 +108,41 @@ class FileLoader:
             recipe, file = self._recipes[importing_file]
             return self._python.file(recipe.folder / _joined(path, file), path, own=False)
         return self._python.file(_joined(path, importing_file), path, own=True)
+
+    def schema(self, path: str, importing_file: str, /) -> tuple[str, str] | None:
+        """The name and the text of a schema file beside the importing one. Raises LoadFault."""
+        if importing_file in self._recipes:
+            recipe, own = self._recipes[importing_file]
+            inside = _joined(path, own)
+            name, file = f"{recipe.name}/{inside.as_posix()}@{recipe.version}", recipe.folder / inside
+            if ".." in inside.parts or inside.is_absolute():
+                raise LoadFault("E0410", f"{path} lies outside the recipe `{recipe.name}`")
+        else:
+            file = _joined(path, importing_file)
+            name = str(file)
+        if name not in self._schemas:
+            self._schemas[name] = _schema_text(file, path)
+        return name, self._schemas[name]
+
+
+def _schema_text(file: Path, written: str) -> str:
+    """The text of a schema file. Raises LoadFault."""
+    try:
+        return load_source(file).text
+    except SourceError as error:
+        folder = file.parent
+        names = sorted(entry.name for entry in folder.glob("*.json"))[:1_000] if folder.is_dir() else []
+        near = suggest(file.name, names)
+        if file.exists():
+            hint = error.hint if error.code == "E0002" else ""
+            raise LoadFault("E0410", f"the schema {error.message}", hint=hint) from error
+        if near:
+            hint = f'did you mean `Json("{written.removesuffix(file.name)}{near}")`?'
+        elif folder.is_dir():
+            hint = "its path counts from the folder of this file"
+        else:
+            hint = f"there is no folder {folder} either; the path counts from the folder of this file"
+        raise LoadFault("E0410", f"there is no schema file {file}", hint=hint) from error
 
 
 def std_modules() -> tuple[str, ...]:

@@ -24,6 +24,7 @@ def compiled(text: str, modules: Mapping[str, str] | None = None) -> Checked:
             return SourceFile(f"{path.removeprefix('./')}.tts", others[path])
         return files(path, version, importing_file) if path.startswith("std/") else None
 
+    load.schema = files.schema  # type: ignore[attr-defined]
     return compile_source(SourceFile("main.tts", text), load)
 
 

@@ -30,7 +30,8 @@ PROGRAMS = [program for page in PAGES for program in programs(page)]
 
 @pytest.mark.parametrize("text", PROGRAMS)
 def test_program_in_the_docs_compiles(text: str) -> None:
-    checked = compile_source(SourceFile("example.tts", text), FileLoader())
+    name = str(ROOT / "examples" / "example.tts")  # beside the schema that programs name
+    checked = compile_source(SourceFile(name, text), FileLoader())
     errors = [render(d, checked.sources) for d in checked.diagnostics if d.severity == "error"]
     assert not errors, "\n\n".join(errors)
 

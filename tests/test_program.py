@@ -176,33 +176,6 @@ def test_ctrl_c_answers_with_what_is_there(monkeypatch: pytest.MonkeyPatch, requ
     assert (result.answer, result.cut, result.cut_reason) == (1, True, "stopped")
 
 
-@pytest.mark.parametrize(
-    ("schema", "says", "hint"),
-    [
-        (None, "cannot be read", 'did you mean Json("forms.json")?'),
-        ("nonsense", "is not JSON", ""),
-        ('{"type": "objet"}', 'names a type "objet"', 'did you mean "object"?'),
-        ('{"properties": {"a": {"$ref": "#/definitions/x"}}}', "refers to #/definitions/x", ""),
-    ],
-)
-def test_a_schema_that_cannot_be_used_is_told_where_it_is_asked_for(
-    tmp_path: Path, schema: str | None, says: str, hint: str
-) -> None:
-    (tmp_path / "forms.json").write_text("{}", encoding="utf-8")
-    if schema is not None:
-        (tmp_path / "form.json").write_text(schema, encoding="utf-8")
-    file = tmp_path / "program.tts"
-    file.write_text(
-        'tts 1\nmodel m = script("{}")\nprompt ask(q: Text) -> Json("form.json") = """{{ q }}"""\n'
-        'pipeline main(q: Text) -> Json("form.json") {\n  return generate(ask(q), from: m, n: 2) |> vote()\n}\n',
-        encoding="utf-8",
-    )
-    with load(file) as program, pytest.raises(RunError) as raised:
-        program.run("x")
-    found = raised.value.diagnostic
-    assert found.code == "R0714" and says in found.message and found.primary is not None and found.hint == hint
-
-
 # --- tests in the language ---------------------------------------------------------------------------------
 
 TESTED = (

@@ -9,16 +9,29 @@ Reading is linear in the text and raises nothing on any text.
 
 from ttscale.runtime.answers.formats import output_format
 from ttscale.runtime.answers.maths import MathEqualityMissing
-from ttscale.runtime.answers.reading import NONE_KEY, classes, coerce, equal, read, show, text_key
+from ttscale.runtime.answers.reading import (
+    NONE_KEY,
+    JsonObject,
+    classes,
+    coerce,
+    equal,
+    json_key,
+    read,
+    read_reply,
+    show,
+    text_key,
+)
 from ttscale.runtime.answers.schema import SchemaError
 
 __all__ = [
     "NONE_KEY",
+    "JsonObject",
     "MathEqualityMissing",
     "SchemaError",
     "classes",
     "coerce",
     "equal",
+    "json_key",
     "output_format",
     "read",
     "read_reply",

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from ttscale.compiler import types as t
-from ttscale.runtime.answers.schema import load_schema
+from ttscale.runtime.answers.schema import schema_of
+from ttscale.runtime.answers.schema_shape import commented, schema_text, shape_of_schema
 
 
 def output_format(type_: t.Type, *, folder: Path | None = None) -> str:
@@ -24,17 +25,16 @@ def output_format(type_: t.Type, *, folder: Path | None = None) -> str:
             return f'End with "Answer: " and one of: {", ".join(labels)}.'
         case t.Code(language):
             return f"Give the program in one fenced block that begins with ```{language} and ends with ```."
-        case t.Json(path):
-            schema = json.dumps(load_schema(str((folder or Path()) / path)), ensure_ascii=False)
-            return f"Reply with one JSON value and nothing else. It must fit this schema:\n{schema}"
+        case t.Json():
+            return _json_format(type_, folder)
         case t.Record():
-            return "Reply with one JSON object and nothing else, of this shape:\n" + _shape(type_, "")
+            return "Reply with one JSON object and nothing else, of this shape:\n" + _shape(type_, "", folder)
         case t.ListOf(item):
             if isinstance(item, t.Simple) and item.name in ("Int", "Float", "Number"):
                 return "Reply with numbers only, separated by commas."
             if isinstance(item, t.Text):
                 return 'Reply with a list, one entry a line, each line beginning with "- ".'
-            return "Reply with one JSON array and nothing else, of this shape:\n" + _shape(type_, "")
+            return "Reply with one JSON array and nothing else, of this shape:\n" + _shape(type_, "", folder)
         case t.Optional(item):
             inner = output_format(item, folder=folder)
             return f'{inner} If there is none, reply with "none".'.strip()
@@ -42,22 +42,32 @@ def output_format(type_: t.Type, *, folder: Path | None = None) -> str:
             return ""
 
 
-def _shape(type_: t.Type, indent: str) -> str:
+def _json_format(type_: t.Json, folder: Path | None) -> str:
+    """The shape that a schema describes, with its descriptions as comments; the schema itself where it is no shape."""
+    known = schema_of(type_, folder)
+    if known is None:
+        return "Reply with one JSON value and nothing else."
+    shape = shape_of_schema(*known, "")
+    if shape is None:
+        return f"Reply with one JSON value and nothing else. It must fit this schema:\n{schema_text(*known)}"
+    what = "object" if shape.startswith("{") else "array" if shape.startswith("[") else "value"
+    return f"Reply with one JSON {what} and nothing else, of this shape:\n{shape}"
+
+
+def _shape(type_: t.Type, indent: str, folder: Path | None, *, described: bool = False) -> str:
+    """The shape of a type; where it is `described` a schema does not add its own description."""
     match type_:
         case t.Record(_, fields):
             lines = []
             for index, field in enumerate(fields):
                 comma = "," if index < len(fields) - 1 else ""
-                doc = " ".join(field.doc.split())
-                lines.append(
-                    f'{indent}  "{field.name}": {_shape(field.type, indent + "  ")}{comma}'
-                    + (f"  // {doc}" if doc else "")
-                )
+                inner = _shape(field.type, indent + "  ", folder, described=bool(field.doc)) + comma
+                lines.append(f'{indent}  "{field.name}": {commented(inner, field.doc)}')
             return "{\n" + "\n".join(lines) + f"\n{indent}}}"
         case t.ListOf(item):
-            return f"[{_shape(item, indent)}, ...]"
+            return f"[{_shape(item, indent, folder)}, ...]"
         case t.Optional(item):
-            return f"{_shape(item, indent)} or null"
+            return f"{_shape(item, indent, folder, described=described)} or null"
         case t.Choice(labels):
             return " or ".join(json.dumps(label, ensure_ascii=False) for label in labels)
         case t.Simple(name="Bool"):
@@ -67,6 +77,10 @@ def _shape(type_: t.Type, indent: str) -> str:
         case t.Simple(name="Float" | "Number"):
             return "<number>"
         case t.Json():
-            return "<JSON>"
+            known = schema_of(type_, folder)
+            shape = None if known is None else shape_of_schema(*known, indent, described=described)
+            if shape is not None or known is None:
+                return shape or "<JSON>"
+            return f"<JSON that fits this schema: {schema_text(*known)}>"
         case _:
             return '"<text>"'

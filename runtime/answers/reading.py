@@ -62,8 +62,8 @@ def _read(type_: t.Type, text: str, folder: Path | None) -> Read:
         case t.Code(language):
             code = structure.find_code(text, language)
             return UNREADABLE if code is None else (code, structure.code_key(code, language))
-        case t.Json(path):
-            return _read_json(path, text, folder)
+        case t.Json():
+            return _read_json(type_, text, folder)
         case t.Record():
             return _first(type_, structure.json_values(text, "{"), folder)
         case t.ListOf(item):
@@ -127,8 +127,8 @@ def coerce(type_: t.Type, value: object, *, folder: Path | None = None) -> Read:
             if code is None and isinstance(value, str) and value.strip():
                 code = value  # gold programs are taken as they stand
             return UNREADABLE if code is None else (code, structure.code_key(code, language))
-        case t.Json(path):
-            return _read_json(path, value, folder) if isinstance(value, str) else _checked_json(path, value, folder)
+        case t.Json():
+            return _read_json(type_, value, folder) if isinstance(value, str) else _checked_json(type_, value, folder)
         case t.Record():
             return _coerce_record(type_, value, folder)
         case t.ListOf(item):
@@ -338,32 +338,59 @@ def _read_numbers(type_: t.ListOf, item: t.Type, pieces: Sequence[str], listed: 
     return coerce(type_, [numbers.plain_value(value) for value in best]) if best else UNREADABLE
 
 
-def _read_json(path: str, text: str, folder: Path | None) -> Read:
+class JsonObject(dict[str, object]):
+    """An object that was read as `Json`: a property that the schema knows and the answer leaves out is none."""
+
+
+def _read_json(type_: t.Json, text: str, folder: Path | None) -> Read:
     whole = structure.parse_json(text.strip()) if len(text) < 1_000_000 else None
     if whole is not None and not isinstance(whole, str | int | float | bool):
-        found = _checked_json(path, whole, folder)
+        found = _checked_json(type_, whole, folder)
         if found[1] is not None:
             return found
     for opening in "{[":
         for value in structure.json_values(text, opening):
-            found = _checked_json(path, value, folder)
+            found = _checked_json(type_, value, folder)
             if found[1] is not None:
                 return found
     return UNREADABLE
 
 
-def _checked_json(path: str, value: object, folder: Path | None) -> Read:
-    if path:
-        loaded = schema.load_schema(str((folder or Path()) / path))
-        if schema.problems(value, loaded, loaded):
-            return UNREADABLE
-    return value, json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
+def _checked_json(type_: t.Json, value: object, folder: Path | None) -> Read:
+    known = schema.schema_of(type_, folder)
+    given = _plain(value)
+    if known is not None and schema.problems(given, *known):
+        return UNREADABLE
+    return _marked(value), json_key(value)
 
 
 def _plain(value: object) -> object:
-    """`value` with whole floats as ints, so that 1 and 1.0 have one key."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
+    """A value as JSON has it: tuples are lists."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _marked(value: object) -> object:
+    if isinstance(value, Mapping):
+        return JsonObject((str(name), _marked(item)) for name, item in value.items())
+    return [_marked(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def json_key(value: object, *, ordered: bool = True) -> str:
+    """The canonical form of a JSON value: texts as Text compares them, 1 and 1.0 alike, keys in no order.
+
+    Unless `ordered`, lists are compared in no order either, each item as often as it is there.
+    """
+    return json.dumps(_folded(value, ordered), sort_keys=True, ensure_ascii=False)
+
+
+def _folded(value: object, ordered: bool) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _folded(item, ordered) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = [_folded(item, ordered) for item in value]
+        return items if ordered else sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+    if isinstance(value, str):
+        return text_key(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -45,6 +45,13 @@ class BufferLoader(FileLoader):
         if path.startswith(("./", "../")) and Path(importing_file).parent.is_dir() and not file.is_file():
             raise no_file(file, path)
 
+    def schema(self, path: str, importing_file: str, /) -> tuple[str, str] | None:
+        """A schema file as it stands in the editor, else on disk. Raises LoadFault."""
+        beside = str(Path(importing_file).parent / path)
+        if beside in self._buffers:
+            return beside, self._buffers[beside].text
+        return super().schema(path, importing_file)
+
     def __call__(self, path: str, version: str, importing_file: str, /) -> SourceFile | None:
         found = super().__call__(path, version, importing_file)
         if found is not None:

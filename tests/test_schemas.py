@@ -1,0 +1,354 @@
+"""`Json("form.schema.json")`: what `check` says of the file, what it knows of fields, and what hashes keep of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from ttscale.compiler import types as t
+from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.driver import Checked, compile_source
+from ttscale.compiler.render import render
+from ttscale.compiler.schema import read_schema, schema_file
+from ttscale.compiler.schema_types import fields_of
+from ttscale.compiler.source import SourceFile
+from ttscale.library.loader import FileLoader
+from ttscale.runtime.answers import output_format, read
+from ttscale.runtime.answers.schema import problems
+
+ITEM = {"type": "object", "properties": {"sku": {"type": "string"}, "count": {"type": "integer"}}, "required": ["sku"]}
+INVOICE = {
+    "type": "object",
+    "properties": {
+        "vendor": {"type": "string", "description": "who sent it"},
+        "total": {"type": "number"},
+        "kind": {"enum": ["bill", "reminder"]},
+        "paid": {"type": "boolean"},
+        "due": {"type": ["string", "null"]},
+        "items": {"type": "array", "items": {"$ref": "#/$defs/Item"}},
+    },
+    "required": ["vendor", "total", "kind", "items"],
+    "$defs": {"Item": ITEM},
+}
+PROGRAM = """tts 1
+
+model m = script("{}")
+
+prompt extract(letter: Text) -> Json("form.json") = "{{ output_format }} {{ letter }}"
+
+pipeline main(letter: Text) -> RESULT {
+  form = generate(extract(letter), from: m, n: 3) |> vote()
+  return FIELD
+}
+"""
+
+
+def program(folder: Path, field: str = "text(form.vendor)", result: str = "Text", text: str = PROGRAM) -> Checked:
+    source = text.replace("FIELD", field).replace("RESULT", result)
+    return compile_source(SourceFile(str(folder / "main.tts"), source), FileLoader())
+
+
+def write(folder: Path, schema: object = INVOICE, name: str = "form.json") -> None:
+    text = schema if isinstance(schema, str) else json.dumps(schema, indent=2)
+    (folder / name).write_text(text, encoding="utf-8")
+
+
+def said(checked: Checked) -> list[tuple[str, str, str]]:
+    return [(d.code, d.message, d.hint) for d in checked.diagnostics if d.severity != "lint"]
+
+
+def only(checked: Checked) -> Diagnostic:
+    (found,) = [d for d in checked.diagnostics if d.severity != "lint"]
+    return found
+
+
+# --- the file --------------------------------------------------------------------------------------
+
+
+def test_a_good_schema_is_read_once_and_nothing_is_said(tmp_path: Path) -> None:
+    write(tmp_path)
+    checked = program(tmp_path)
+    assert said(checked) == []
+    (file,) = checked.linked.schemas.values()
+    assert json.loads(file.canonical) == INVOICE and file.name in checked.sources
+
+
+def test_a_missing_schema_is_told_by_check(tmp_path: Path) -> None:
+    write(tmp_path, name="forms.json")
+    found = only(program(tmp_path))
+    assert found.code == "E0410" and found.hint == 'did you mean `Json("forms.json")`?'
+    assert found.primary is not None and found.primary.start == PROGRAM.index('"form.json"')
+    (tmp_path / "forms.json").unlink()
+    assert only(program(tmp_path)).hint == "its path counts from the folder of this file"
+    (tmp_path / "form.json").write_bytes(b"\xff\xfe{")
+    assert only(program(tmp_path)).code == "E0410"
+
+
+SEVERAL = '{"type": "object", "properties": {"a": {"type": "sting"}, "b": {"pattern": "("}}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("no_json", '{"type": "object", properties: {}}'),
+        ("trailing_comma", '{\n  "type": "object",\n}\n'),
+        ("comment", '// the form\n{"type": "object"}'),
+        ("empty", ""),
+        ("missing_comma", '{"type": "object"\n "properties": {}}'),
+        ("ends_early", '{"type": "object"'),
+        ("no_object", '["object"]'),
+        ("unknown_type", '{\n  "properties": {"total": {"type": "int"}}\n}'),
+        ("several", SEVERAL),
+        ("lost_reference", '{"properties": {"a": {"$ref": "#/$defs/Itm"}}, "$defs": {"Item": {}}}'),
+        ("other_file", '{"properties": {"a": {"$ref": "item.json"}}}'),
+        ("circle", '{"properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"$ref": "#/$defs/A"}}}'),
+        ("required_flag", '{"properties": {"a": {"type": "string", "required": true}}}'),
+        ("required_unknown", '{"properties": {"vendor": {}}, "required": ["vendr"]}'),
+        ("never_fits", '{"properties": {"a": {}}, "required": ["total"], "additionalProperties": false}'),
+        ("misspelt_keyword", '{"type": "object", "propertes": {"a": {}}}'),
+        ("limit_as_text", '{"properties": {"a": {"minimum": "1"}, "b": {"maxItems": -1}, "c": {"enum": []}}}'),
+        ("no_schema_inside", '{"properties": {"a": "string"}, "anyOf": {}, "$defs": []}'),
+    ],
+)
+def test_what_is_said_of_a_schema(tmp_path: Path, golden: object, name: str, schema: str) -> None:
+    write(tmp_path, schema)
+    checked = program(tmp_path)
+    found = [d for d in checked.diagnostics if d.severity != "lint"]
+    assert found and {d.code for d in found} <= {"E0411", "W0411"}
+    text = "\n\n".join(render(d, checked.sources) for d in found).replace(f"{tmp_path}/", "")
+    golden(f"schemas/{name}.err", text + "\n")  # type: ignore[operator]
+
+
+def test_of_a_broken_schema_nothing_more_is_said(tmp_path: Path) -> None:
+    write(tmp_path, '{"type": "objet"}')
+    checked = program(tmp_path, field="text(form.anything)")
+    assert [code for code, _, _ in said(checked)] == ["E0411"]
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": [1, {"b": "}"}], "type": 1}', "[" * 5000, '{"a": NaN}', "nul", '"\\u12"'])
+def test_no_text_breaks_the_reader(text: str) -> None:
+    schema, flaws = read_schema(text)
+    assert schema is None and flaws and all(0 <= flaw.start <= flaw.end for flaw in flaws)
+
+
+def test_a_part_of_a_schema(tmp_path: Path) -> None:
+    write(tmp_path)
+    text = PROGRAM.replace("form.json", "form.json#/$defs/Item")
+    assert said(program(tmp_path, "form.sku", text=text)) == []
+    assert only(program(tmp_path, "form.vendor", text=text)).code == "E0240"
+    found = only(program(tmp_path, "text(form)", text=text.replace("Item", "Items")))
+    assert (found.code, found.hint) == ("E0411", "there is #/$defs/Item")
+
+
+def test_a_module_reads_its_schema_beside_itself(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    write(inner)
+    (inner / "forms.tts").write_text(PROGRAM.split("pipeline")[0], encoding="utf-8")
+    text = 'tts 1\nuse ./inner/forms as f\nmodel m = script("{}")\npipeline main(letter: Text) -> Text {\n'
+    text += "  form = generate(f.extract(letter), from: m)\n  return form.vendr\n}\n"
+    found = only(program(tmp_path, text=text))
+    assert (found.code, found.hint) == ("E0240", "did you mean `vendor`?")
+
+
+# --- fields ----------------------------------------------------------------------------------------
+
+
+def test_the_types_that_a_schema_gives() -> None:
+    kind = t.Json("form.json", schema_file("form.json", json.dumps(INVOICE)).canonical)
+    members = fields_of(kind)
+    item = t.Json("form.json", kind.text, "/$defs/Item")
+    assert dict(members.known) == {
+        "vendor": t.TEXT,
+        "total": t.NUMBER,
+        "kind": t.Choice(("bill", "reminder")),
+        "paid": t.Optional(t.BOOL),
+        "due": t.Optional(t.TEXT),
+        "items": t.ListOf(item),
+    }
+    assert members.docs["vendor"] == "who sent it" and not members.open
+    assert dict(fields_of(item).known) == {"sku": t.TEXT, "count": t.Optional(t.INT)}
+    assert str(item) == 'Json("form.json#/$defs/Item")'
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": ["integer", "number"]}, t.NUMBER),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, t.Optional(t.TEXT)),
+        ({"oneOf": [{"type": "string"}, {"type": "number"}]}, t.ANY),
+        ({"const": "yes"}, t.Choice(("yes",))),
+        ({"enum": ["a", None]}, t.Optional(t.Choice(("a",)))),
+        ({"enum": [1, 2.5]}, t.NUMBER),
+        ({"enum": [True, "a"]}, t.ANY),
+        ({"type": "string", "nullable": True}, t.Optional(t.TEXT)),
+        ({"type": "array"}, t.ListOf(t.ANY)),
+        ({"items": {"type": "array", "items": {"type": "integer"}}}, t.ListOf(t.ListOf(t.INT))),
+        ({"allOf": [{"type": "string"}, {"maxLength": 3}]}, t.TEXT),
+        ({"$ref": "#"}, None),
+        (True, t.ANY),
+        ({}, t.ANY),
+    ],
+)
+def test_the_type_of_a_property(schema: object, expected: t.Type | None) -> None:
+    text = json.dumps({"type": "object", "properties": {"x": schema}, "required": ["x"]})
+    found = fields_of(t.Json("f", schema_file("f", text).canonical)).known["x"]
+    assert found == expected if expected is not None else isinstance(found, t.Json)
+
+
+def test_fields_of_combined_schemas() -> None:
+    one = {"type": "object", "properties": {"a": {"type": "string"}, "same": {"type": "number"}}, "required": ["a"]}
+    two = {"type": "object", "properties": {"b": {"type": "string"}, "same": {"type": "number"}}, "required": ["b"]}
+    both = fields_of(t.Json("f", schema_file("f", json.dumps({"allOf": [one, two]})).canonical))
+    assert dict(both.known) == {"a": t.TEXT, "same": t.Optional(t.NUMBER), "b": t.TEXT}
+    either = fields_of(t.Json("f", schema_file("f", json.dumps({"anyOf": [one, two]})).canonical))
+    assert dict(either.known) == {name: t.Optional(kind) for name, kind in [("a", t.TEXT), ("same", t.NUMBER)]} | {
+        "b": t.Optional(t.TEXT)
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "result", "hint"),
+    [
+        ("form.vendr", "Text", "did you mean `vendor`?"),
+        ("form.items[0].sk", "Text", "did you mean `sku`?"),
+        ("form.anything", "Text", "it has `vendor`, `total`, `kind`, `paid`, `due`, `items`"),
+    ],
+)
+def test_a_field_that_the_schema_does_not_have(tmp_path: Path, field: str, result: str, hint: str) -> None:
+    write(tmp_path)
+    found = only(program(tmp_path, field, result))
+    assert (found.code, found.hint) == ("E0240", hint)
+
+
+@pytest.mark.parametrize(
+    ("field", "result"),
+    [
+        ("form.vendor", "Text"),
+        ("form.total * 2", "Number"),
+        ("form.paid", "Bool?"),
+        ("form.due", "Text?"),
+        ("form.kind == bill", "Bool"),
+        ("form.items[0].count", "Int?"),
+    ],
+)
+def test_fields_have_types(tmp_path: Path, field: str, result: str) -> None:
+    write(tmp_path)
+    assert said(program(tmp_path, field, result)) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "result"),
+    [("form.vendor", "Number"), ("form.total + form.vendor", "Number"), ("form.kind == bil", "Bool")],
+)
+def test_a_field_of_the_wrong_type_is_an_error(tmp_path: Path, field: str, result: str) -> None:
+    write(tmp_path)
+    assert [code[0] for code, _, _ in said(program(tmp_path, field, result))] == ["E"]
+
+
+def test_a_schema_that_lets_others_in_lets_fields_be(tmp_path: Path) -> None:
+    for more in ({"additionalProperties": True}, {"patternProperties": {"^x": {}}}, {"properties": {}}):
+        write(tmp_path, INVOICE | more)
+        assert said(program(tmp_path, "text(form.anything)")) == [], more
+
+
+def test_a_list_at_the_top(tmp_path: Path) -> None:
+    write(tmp_path, {"type": "array", "items": ITEM})
+    assert said(program(tmp_path, "form[0].sku")) == []
+    assert only(program(tmp_path, "form.sku")).code == "E0240"
+    asked = "map item in form, max: 2 { yield generate(extract(item.sku), from: m) }"
+    assert said(program(tmp_path, f"({asked})[0]", 'Json("form.json")')) == []
+    found = program(tmp_path, f"({asked})[0]".replace("sku", "sk"), 'Json("form.json")')
+    assert [code for code, _, _ in said(found)] == ["E0240"]
+
+
+def test_one_schema_under_two_paths_is_one_type(tmp_path: Path) -> None:
+    write(tmp_path)
+    write(tmp_path, INVOICE, "copy.json")
+    assert said(program(tmp_path, "form", 'Json("copy.json")')) == []
+    write(tmp_path, {**INVOICE, "required": []}, "copy.json")
+    assert [code for code, _, _ in said(program(tmp_path, "form", 'Json("copy.json")'))] == ["E0238"]
+
+
+# --- values ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"uniqueItems": True}, [1, 2, True], [1, 1.0]),
+        ({"multipleOf": 0.1}, 0.3, 0.35),
+        ({"minimum": 1, "exclusiveMinimum": True}, 2, 1),
+        ({"minProperties": 1}, {"a": 1}, {}),
+        ({"prefixItems": [{"type": "integer"}], "items": {"type": "string"}}, [1, "a"], [1, 2]),
+        ({"contains": {"type": "integer"}, "maxContains": 1}, ["a", 1], [1, 2]),
+        ({"patternProperties": {"^n_": {"type": "number"}}, "additionalProperties": False}, {"n_a": 1}, {"m": 1}),
+        ({"propertyNames": {"maxLength": 2}}, {"ab": 1}, {"abc": 1}),
+        ({"dependentRequired": {"a": ["b"]}}, {"a": 1, "b": 2}, {"a": 1}),
+        ({"if": {"required": ["a"]}, "then": {"required": ["b"]}, "else": {"required": ["c"]}}, {"c": 1}, {"a": 1}),
+        ({"const": True}, True, 1),
+        ({"enum": [[1]]}, [1.0], [True]),
+        ({"type": "string", "nullable": True}, None, 1),
+        ({"$ref": "#/$defs/A", "maximum": 3, "$defs": {"A": {"type": "integer"}}}, 2, 4),
+        (
+            {"$anchor": "top", "properties": {"next": {"$ref": "#top"}}, "required": ["n"]},
+            {"n": 1},
+            {"n": 1, "next": {}},
+        ),
+        ({"dependentSchemas": {"a": {"minProperties": 2}}}, {"a": 1, "b": 1}, {"a": 1}),
+    ],
+)
+def test_keywords_are_checked(schema: dict[str, object], good: object, bad: object) -> None:
+    assert read_schema(json.dumps(schema))[1] == []
+    assert problems(good, schema, schema) == [] and problems(bad, schema, schema) != []
+
+
+def test_the_output_format_shows_what_the_schema_says(tmp_path: Path) -> None:
+    schema = {
+        **INVOICE,
+        "$defs": {
+            "Item": {
+                "type": "object",
+                "description": "a line",
+                "properties": {"sku": {"type": "string", "description": "the article"}, "count": {"minimum": 1}},
+                "required": ["sku"],
+            }
+        },
+    }
+    kind = t.Json("form.json", schema_file("form.json", json.dumps(schema)).canonical)
+    assert output_format(kind) == (
+        "Reply with one JSON object and nothing else, of this shape:\n"
+        "{\n"
+        '  "vendor": "<text>",  // who sent it\n'
+        '  "total": <number>,\n'
+        '  "kind": "bill" or "reminder",\n'
+        '  "paid": true or false,  // may be left out\n'
+        '  "due": "<text>" or null,  // may be left out\n'
+        '  "items": [{\n'
+        '    "sku": "<text>",  // the article\n'
+        '    "count": <JSON>  // at least 1; may be left out\n'
+        "  }, ...]\n"
+        "}"
+    )
+    inner = t.Record("Part", (t.Field("name", t.TEXT, "its name"),))
+    outer = t.Record("Whole", (t.Field("parts", t.ListOf(inner), "all of them"), t.Field("form", kind, "the form")))
+    shown = output_format(outer)
+    for comment in ("[{  // all of them", '"name": "<text>"  // its name', "{  // the form", "// who sent it"):
+        assert comment in shown
+
+
+def test_a_schema_without_one_shape_is_shown_as_it_is() -> None:
+    tree = {"type": "object", "properties": {"next": {"$ref": "#"}}, "description": "a chain"}
+    shown = output_format(t.Json("f", schema_file("f", json.dumps(tree)).canonical))
+    assert json.dumps(tree) in shown
+    again = {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"oneOf": [{}, {}]}}}
+    kind = t.Json("f", schema_file("f", json.dumps(again)).canonical, "/properties/a")
+    assert '"oneOf"' in output_format(kind) or '"$ref"' in output_format(kind)
+
+
+def test_an_answer_is_read_by_its_part_of_the_schema() -> None:
+    text = schema_file("form.json", json.dumps(INVOICE)).canonical
+    item = t.Json("form.json", text, "/$defs/Item")
+    assert read(item, '{"sku": "a", "count": 2}')[0] == {"sku": "a", "count": 2}
+    assert read(item, '{"count": 2}') == (None, None)
