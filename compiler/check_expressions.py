@@ -23,7 +23,6 @@ from ttscale.compiler.check_names import member, symbol_value
 from ttscale.compiler.check_types import comparable, describe, is_numeric, join, ordered, plain
 from ttscale.compiler.check_values import must_be_static, typed_as, value_of, was_unreadable
 from ttscale.compiler.diagnostics import Label
-from ttscale.compiler.foreign_names import instead_of
 from ttscale.compiler.schema_types import as_list, fields_of, type_of_schema
 from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, SIGNATURES
 

@@ -42,8 +42,6 @@ from ttscale.compiler.types import (
     Answers,
     Choice,
     ListOf,
-    Optional,
-    Record,
     Type,
 )
 
