@@ -1,4 +1,8 @@
-"""The canonical form of a module and its hash, which layout and comments do not change."""
+"""The canonical form of a module and its hash, which layout and comments do not change.
+
+canonical_hash(module)              # of the text alone
+module_hash(linked, "main.tts")     # and of the schema files that its types name
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Iterable
 
 from ttscale.compiler import ast
 from ttscale.compiler.format import canonical_printer
+from ttscale.compiler.scope import Linked
 
 
 def canonical_text(module: ast.Module) -> str:
@@ -21,6 +26,20 @@ def canonical_text(module: ast.Module) -> str:
 def canonical_hash(module: ast.Module) -> str:
     """The hash of the canonical text, as `sha256:` and 64 hexadecimal digits."""
     return _hash(canonical_text(module))
+
+
+def module_hash(linked: Linked, name: str) -> str:
+    """The hash of a module's canonical text and of the schemas that its `Json` types name; without any, of the text."""
+    text = canonical_text(linked.modules[name].tree)
+    for (module, path), file in sorted(linked.schemas.items()):
+        if module == name:
+            text += f"schema {path} {file.canonical}\n"
+    return _hash(text)
+
+
+def schema_hashes(linked: Linked) -> dict[str, str]:
+    """The hash of every schema file that a program names, by the file's name; layout does not count."""
+    return {file.name: _hash(file.canonical) for _, file in sorted(linked.schemas.items())}
 
 
 def declaration_hash(module: ast.Module, names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ at the parameters' defaults.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -64,7 +65,7 @@ class Difference:
 def difference(before: Checked, after: Checked, *, std: Mapping[str, ir.Prompt] | None = None) -> Difference:
     """What changed from one program without errors to another one."""
     old, new = _declarations(before), _declarations(after)
-    changes = list(_imports(before, after))
+    changes = [*_imports(before, after), *_schemas(before, after)]
     pipelines: list[PipelineChange] = []
     for key in dict.fromkeys((*old, *new)):
         kind, name = key
@@ -125,6 +126,29 @@ def _imports(before: Checked, after: Checked) -> Iterator[Change]:
 
 
 def _text(declaration: ast.Declaration | None) -> str:
+def _schemas(before: Checked, after: Checked) -> Iterator[Change]:
+    """Schema files that both programs name by one path, and that say something else; what is named anew is seen in types.
+
+    The file that was asked for goes by no name here, since the two may be called differently.
+    """
+    old, new = _schema_texts(before), _schema_texts(after)
+    for key, text in new.items():
+        if key in old and old[key] != text:
+            yield Change("schema", key[1], "changed", old[key], text)
+
+
+def _schema_texts(program: Checked) -> dict[tuple[str, str], str]:
+    """The schemas by module and path, laid out alike."""
+    linked = program.linked
+    return {
+        ("" if module == linked.entry else module, path): json.dumps(
+            json.loads(file.canonical), indent=2, ensure_ascii=False
+        )
+        for (module, path), file in linked.schemas.items()
+        if file.canonical
+    }
+
+
     """A declaration in the canonical form; empty for none."""
     return "\n".join(canonical_printer().declaration_lines(declaration)[0]) if declaration is not None else ""
 

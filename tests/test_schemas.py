@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from cli_runs import tts
 from ttscale.compiler import types as t
+from ttscale.compiler.canonical import canonical_hash, module_hash
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.driver import Checked, compile_source
 from ttscale.compiler.render import render
@@ -352,3 +354,55 @@ def test_an_answer_is_read_by_its_part_of_the_schema() -> None:
     item = t.Json("form.json", text, "/$defs/Item")
     assert read(item, '{"sku": "a", "count": 2}')[0] == {"sku": "a", "count": 2}
     assert read(item, '{"count": 2}') == (None, None)
+
+
+# --- hashes, locks, differences --------------------------------------------------------------------
+
+
+def test_a_changed_schema_changes_the_hash_and_its_layout_does_not(tmp_path: Path) -> None:
+    write(tmp_path)
+    first = program(tmp_path).linked
+    write(tmp_path, json.dumps(INVOICE))
+    assert module_hash(program(tmp_path).linked, first.entry) == module_hash(first, first.entry)
+    write(tmp_path, {**INVOICE, "required": ["vendor"]})
+    assert module_hash(program(tmp_path).linked, first.entry) != module_hash(first, first.entry)
+
+
+def test_without_a_schema_the_hash_is_that_of_the_text() -> None:
+    linked = compile_source(SourceFile("main.tts", 'tts 1\nmodel m = script("1")\n'), FileLoader()).linked
+    assert module_hash(linked, "main.tts") == canonical_hash(linked.main.tree)
+
+
+RUN = (
+    PROGRAM.replace("RESULT", "Text")
+    .replace("FIELD", "text(form.vendor)")
+    .replace('"{}"', '"{\\"vendor\\": \\"Acme\\", \\"total\\": 1, \\"kind\\": \\"bill\\", \\"items\\": []}"')
+)
+
+
+def test_the_lock_notices_a_changed_schema(tmp_path: Path) -> None:
+    write(tmp_path)
+    file = tmp_path / "main.tts"
+    file.write_text(RUN, encoding="utf-8")
+    assert "1 schema" in tts("lock", file).out
+    assert list(json.loads((tmp_path / "tts.lock").read_text(encoding="utf-8"))["schemas"]) == ["form.json"]
+    before = tts("run", file, "x", "--locked", "--json")
+    assert before.code == 0 and before.json["answer"] == "Acme"
+    write(tmp_path, {**INVOICE, "title": "An invoice"})
+    ran = tts("run", file, "x", "--locked")
+    assert ran.code == 1 and "the schema form.json has changed since it was locked" in ran.err
+    assert tts("run", file, "x", "--json").json["program"]["hash"] != before.json["program"]["hash"]
+
+
+def test_diff_says_what_changed_in_a_schema(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "main.tts").write_text(RUN, encoding="utf-8")
+        write(tmp_path / name)
+    files = [tmp_path / name / "main.tts" for name in ("old", "new")]
+    assert tts("diff", *files, "--json").json["same"] is True
+    write(tmp_path / "new", {**INVOICE, "required": ["vendor"]})
+    shown = tts("diff", *files).out
+    assert "changed  schema form.json" in shown and '-    "total",' in shown
+    (change,) = tts("diff", *files, "--json").json["changes"]
+    assert (change["kind"], change["name"]) == ("schema", "form.json")

@@ -14,7 +14,7 @@ from ttscale.cli.options import file_argument
 @file_argument
 @json_option
 def command(file: str, as_json: bool) -> None:
-    """Write tts.lock beside FILE: size and sha256 of every weight file, hashes of every import.
+    """Write tts.lock beside FILE: size and sha256 of every weight file, hashes of every import and schema.
 
     Files that were locked before stay in it. `ttscale run --locked` refuses to run on anything else.
     """
@@ -26,7 +26,11 @@ def command(file: str, as_json: bool) -> None:
     now = current(checked, folder, declared_models(checked))
     path = folder / NAME
     before = Lock.read(path) if path.exists() else Lock()
-    after = Lock(weights=before.weights | now.weights, modules=before.modules | now.modules)
+    after = Lock(
+        weights=before.weights | now.weights,
+        modules=before.modules | now.modules,
+        schemas=before.schemas | now.schemas,
+    )
     changed = before.differences(now)
     after.write(path)
     if as_json:
@@ -34,4 +38,6 @@ def command(file: str, as_json: bool) -> None:
         return
     for line in changed:
         out(line)
-    out(f"{path}: {plural(len(now.weights), 'weight file')}, {plural(len(now.modules), 'import')}")
+    counts = [plural(len(now.weights), "weight file"), plural(len(now.modules), "import")]
+    counts += [plural(len(now.schemas), "schema")] if now.schemas else []
+    out(f"{path}: {', '.join(counts)}")

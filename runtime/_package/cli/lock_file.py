@@ -1,8 +1,8 @@
-"""`tts.lock`: which weights and which imports a program was locked with, by their hashes.
+"""`tts.lock`: which weights, imports and schemas a program was locked with, by their hashes.
 
-One file for a folder, in JSON. Weights are kept by locator (paths relative to the lock), imported modules by name
-(files relative to the lock); the hash of a module is that of its canonical form, so that layout and comments do not
-count.
+One file for a folder, in JSON. Weights are kept by locator (paths relative to the lock), imported modules and schema
+files by name (files relative to the lock); their hashes are those of their canonical forms, so that layout and comments
+do not count.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Lock(BaseModel):
     lock: int = Field(default=1, ge=1, le=1)
     weights: dict[str, Weights] = Field(default_factory=dict)
     modules: dict[str, str] = Field(default_factory=dict)
+    schemas: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Lock:
@@ -52,9 +53,14 @@ class Lock(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write the lock in one step, sorted, so that equal locks are equal files."""
-        ordered = Lock(weights=dict(sorted(self.weights.items())), modules=dict(sorted(self.modules.items())))
+        ordered = Lock(
+            weights=dict(sorted(self.weights.items())),
+            modules=dict(sorted(self.modules.items())),
+            schemas=dict(sorted(self.schemas.items())),
+        )
         beside = path.with_name(path.name + ".part")
-        beside.write_text(ordered.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
+        without = None if self.schemas else {"schemas"}
+        beside.write_text(ordered.model_dump_json(indent=2, exclude=without) + "\n", encoding="utf-8", newline="\n")
         beside.replace(path)
 
     def differences(self, now: Lock) -> list[str]:
@@ -71,12 +77,17 @@ class Lock(BaseModel):
                 said.append(f"the import {name} is not locked")
             elif self.modules[name] != digest:
                 said.append(f"the import {name} has changed since it was locked")
+        for name, digest in now.schemas.items():
+            if name not in self.schemas:
+                said.append(f"the schema {name} is not locked")
+            elif self.schemas[name] != digest:
+                said.append(f"the schema {name} has changed since it was locked")
         return said
 
 
 def current(checked: Checked, folder: Path, models: list[Model]) -> Lock:
     """What a program uses now. Raises EngineError where weights are missing."""
-    from ttscale.compiler.canonical import canonical_hash
+    from ttscale.compiler.canonical import canonical_hash, schema_hashes
     from ttscale.runtime.engines.llama.digest import file_digest
     from ttscale.runtime.model_files import files_of
     from ttscale.runtime.models import home_of
@@ -93,6 +104,8 @@ def current(checked: Checked, folder: Path, models: list[Model]) -> Lock:
     for name, scope in linked.modules.items():
         if name != linked.entry:
             found.modules[portable(name, folder)] = canonical_hash(scope.tree)
+    for name, digest in schema_hashes(linked).items():
+        found.schemas[portable(name, folder)] = digest
     for module in linked.python.values():
         found.modules[portable(module.file, folder)] = module.digest
     return found
@@ -128,7 +141,7 @@ def declared_models(checked: Checked) -> list[Model]:
 
 
 def check_lock(checked: Checked, file: Path, models: list[Model]) -> None:
-    """For `--locked`: Failure where weights or imports differ from the lock beside `file`."""
+    """For `--locked`: Failure where weights, imports or schemas differ from the lock beside `file`."""
     folder = file.resolve().parent
     differences = Lock.read(folder / NAME).differences(current(checked, folder, models))
     if differences:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ttscale.cli.options import chosen_bank, parameters, replacements
 from ttscale.cli.sources import check_file
-from ttscale.compiler.canonical import canonical_hash
+from ttscale.compiler.canonical import module_hash
 from ttscale.compiler.models import model_from_locator
 from ttscale.compiler.types import Type
 from ttscale.runtime.bank.runs import BankRuns
@@ -145,7 +145,7 @@ class Opened:
         linked = self.checked.linked
         return {
             "file": self.file,
-            "hash": canonical_hash(linked.main.tree),
+            "hash": module_hash(linked, linked.entry),
             "pipeline": graph.pipeline,
             "params": dict(graph.params),
             "models": {name: {"kind": m.kind, "locator": m.locator} for name, m in sorted(graph.models.items())},
@@ -160,8 +160,8 @@ class Opened:
         """
         graph = self.plan.graph
         modules = {
-            name if name != self.checked.linked.entry else "": canonical_hash(scope.tree)
-            for name, scope in self.checked.linked.modules.items()
+            name if name != self.checked.linked.entry else "": module_hash(self.checked.linked, name)
+            for name in self.checked.linked.modules
         }
         models = [
             (name, m.kind, m.locator, repr(m.options), weights_digest(m, self.folder))
