@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ttscale.compiler import ir
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.models import prices
 from ttscale.compiler.prompt_tokens import (
     MESSAGE_OVERHEAD,
@@ -14,7 +15,7 @@ from ttscale.compiler.prompt_tokens import (
     Amount,
     of_text,
 )
-from ttscale.compiler.said import INPUT_TOKENS, Reader, new_tokens, stage_size
+from ttscale.compiler.said import INPUT_TOKENS, JOIN_SLACK, SAME_READER, Reader, new_tokens, stage_size
 from ttscale.compiler.signatures import RULES, SIGNATURES
 from ttscale.compiler.types import BOOL, Choice, ListOf, Type
 
@@ -69,7 +70,7 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
         if not (isinstance(rule, ir.Strategy) and not rule.plugin and RULES[rule.name].judge):
             return []
     if stage.op in ("score", "verify"):
-        return [_with_retries(_judged(model, prompt, kind, args, size), args)]
+        return [_with_retries(call, args) for call in _judgements(stage, reader, model, prompt, new, size)]
     if stage.op == "rank":
         return [_with_retries(_rank(args, model, prompt, new, size, max(len(labels_of(kind)), 1)), args)]
     if stage.op == "fuse":
@@ -82,13 +83,53 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
     return [_with_retries(Asked(model, prompt, new, size.low, size.high, size.high), args)]
 
 
+def _judgements(
+    stage: ir.Stage, reader: Reader, model: ir.Model, prompt: Amount, new: Amount, size: ir.Bounds
+) -> list[Asked]:
+    """The judgements of `score` and `verify`: of labels or in words, argued ones, or all candidates by a rubric."""
+    args, rule = stage.args, stage.args.get("by")
+    name = rule.name if isinstance(rule, ir.Strategy) else ""
+    filled = args["using"]
+    assert isinstance(filled, ir.Filled)
+    verdicts = _count_of(rule, "k") if name == "verdicts" else _constant(args.get("verdicts"))
+    if verdicts:
+        low, high = size.low * verdicts, size.high * verdicts
+        return [Asked(model, prompt, replace(new, low=0), low, high, high, verdicts)]
+    if name == "rubric":
+        sets = _count_of(rule, "k") if size.high else 0
+        calls = [Asked(model, prompt, replace(new, low=0), sets if size.low else 0, sets, sets)]
+        meta = args.get("meta")
+        if isinstance(meta, ir.Filled):
+            most = math.ceil(new.high * SAME_READER) + JOIN_SLACK
+            shown = reader.prompt(meta, stage, model).plus(Amount(0, most, new.expected))
+            judged = _judged(model, shown, labels_of(meta.prompt.result), args, ir.Bounds(0, sets))
+            calls.append(judged)
+        return calls
+    words = DIGITS if name == "digit" else labels_of(filled.prompt.result)
+    return [_judged(model, prompt, words, args, size)]
+
+
+DIGITS = tuple("0123456789")
+"""The grades that a judge may give in one token."""
+
+
+def _count_of(rule: ir.Argument | None, name: str) -> int:
+    """A whole number among the arguments of a rule."""
+    return _constant(dict(rule.named).get(name)) if isinstance(rule, ir.Strategy) else 0
+
+
+def _constant(value: ir.Argument | None) -> int:
+    return value.value if isinstance(value, ir.Const) and isinstance(value.value, int) else 0
+
+
 JUDGE_TOKENS = 256
 """New tokens of a judgement in words where the stage has no `max_tokens`, as `classify` and `score`."""
 
 
-def _judged(model: ir.Model, prompt: Amount, kind: Type, args: Mapping[str, ir.Argument], size: ir.Bounds) -> Asked:
+def _judged(
+    model: ir.Model, prompt: Amount, words: tuple[str, ...], args: Mapping[str, ir.Argument], size: ir.Bounds
+) -> Asked:
     """Judgements of candidates: a call a label where the engine scores labels, else one in words."""
-    words = labels_of(kind)
     scored = sum(len(word.encode()) + 1 for word in words)
     sampled = 0 if words and model.kind == "gguf" else (new_tokens(args) if "max_tokens" in args else JUDGE_TOKENS)
     labels = max(len(words), 1)
@@ -168,7 +209,8 @@ def _classify(stage: ir.Stage, reader: Reader) -> list[Asked]:
     filled, model = prompts[0], models[0]
     if not (isinstance(filled, ir.Filled) and isinstance(model, ir.Model)):
         return []
-    return [_judged(model, reader.prompt(filled, stage, model), filled.prompt.result, stage.args, ir.Bounds(1, 1))]
+    words = labels_of(filled.prompt.result)
+    return [_judged(model, reader.prompt(filled, stage, model), words, stage.args, ir.Bounds(1, 1))]
 
 
 def _with_retries(call: Asked, args: Mapping[str, ir.Argument]) -> Asked:

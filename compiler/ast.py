@@ -9,10 +9,11 @@ Declarations are here; the types and expressions that they hold are in `ast_expr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from ttscale.compiler.ast_expressions import Arg, Binding, Expr, FieldDef, TypeExpr
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.source import Span
 
 

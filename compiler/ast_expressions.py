@@ -5,9 +5,10 @@ They are one module because they contain each other: a type has arguments, a fie
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.source import Span
 
 # --- types ---------------------------------------------------------------------------------------

@@ -15,12 +15,13 @@ Codes:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from ttscale.compiler import ir
 from ttscale.compiler.asking import labels_of
 from ttscale.compiler.diagnostics import Diagnostic, Label
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.lint_view import View, asked_by, constant, number, prompts_of
 from ttscale.compiler.models import option
 from ttscale.compiler.signatures import RULES
@@ -146,7 +147,8 @@ def _rules(value: object) -> Iterator[str]:
 def _labels(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack]:
     """Stages that use how probable a label is, where in words it could only be 0 or 1."""
     reason = _graded(stage)
-    if not reason or not any(labels_of(filled.prompt.result) for filled in prompts_of(stage)):
+    grades = stage.op == "score" and getattr(stage.args.get("by"), "name", "") == "digit"
+    if not reason or not (grades or any(labels_of(filled.prompt.result) for filled in prompts_of(stage))):
         return
     for judge in asked_by(stage):
         gives = can.get(judge, Abilities()).scoring
@@ -161,8 +163,10 @@ def _labels(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lac
 def _graded(stage: ir.Stage) -> str:
     """How a stage uses probabilities rather than the likeliest label; empty where it does not."""
     rule = stage.args.get("by")
-    if stage.op == "score" and isinstance(rule, ir.Strategy) and not rule.plugin and RULES[rule.name].judge:
+    if stage.op == "score" and isinstance(rule, ir.Strategy) and rule.name in ("yes_no", "digit"):
         return f"`{rule.name}` needs the probability of a label"
+    if constant(stage, "verdicts"):
+        return ""
     least = number(constant(stage, "min_probability"))
     if stage.op in ("classify", "verify") and least is not None and least not in (0, 0.5):
         return f"`min_probability: {least:g}` needs the probability of a label"

@@ -11,12 +11,13 @@ which the stage runs and the facet is missing. Conditions on run-time values cou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice, product
 from math import prod
 
 from ttscale.compiler import ast_expressions
 from ttscale.compiler.constants import compute
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.walk import nodes
 
 LIMIT = 4096

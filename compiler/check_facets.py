@@ -8,11 +8,11 @@ Codes:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ttscale.compiler import ast_expressions
 from ttscale.compiler.check_conditions import FALSE, Formula, find_gaps
 from ttscale.compiler.check_frame import Frame, Typed
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.source import Span
 
 

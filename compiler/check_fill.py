@@ -8,7 +8,6 @@ Codes:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_chats import chat_value, last_turn
@@ -17,6 +16,7 @@ from ttscale.compiler.check_params import outside_domain
 from ttscale.compiler.check_types import fits
 from ttscale.compiler.check_values import expect, must_be_static
 from ttscale.compiler.diagnostics import suggest
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.resolve import prompt_type
 from ttscale.compiler.scope import Symbol
 
@@ -66,7 +66,7 @@ def bind_arguments(
                 count = f"{len(inputs)} argument{'' if len(inputs) == 1 else 's'}"
                 hint = f"it has {listed(list(inputs))}" if inputs else f"write `{written}()`"
                 frame.report("E0213", f"`{written}` takes {count}, and this is one more", arg.span, hint=hint)
-                frame.type(arg.value)
+                look_at(arg.value, frame)
                 continue
         elif name not in inputs and name not in params:
             known = [*inputs, *params]
@@ -99,6 +99,8 @@ def bind_arguments(
 
 
 def look_at(expr: ast_expressions.Expr, frame: Frame) -> None:
-    """Types an argument that goes nowhere, so that what it uses counts as used."""
+    """Types an argument that goes nowhere, so that what it uses counts as used; its own mistakes are not told."""
+    kept = list(frame.program.diagnostics)
     if not isinstance(expr, ast_expressions.UpTo):
         frame.type(expr)
+    frame.program.diagnostics[:] = kept

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from ttscale.compiler import ast, ast_expressions, types
@@ -26,6 +26,7 @@ from ttscale.compiler.check_conditions import (
     substitute,
 )
 from ttscale.compiler.diagnostics import Diagnostic, Label, suggest
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.resolve import is_broken
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
 from ttscale.compiler.signatures import FACETS

@@ -10,11 +10,11 @@ Codes:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.check_frame import Program
 from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.resolve_types import literal, lookup
 from ttscale.compiler.scope import ModuleScope, Symbol
 from ttscale.compiler.source import Span

@@ -10,10 +10,10 @@ Codes:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_frame import Program, did_you_mean
+from ttscale.compiler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

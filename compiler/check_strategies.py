@@ -9,14 +9,13 @@ Codes:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_conditions import Atom
 from ttscale.compiler.check_facets import must_have
 from ttscale.compiler.check_frame import Frame, Typed, did_you_mean, listed
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import choice_of_names, expect, must_be_static, within
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.signatures import RULES, USING, Parameter, RuleSignature
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import dataclasses
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.docs import is_doc
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.scan import Piece, scan
 from ttscale.compiler.source import SourceFile, Span
 

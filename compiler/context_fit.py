@@ -15,12 +15,12 @@ Codes:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ttscale.compiler import ir
 from ttscale.compiler.asking import Asked, asked, full_tokens
 from ttscale.compiler.capabilities import Known, abilities
 from ttscale.compiler.diagnostics import Diagnostic, Label
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.said import Reader, inputs_of, stage_size
 from ttscale.compiler.source import Span
 

@@ -7,10 +7,10 @@ over the edge of the API. A mistake of ours is an `InternalError`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.source import SourceFile, Span
 
 Severity = Literal["error", "warning", "lint"]

@@ -13,12 +13,12 @@ What follows needs values for the parameters and is in `bind`, `expand` and `pla
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from ttscale.compiler import ast
 from ttscale.compiler.assignments import check_assignments
 from ttscale.compiler.check import Each, check
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.lint_allow import without_allowed
 from ttscale.compiler.resolve import Loader, Reader, read_module, resolve
 from ttscale.compiler.scope import Linked

@@ -7,10 +7,11 @@ Evaluation(("main", "other"), "gsm[200:]", Rows(…), (("n", 16),), seeds=3, mat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.data import metric_ir, rows_ir
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.resolve_types import literal, lookup
 from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import Span

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from ttscale.compiler import ast_expressions, ir
@@ -22,6 +22,7 @@ from ttscale.compiler.expansion import (
     one,
     unknown_option,
 )
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.signatures import Parameter, Signature
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import Answers, Type

@@ -12,10 +12,11 @@ guards under which stages stand. A *site* says which paths new stages get:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.diagnostics import Diagnostic, InternalError, Label, suggest
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.models import read_model
 from ttscale.compiler.resolve_types import lookup, prompt_ir
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol

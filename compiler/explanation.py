@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ttscale.compiler.frozen import dataclass
 
 HEAD = """tts 1
 use std/prompts@1 as p

@@ -9,7 +9,8 @@ A stage whose path is that of a frame, the choice among the arms of a `match`, s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from ttscale.compiler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

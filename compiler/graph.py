@@ -7,12 +7,12 @@ below the pipeline, its op, its models, how many candidates it gives and how man
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import networkx as nx  # type: ignore[import-untyped]
 from ttscale.compiler import ir
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.frames import Frame, framed
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.plan import Plan
 
 

@@ -15,8 +15,9 @@ The graph of `pipeline main(q: Text) -> Number { return generate(solve(q), from:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import Type
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from ttscale.compiler.frozen import dataclass
 
 SWEEPS = 8
 

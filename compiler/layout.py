@@ -7,7 +7,8 @@ group around them and are aligned with those of neighbouring lines, and text tha
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from ttscale.compiler.frozen import dataclass
 
 WIDTH = 100
 INDENT = 2

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from ttscale.compiler import ast
 from ttscale.compiler.diagnostics import Diagnostic, suggest
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.lint_rules import BY_NAME, RULES
 from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import SourceFile, Span

@@ -7,7 +7,7 @@ Codes:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from ttscale.compiler import ast_expressions, ir
@@ -17,6 +17,7 @@ from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.domains import show
 from ttscale.compiler.expand import expand, stand_ins, std_prompts
 from ttscale.compiler.expansion import Stop, Value
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.passes.merge_equal_stages import merge_equal_stages
 from ttscale.compiler.scope import Linked
 from ttscale.compiler.space import Space, bound_values, broken_rules, space_of, value_of

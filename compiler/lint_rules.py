@@ -11,8 +11,9 @@ Codes:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from ttscale.compiler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
+
+from ttscale.compiler.frozen import dataclass
 
 Unit = Literal["", "bytes", "seconds", "usd"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from ttscale.compiler.frozen import dataclass
 
 FACETS = ("scored", "critiqued", "verified", "tested", "ranked", "stepped")
 

@@ -6,11 +6,10 @@ The whole file is parsed first. Only when that fails is it split at the headers 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lark import Token, Tree
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.parser_tables import Parser, load_parser
 from ttscale.compiler.scan import Piece, scan, split_declarations
 from ttscale.compiler.source import SourceFile, Span

@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -22,6 +21,7 @@ from lark.grammar import Rule
 from lark.lexer import TerminalDef
 from lark.parsers.grammar_analysis import RulePtr
 from lark.parsers.lalr_analysis import IntParseTable, Reduce, Shift
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.lexer import ContextLexer, LineFilter
 from ttscale.compiler.parse_trees import builders
 from ttscale.grammar import grammar_text, tables_text

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.ir import Apply, Const, Graph, Strategy
 
 

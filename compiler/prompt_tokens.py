@@ -12,11 +12,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 
 import jinja2
 from jinja2 import nodes
+from ttscale.compiler.frozen import dataclass
 
 PROMPT_OVERHEAD = 64
 """Tokens that a chat template may add to a whole prompt: begin mark, a default system message, the reply's header."""

@@ -9,9 +9,9 @@ signatures of one file; the functions themselves are called in the run, by their
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.signatures import Parameter, RuleSignature, Signature
 
 PythonKind = Literal["selector", "scorer", "metric", "policy", "stage", "engine"]

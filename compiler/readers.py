@@ -11,8 +11,10 @@ column `limit` can be one. `where` is always a condition; `id` always names the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from ttscale.compiler.frozen import dataclass
 
 OptionKind = Literal["text", "count", "texts", "condition", "row"]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.source import SourceFile, Span
 
 TAB = "    "

@@ -6,9 +6,9 @@ does it, in `runtime/strategies`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.parameters import Parameter
 
 
@@ -31,82 +31,318 @@ class RuleSignature:
     doc: str = ""
     plugin: str = ""
     """The key of the Python function that it is, where it is one."""
+    paper: str = ""
+    """Where it is described."""
+    std_prompt: str = ""
+    """The prompt of a judge that is used without `using:`, where it is not the stage's own."""
+    offers: tuple[str, ...] = ()
+    """What a judge's prompt may ask for besides `question`, where it is not what the stage offers."""
+    results: tuple[str, ...] = ()
+    """The result types that a judge's prompt may have, where they are not the stage's."""
+    temperature: float = 0.0
+    """How a judge is sampled where neither call nor prompt says."""
 
 
 _SOURCE = Parameter("by", "strategy", doc="a source of numbers; default the latest score")
+_ALWAYS = ("score", "vote", "select", "filter")
+_NUMBERS = ("vote", "select", "filter")
+_STEPS = ("min", "last", "mean", "prod", "avg", "product")
+_OF_LIKELIHOOD = Parameter("of", "name", "mean", choices=("mean", "sum"), doc="mean or sum of token log-probabilities")
+_CONFIDENCE = (
+    Parameter(
+        "of",
+        "name",
+        "lowest_group",
+        choices=("lowest_group", "bottom", "tail", "mean"),
+        doc="the least sure group, the least sure tenth of groups, the last group, or all tokens",
+    ),
+    Parameter("window", "int", 2048, low=1, doc="tokens in a group"),
+)
+STUDY = "Can 1B LLM Surpass 405B LLM? (Liu et al. 2025)"
+RPC = "Bridging Internal Probability and Self-Consistency (Zhou et al. 2025)"
+DEEPCONF = "Deep Think with Confidence (Fu et al. 2025)"
+SNELL = "Scaling LLM Test-Time Compute Optimally (Snell et al. 2024)"
+SC = "Self-Consistency (Wang et al. 2022)"
+TRICKS = "Bag of Tricks for Inference-time Computation (Liu et al. 2025)"
+THINK = "Think Deep, Think Fast (Wang et al. 2025)"
+BOM = "Best-of-Majority (arXiv 2510.03199)"
+RESTART = "Adaptive Inference-Time Compute (Manvi et al. 2024)"
 
-RULES: dict[str, RuleSignature] = {
-    r.name: r
-    for r in (
-        RuleSignature(
-            "likelihood",
-            "numbers",
-            ("score", "vote", "select", "filter"),
-            (Parameter("of", "name", "mean", choices=("mean", "sum"), doc="mean or sum of token log-probabilities"),),
-            positional=("of",),
-            aliases=("ppl", "perplexity"),
-            doc="exp of the mean log-probability of the candidate's own tokens",
-        ),
-        RuleSignature(
-            "score",
-            "numbers",
-            ("vote", "select", "filter"),
-            (Parameter("name", "text", doc="which score; default the latest"),),
-            positional=("name",),
-            needs=frozenset({"scored"}),
-            doc="a score given earlier",
-        ),
-        RuleSignature(
-            "steps",
-            "numbers",
-            ("vote", "select", "filter"),
-            (Parameter("of", "name", "last", choices=("min", "last", "mean", "prod")),),
-            positional=("of",),
-            needs=frozenset({"stepped"}),
-            doc="step scores put together; none at all counts as -1",
-        ),
-        RuleSignature("length", "numbers", ("score", "vote", "select", "filter"), doc="new tokens of the candidate"),
-        RuleSignature(
-            "grounded",
-            "numbers",
-            ("score",),
-            (Parameter("source", "content", doc="the text that answers come from; default the question"),),
-            positional=("source",),
-            aliases=("k_precision",),
-            doc="share of the answer's words that stand in a source text",
-        ),
-        RuleSignature("yes_no", "numbers", ("score",), judge=True, aliases=("p_true",), doc="P(yes) of a judge"),
-        RuleSignature(
-            "best_of_majority",
-            "pick",
-            ("select",),
-            (
-                _SOURCE,
-                Parameter("share", "float", 0.5, low=0, high=1, doc="least share of the pool"),
-            ),
-            positional=("by",),
-            aliases=("bom",),
-            doc="the best-scored among answers that are frequent enough",
-        ),
-        RuleSignature(
-            "majority_of_bests",
-            "pick",
-            ("select",),
-            (_SOURCE, Parameter("m", "int", low=1, doc="subset size; default the root of the pool's")),
-            positional=("by",),
-            aliases=("mob",),
-            doc="the commonest best answer over subsets of the pool",
-        ),
-        RuleSignature(
-            "weighted_best_of_n", "pick", ("select",), (_SOURCE,), positional=("by",), doc="sum of scores per answer"
-        ),
-        RuleSignature("first", "pick", ("select",), doc="the first candidate"),
-        RuleSignature(
-            "likelihood_mixture",
-            "keep",
-            ("filter",),
-            aliases=("rpc", "weibull"),
-            doc="reasoning pruning: a two-component Weibull fit of the likelihoods drops the unlikely part",
-        ),
+
+def _of_steps(of: str, how: str) -> RuleSignature:
+    """One of the six ways of the compute-optimal study to choose by step scores."""
+    picks = "the best answer" if how == "max" else "the answer with the largest sum"
+    return RuleSignature(
+        f"prm_{of}_{how}",
+        "pick",
+        ("select",),
+        needs=frozenset({"stepped"}),
+        doc=f"{picks} by the {'mean' if of == 'avg' else of} of its step scores",
+        paper=STUDY,
     )
-}
+
+
+_NUMBER_RULES = (
+    RuleSignature(
+        "likelihood",
+        "numbers",
+        _ALWAYS,
+        (_OF_LIKELIHOOD,),
+        positional=("of",),
+        aliases=("ppl", "perplexity"),
+        doc="exp of the mean log-probability of the candidate's own tokens",
+        paper=RPC,
+    ),
+    RuleSignature(
+        "score",
+        "numbers",
+        _NUMBERS,
+        (Parameter("name", "text", doc="which score; default the latest"),),
+        positional=("name",),
+        needs=frozenset({"scored"}),
+        doc="a score given earlier",
+        paper=SNELL,
+    ),
+    RuleSignature(
+        "steps",
+        "numbers",
+        _NUMBERS,
+        (Parameter("of", "name", "last", choices=_STEPS),),
+        positional=("of",),
+        needs=frozenset({"stepped"}),
+        aliases=("prm",),
+        doc="step scores put together; none at all counts as -1",
+        paper=STUDY,
+    ),
+    RuleSignature("length", "numbers", _ALWAYS, doc="new tokens of the candidate", paper=THINK),
+    RuleSignature("brevity", "numbers", _ALWAYS, doc="1 / length: the shorter, the more", paper=THINK),
+    RuleSignature(
+        "confidence",
+        "numbers",
+        _ALWAYS,
+        (*_CONFIDENCE, Parameter("share", "float", 0.1, low=0, high=1, doc="which part of groups `bottom` is")),
+        positional=("of",),
+        aliases=("group_confidence",),
+        doc="how sure the model was of a group of tokens",
+        paper=DEEPCONF,
+    ),
+    RuleSignature(
+        "features",
+        "numbers",
+        _ALWAYS,
+        tuple(
+            Parameter(name, "float", default, doc=doc)
+            for name, default, doc in (
+                ("length", -1.0, "weight of the length"),
+                ("hedges", -1.0, "weight of words such as maybe"),
+                ("thinking", -1.0, "weight of words such as wait"),
+                ("discourse", 1.0, "weight of words such as therefore"),
+            )
+        ),
+        aliases=("markers",),
+        doc="length and marker words of the text, weighed and put together",
+        paper=THINK,
+    ),
+    RuleSignature(
+        "min_max",
+        "numbers",
+        _NUMBERS,
+        (_SOURCE,),
+        positional=("by",),
+        aliases=("minmax",),
+        doc="another source stretched to [0, 1] over the pool: the worst counts nothing",
+        paper=TRICKS,
+    ),
+    RuleSignature(
+        "borda",
+        "numbers",
+        _NUMBERS,
+        (_SOURCE, Parameter("power", "float", 1.0, low=0, high=16, doc="how much more the first places count")),
+        positional=("by",),
+        aliases=("rank_weight",),
+        doc="the place by another source, 1 for the best",
+        paper="Scalable Best-of-N Selection via Self-Certainty (Kang et al. 2025)",
+    ),
+    RuleSignature(
+        "rank",
+        "numbers",
+        _NUMBERS,
+        needs=frozenset({"ranked"}),
+        doc="the place that a judge gave, 1 for the best",
+        paper="Archon (Saad-Falcon et al. 2024)",
+    ),
+    RuleSignature(
+        "grounded",
+        "numbers",
+        ("score",),
+        (Parameter("source", "content", doc="the text that answers come from; default the question"),),
+        positional=("source",),
+        aliases=("k_precision",),
+        doc="share of the answer's words that stand in a source text",
+    ),
+    RuleSignature("yes_no", "numbers", ("score",), judge=True, aliases=("p_true",), doc="P(yes) of a judge"),
+)
+
+_PICK_RULES = (
+    RuleSignature("first", "pick", ("select",), doc="the first candidate"),
+    RuleSignature(
+        "majority",
+        "pick",
+        ("select",),
+        (Parameter("ties", "strategy", "first", doc="a source of numbers that settles ties; default the first"),),
+        aliases=("majority_vote", "self_consistency", "plurality"),
+        doc="the commonest answer",
+        paper=SC,
+    ),
+    RuleSignature(
+        "best_of_n",
+        "pick",
+        ("select",),
+        (_SOURCE,),
+        positional=("by",),
+        aliases=("bon", "argmax", "naive_bon"),
+        doc="the candidate with the highest number",
+        paper=SNELL,
+    ),
+    RuleSignature(
+        "weighted_best_of_n",
+        "pick",
+        ("select",),
+        (_SOURCE,),
+        positional=("by",),
+        aliases=("weighted_bon", "weighted_majority", "weighted_self_consistency"),
+        doc="sum of scores per answer",
+        paper=SNELL,
+    ),
+    RuleSignature(
+        "best_of_majority",
+        "pick",
+        ("select", "filter"),
+        (
+            _SOURCE,
+            Parameter("share", "float", 0.5, low=0, high=1, doc="least share of the pool"),
+            Parameter("k", "int", 1, low=1, doc="how many answers `filter` keeps"),
+        ),
+        positional=("by",),
+        aliases=("bom",),
+        doc="the best-scored among answers that are frequent enough",
+        paper=BOM,
+    ),
+    RuleSignature(
+        "majority_of_bests",
+        "pick",
+        ("select",),
+        (_SOURCE, Parameter("m", "int", low=1, doc="subset size; default the root of the pool's")),
+        positional=("by",),
+        aliases=("mob", "majority_of_the_bests"),
+        doc="the commonest best answer over subsets of the pool",
+        paper="Majority of the Bests (as in the library scorio)",
+    ),
+    *(_of_steps(of, how) for of in ("min", "last", "avg") for how in ("max", "vote")),
+    RuleSignature(
+        "perplexity_consistency",
+        "pick",
+        ("select",),
+        (_OF_LIKELIHOOD,),
+        positional=("of",),
+        aliases=("pc",),
+        doc="the answer with the largest sum of likelihoods, equal texts counting once",
+        paper=RPC,
+    ),
+    RuleSignature(
+        "rpc",
+        "pick",
+        ("select", "filter"),
+        doc="reasoning pruning, then perplexity consistency; in `filter` the pruning alone",
+        paper=RPC,
+    ),
+    RuleSignature(
+        "deepconf",
+        "pick",
+        ("select",),
+        (*_CONFIDENCE, Parameter("share", "float", 0.1, low=0, high=1, doc="which part of the pool votes")),
+        positional=("of",),
+        doc="a vote of the surest part of the pool, weighed by confidence",
+        paper=DEEPCONF,
+    ),
+    RuleSignature(
+        "adaptive",
+        "pick",
+        ("select",),
+        (_SOURCE, Parameter("threshold", "float", 0.9, doc="the first number that is enough")),
+        positional=("by",),
+        aliases=("resampling", "rejection_sampling"),
+        doc="the best up to the first candidate whose number is high enough",
+        paper=RESTART,
+    ),
+    RuleSignature(
+        "bayes_risk",
+        "pick",
+        ("select",),
+        (
+            Parameter("utility", "name", "token_f1", choices=("token_f1", "equal"), doc="likeness of two answers"),
+            Parameter("evidence", "pool", doc="further samples to compare with, as in another language"),
+        ),
+        positional=("utility",),
+        aliases=("mbr", "x_mbr", "minimum_bayes_risk"),
+        doc="the answer that is most like all others",
+        paper="When Life Gives You Samples (Khairi et al. 2025)",
+    ),
+    RuleSignature(
+        "bradley_terry",
+        "pick",
+        ("select",),
+        (
+            Parameter("l2", "float", 0.1, low=0, doc="strength of the prior; 0 is none"),
+            Parameter("memory", "float", low=0, high=1, doc="how slowly a judge's reputation moves; default all alike"),
+        ),
+        aliases=("bt", "fortytwo"),
+        doc="the strongest by recorded comparisons of pairs",
+        paper="Fortytwo (Larin et al. 2025)",
+    ),
+)
+
+_KEEP_RULES = (
+    RuleSignature(
+        "likelihood_mixture",
+        "keep",
+        ("filter",),
+        aliases=("weibull", "reasoning_pruning"),
+        doc="reasoning pruning: a two-component Weibull fit of the likelihoods drops the unlikely part",
+        paper=RPC,
+    ),
+    RuleSignature(
+        "shortest",
+        "keep",
+        ("filter",),
+        (Parameter("share", "float", 0.5, low=0, high=1, doc="which part of the pool"),),
+        positional=("share",),
+        aliases=("shortest_half",),
+        doc="the shortest half of the candidates",
+        paper=THINK,
+    ),
+    RuleSignature(
+        "top_share",
+        "keep",
+        ("filter",),
+        (_SOURCE, Parameter("share", "float", 0.1, low=0, high=1, doc="which part of the pool")),
+        positional=("by",),
+        doc="the part with the highest numbers",
+        paper=DEEPCONF,
+    ),
+    RuleSignature(
+        "abduction",
+        "keep",
+        ("filter",),
+        (
+            Parameter("threshold", "float", 0.0, low=0, high=1, doc="which share of statements may contradict others"),
+            Parameter("by", "strategy", "alike", doc="weights; 0 or less is never kept; default all alike"),
+        ),
+        positional=("threshold",),
+        aliases=("abduce", "consistent"),
+        doc="the largest part whose answers go together, field by field",
+        paper="Consistency-based Abductive Reasoning (Leiva et al. 2025)",
+    ),
+)
+
+RULES: dict[str, RuleSignature] = {r.name: r for r in (*_NUMBER_RULES, *_PICK_RULES, *_KEEP_RULES)}

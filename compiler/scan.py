@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
+
+from ttscale.compiler.frozen import dataclass
 
 TokenKind = Literal[
     "comment", "fence", "open_fence", "string", "open_string", "open", "close", "word", "number", "other"

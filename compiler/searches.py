@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 
 from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.data import metric_ir, rows_ir
 from ttscale.compiler.evals import METRICS, name_of
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.resolve_types import literal, lookup
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
 from ttscale.compiler.source import Span

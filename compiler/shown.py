@@ -7,10 +7,10 @@ show_stage(plan, found, sources)               # plain data for `json.dumps`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from ttscale.compiler import ir
 from ttscale.compiler.diagnostics import suggest
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.graph import condition_text
 from ttscale.compiler.plan import Plan, cost_to_json
 from ttscale.compiler.source import SourceFile, Span

@@ -7,10 +7,11 @@ documentation. A stage of a plug-in declares the same record. Those of rules are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import field, replace
+from functools import cache, cached_property
 from typing import Literal
 
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.parameters import FACETS, Kind, Parameter
 from ttscale.compiler.rule_signatures import RULES, RuleSignature
 
@@ -138,7 +139,7 @@ SCORE = Signature(
     (
         Parameter("by", "strategy", required=True, doc="likelihood, yes_no, …"),
         USING,
-        Parameter("from", "model"),
+        *asking(256, 0.0),
         Parameter("as", "name", doc="the score's name; default the rule's"),
     ),
     positional=("by",),
@@ -188,6 +189,7 @@ VERIFY = Signature(
         *asking(256, 0.0),
         Parameter("min_probability", "float", 0.5, low=0, high=1, doc="accepted from this probability on"),
         Parameter("otherwise", "name", "all", choices=("all", "none"), doc="what stays when nothing is accepted"),
+        Parameter("verdicts", "int", 0, low=0, high=256, doc="argued verdicts that are averaged; 0: one prefill"),
     ),
     gives=frozenset({"verified"}),
     offers=("answer",),
@@ -246,6 +248,29 @@ SELECT = Signature(
 SIGNATURES: dict[str, Signature] = {
     s.name: s for s in (GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, FUSE, FILTER, VOTE, SELECT)
 }
+
+
+META = "judge_grading"
+"""The prompt that judges a set of principles, critiques and grades of a rubric."""
+
+ARGUED = ("argue_verdict", 0.7)
+"""The prompt and temperature of verdicts that are argued before they are given."""
+
+
+@cache
+def judging(stage: str, rule: str = "", argued: bool = False) -> Signature:
+    """The signature of a stage that judges by a rule, or with argued verdicts: its prompt, offers and temperature."""
+    signature = SIGNATURES[stage]
+    own = RULES[rule] if rule else None
+    std_prompt, heat = (own.std_prompt, own.temperature) if own is not None else ARGUED if argued else ("", 0.0)
+    return replace(
+        signature,
+        parameters=tuple(replace(p, default=heat) if p.name == "temperature" else p for p in signature.parameters),
+        std_prompt=std_prompt or signature.std_prompt,
+        offers=(own.offers if own is not None else ()) or signature.offers,
+        prompt_results=(own.results if own is not None else ()) or signature.prompt_results,
+    )
+
 
 LATER: dict[str, str] = {
     "revise": "loops that revise an answer",

@@ -7,8 +7,9 @@ that a message, a trace event or an editor can point at the text.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
+
+from ttscale.compiler.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

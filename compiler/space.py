@@ -14,7 +14,7 @@ Codes:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.diagnostics import Diagnostic, suggest
@@ -32,6 +32,7 @@ from ttscale.compiler.expansion import (
     Stop,
     Value,
 )
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.literals import BadLiteral, read_number
 from ttscale.compiler.resolve_types import literal, param_type
 from ttscale.compiler.scope import Linked, Symbol

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 from lark.exceptions import UnexpectedToken
 from ttscale.compiler.diagnostics import Diagnostic, Label
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.scan import CLOSER, Piece, scan
 from ttscale.compiler.source import SourceFile, Span
 from ttscale.grammar import DECLARATIONS, KEYWORDS, RESERVED

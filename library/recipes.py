@@ -21,11 +21,11 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ttscale.compiler.diagnostics import suggest
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.python_names import LoadFault
 
 if TYPE_CHECKING:

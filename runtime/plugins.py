@@ -21,11 +21,11 @@ import math
 import operator
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin, overload
 
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.ir import Argument, Const, Strategy
 from ttscale.compiler.model_kinds import OF_EVERY_KIND
 from ttscale.compiler.python_names import LoadFault, PythonKind, PythonSignature

@@ -6,9 +6,10 @@ candidates carry more facets. Selection rules (`runtime/strategies`) are pure fu
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
 
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.types import Type
 
 
@@ -21,7 +22,9 @@ class Candidate:
     see `runtime.answers`). `logprob_mean`/`logprob_sum` are natural logs over its own tokens, None when unknown.
     `finish` is stop, length, cancelled, failed or cut (the budget shortened or refused it). `scores` keeps insertion
     order: the last one is what a bare `score` means. `rank` counts from 1. `stage`, `model`, `prompt`, `series`,
-    `index` say where it came from.
+    `index` say where it came from. `token_logprobs` are those of its tokens one by one, thoughts among them;
+    `token_confidences` the negative mean log-probabilities of the likeliest tokens at each place. Both are empty where
+    they are not known.
     """
 
     text: str
@@ -43,6 +46,8 @@ class Candidate:
     rank: int | None = None
     step_scores: tuple[float, ...] = ()
     error: str = ""
+    token_logprobs: tuple[float, ...] = ()
+    token_confidences: tuple[float, ...] = ()
 
     @property
     def is_readable(self) -> bool:
@@ -51,17 +56,43 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """A verdict on two candidates by their positions in the pool.
+
+    `share` is how probable it is that the first is better, in [0, 1] (1 or 0 for a plain verdict); `first` is the one
+    that was shown first. `judge` names who judged, `weight` is how much the verdict counts.
+    """
+
+    first: int
+    second: int
+    share: float
+    judge: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
-    """An ordered tuple of candidates whose answers read as `type`."""
+    """An ordered tuple of candidates whose answers read as `type`; `comparisons` are verdicts on pairs of them."""
 
     candidates: tuple[Candidate, ...]
     type: Type
+    comparisons: tuple[Comparison, ...] = ()
 
     def __len__(self) -> int:
         return len(self.candidates)
 
     def __iter__(self) -> Iterator[Candidate]:
         return iter(self.candidates)
+
+    def part(self, kept: Sequence[int]) -> Pool:
+        """The candidates at these positions, in this order, with the comparisons that are between them."""
+        places = {old: new for new, old in enumerate(kept)}
+        between = tuple(
+            replace(one, first=places[one.first], second=places[one.second])
+            for one in self.comparisons
+            if one.first in places and one.second in places
+        )
+        return Pool(tuple(self.candidates[i] for i in kept), self.type, between)
 
     @property
     def readable(self) -> tuple[Candidate, ...]:
