@@ -106,7 +106,7 @@ def lacks(graph: ir.Graph, known: Known | None = None) -> Iterator[Diagnostic]:
 
 # --- log-probabilities of the candidates' own tokens ---------------------------------------------
 
-LIKELIHOODS = frozenset({"likelihood", "likelihood_mixture"})
+LIKELIHOODS = frozenset({"likelihood", "likelihood_mixture", "rpc", "perplexity_consistency", "confidence", "deepconf"})
 _INSTEAD = {
     "vote": "write `|> vote()`, which counts every answer once",
     "select": "write `|> vote()`, which needs none",

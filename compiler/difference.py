@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from ttscale.compiler import ast, ast_expressions, ir
@@ -21,6 +21,7 @@ from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.canonical import canonical_hash
 from ttscale.compiler.driver import Checked
 from ttscale.compiler.format import canonical_printer
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.layout import Doc, render_lines
 from ttscale.compiler.plan import Plan, cost_to_json
 from ttscale.compiler.stage_facts import stage_facts
@@ -125,7 +126,6 @@ def _imports(before: Checked, after: Checked) -> Iterator[Change]:
             yield Change("import", name, "changed")
 
 
-def _text(declaration: ast.Declaration | None) -> str:
 def _schemas(before: Checked, after: Checked) -> Iterator[Change]:
     """Schema files that both programs name by one path, and that say something else; what is named anew is seen in types.
 
@@ -149,6 +149,7 @@ def _schema_texts(program: Checked) -> dict[tuple[str, str], str]:
     }
 
 
+def _text(declaration: ast.Declaration | None) -> str:
     """A declaration in the canonical form; empty for none."""
     return "\n".join(canonical_printer().declaration_lines(declaration)[0]) if declaration is not None else ""
 

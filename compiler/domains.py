@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import combinations
 
 from ttscale.compiler import ast, ast_expressions
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.resolve_types import literal
 from ttscale.compiler.types import BOOL, INT, Choice, Type
 
@@ -66,7 +66,8 @@ class Domain:
         return f"{whole}from {show(self._number(self.low))} to {show(self._number(self.high))}{apart}"
 
     def _number(self, value: float) -> int | float:
-        return round(value) if self.whole else value
+        # 0.2 and four steps of 0.1 is 0.6 as written, not the nearest sum of doubles
+        return round(value) if self.whole else round(value, 12)
 
 
 def domain_of(param: ast.Param, kind: Type) -> Domain | None:

@@ -41,6 +41,9 @@ _HEADER = re.compile(
     r"""^(?:
       (?P<named>model|dataset|record|prompt|metric|pipeline|search)[ \t]+(?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<other>eval[ \t]+[A-Za-z_]|test[ \t]*["']|use[ \t]+\S)
+    | (?P<foreign>import[ \t]+\S|from[ \t]+\S+[ \t]+import\b|(?:def|fn|func|function)[ \t]+\w+[ \t]*\(
+      |(?:async[ \t]+def|class|struct|let|const|var)[ \t]+\w|//|/\*|(?:model|pipeline|dataset)[ \t]*:
+      |[a-z]+[ \t]+\w+[ \t]*\([^()\n]*\)[ \t]*->|(?!given|fix|with)[a-z]+[ \t]+\w+[ \t]*=[ \t]*\w+\()
     )""",
     re.VERBOSE | re.MULTILINE,
 )
@@ -113,7 +116,7 @@ def split_declarations(text: str) -> list[Header]:
             position += 1
         if position < len(hidden) and hidden[position][0] < match.start():
             continue
-        keyword = match["named"] or match["other"][:4].rstrip()
+        keyword = match["named"] or (match["other"] or "")[:4].rstrip()
         headers.append(Header(keyword, match["name"], match.start(), len(text)))
     starts = [header.start for header in headers] + [len(text)]
     whole = [Header(h.keyword, h.name, h.start, starts[i + 1]) for i, h in enumerate(headers)]
