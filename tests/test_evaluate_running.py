@@ -117,10 +117,11 @@ def test_it_stops_when_it_knows_enough(tmp_path: Path) -> None:
     with program({name: [1] for name in golds}, FIRST) as own:
         report = own.evaluate(rows(golds), pipelines=["one"], precision=0.06, folder=tmp_path)
         state = report.document["state"]
-        assert state["early"] and 30 <= state["done"] < 60
+        assert state["early"] and state["done"] == 60
         low, high = report.interval or (0, 1)
         assert (high - low) / 2 <= 0.06
-        assert "Stopped early" in report.text()
+        assert "Stopped early" in report.text() and "10 times, after 30 to 200 answers" in report.markdown()
+        assert report.document["settings"]["level"] > 0.99
         on = own.evaluate(rows(golds), pipelines=["one"], folder=tmp_path)
     assert on.document["state"]["kept"] == state["done"] and on.document["state"]["done"] == 200
 

@@ -10,6 +10,7 @@ from ttscale.compiler.ir import Graph
 from ttscale.runtime.evaluate.attribution import attribution
 from ttscale.runtime.evaluate.curves import curves, samples_of
 from ttscale.runtime.evaluate.grading import ENOUGH
+from ttscale.runtime.evaluate.looks import LEVEL, interval
 from ttscale.runtime.evaluate.measuring import Record
 from ttscale.runtime.metrics import (
     accuracy_at_coverage,
@@ -23,19 +24,18 @@ from ttscale.runtime.metrics import (
     per_class,
     reliability,
     variance_parts,
-    wilson,
 )
 
 COSTS = ("calls", "tokens", "prompt_tokens", "new_tokens", "sequential_tokens", "usd", "seconds")
 
 
-def figures(records: Sequence[Record], graph: Graph | None = None) -> dict[str, Any]:
-    """All figures of one arm; parts that do not apply are None."""
+def figures(records: Sequence[Record], graph: Graph | None = None, *, level: float = LEVEL) -> dict[str, Any]:
+    """All figures of one arm; parts that do not apply are None. `level` is that of the accuracy's interval."""
     scored = [record for record in records if record["score"] is not None]
     return {
         "questions": len({record["id"] for record in records}),
         "answers": len(records),
-        **measure(records),
+        **measure(records, level),
         "grades": _other_grades(records),
         "variance": _variance(scored),
         "cost": cost_of(records),
@@ -55,17 +55,17 @@ def figures(records: Sequence[Record], graph: Graph | None = None) -> dict[str, 
     }
 
 
-def measure(records: Iterable[Record]) -> dict[str, Any]:
-    """The mean score over questions with its 95% interval: Wilson's for one answer a question that is right or wrong,
+def measure(records: Iterable[Record], level: float = LEVEL) -> dict[str, Any]:
+    """The mean score over questions with its interval: Wilson's for one answer a question that is right or wrong,
     else by resampling questions. None without gold."""
     means = list(question_means(records).values())
     if not means:
         return {"accuracy": None, "interval": None, "right": None}
-    if all(mean in (0, 1) for mean in means):
-        low, high = wilson(sum(means), len(means))
-    else:
-        low, high = mean_interval(means)
-    return {"accuracy": math.fsum(means) / len(means), "interval": [low, high], "right": math.fsum(means)}
+    return {
+        "accuracy": math.fsum(means) / len(means),
+        "interval": list(interval(means, level)),
+        "right": math.fsum(means),
+    }
 
 
 def question_means(records: Iterable[Record]) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 The order goes question by question and, in it, arm by arm, so that whenever a run is stopped all arms have been asked
 the same questions (but for those on their way) and can be compared. Answers of one question come from the same shared
-prefixes and follow one another. With a wanted precision the run ends as soon as every arm's accuracy is known so well;
-since it looks only after each `LOOK` questions, and never before `LEAST`, the intervals stay close to their level.
+prefixes and follow one another. With a wanted precision the run ends at the first of its planned looks (see `looks`) at
+which every arm's accuracy is known so well.
 """
 
 from __future__ import annotations
@@ -17,13 +17,10 @@ from ttscale.runtime.engines.base import EngineError
 from ttscale.runtime.evaluate.arms import Arm, Item
 from ttscale.runtime.evaluate.folder import RunFolder
 from ttscale.runtime.evaluate.grading import Grader
+from ttscale.runtime.evaluate.looks import LEVEL, half_width, looks, together
 from ttscale.runtime.evaluate.measuring import Record, failed_record, record_of
-from ttscale.runtime.metrics import mean_interval, wilson
 from ttscale.runtime.program import Program
 from ttscale.runtime.result import RunError
-
-LEAST = 30
-LOOK = 10
 
 
 @dataclass(frozen=True)
@@ -34,6 +31,15 @@ class Settings:
     seeds: tuple[int, ...] = (0,)
     concurrency: int = 4
     precision: float | None = None
+
+    def looks(self, questions: int) -> tuple[int, ...]:
+        """After how many answers of each arm the run looks whether it knows enough; none without a precision."""
+        return () if self.precision is None else looks(questions * len(self.seeds))
+
+    def level(self, questions: int) -> float:
+        """The level of each arm's interval: 95%, or so much more that the intervals of all looks hold together."""
+        planned = self.looks(questions)
+        return together(planned) if planned else LEVEL
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,12 @@ async def answer_all(
     be loaded at all, MetricError where an answer cannot be measured.
     """
     progress = Progress(len(arms) * len(items) * len(settings.seeds))
+    planned = {count * len(arms) for count in settings.looks(len(items))}
+    level = settings.level(len(items))
+
+    def is_enough() -> bool:
+        return progress.done in planned and is_precise(arms, progress, settings.precision or 0, level)
+
     missing: list[Job] = []
     for job in jobs(arms, items, settings.seeds):
         record = folder.find(job.arm, job.item, job.seed)
@@ -110,7 +122,7 @@ async def answer_all(
         progress.add(job.arm, record, is_new=False)
         if heard is not None:
             heard(job, record, progress)
-    if is_precise(arms, progress, settings):
+    if is_enough():
         progress.is_early = bool(missing)
         return progress
     waiting = iter(missing)
@@ -124,7 +136,7 @@ async def answer_all(
             progress.add(job.arm, record, is_new=True)
             if heard is not None:
                 heard(job, record, progress)
-            if is_precise(arms, progress, settings):
+            if is_enough():
                 enough.set()
 
     await _until([worker() for _ in range(max(1, min(settings.concurrency, len(missing))))], halt, enough)
@@ -167,18 +179,7 @@ async def _answer(host: Program, job: Job, graders: tuple[Grader, ...]) -> Recor
     return await record_of(result, job.arm, job.item, job.seed, graders)
 
 
-def is_precise(arms: Sequence[Arm], progress: Progress, settings: Settings) -> bool:
-    """Whether every arm's mean is known as well as is wanted, looking now and then."""
-    if settings.precision is None or progress.done % (LOOK * len(arms)):
-        return False
+def is_precise(arms: Sequence[Arm], progress: Progress, precision: float, level: float) -> bool:
+    """Whether every arm's mean is known to within `precision`."""
     scores = [progress.means(arm) for arm in arms]
-    return all(len(own) >= LEAST and half_width(own) <= settings.precision for own in scores)
-
-
-def half_width(scores: Sequence[float]) -> float:
-    """Half the width of the 95% interval of a mean over questions."""
-    if all(score in (0, 1) for score in scores):
-        low, high = wilson(sum(scores), len(scores))
-    else:
-        low, high = mean_interval(scores, rounds=500)
-    return (high - low) / 2
+    return all(own and half_width(own, level) <= precision for own in scores)

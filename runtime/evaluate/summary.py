@@ -109,6 +109,8 @@ def document_of(
             "seeds": list(settings.seeds),
             "concurrency": settings.concurrency,
             "precision": settings.precision,
+            "looks": list(settings.looks(len(items))),
+            "level": settings.level(len(items)),
             "questions": len(items),
         },
         "state": {
@@ -121,7 +123,7 @@ def document_of(
             "new": {"calls": progress.calls, "new_tokens": progress.tokens, "usd": progress.usd},
         },
         "seen_before": dict(seen_before),
-        "arms": [_arm(arm, records[arm.label]) for arm in arms],
+        "arms": [_arm(arm, records[arm.label], settings.level(len(items))) for arm in arms],
         "comparisons": [own for pairs in families(arms) for own in versus(pairs, records)],
         "matching": None if matched is None else _matching(matched, arms, records),
         "ablation": {label: dict(reasons) for label, reasons in kept_stages.items()},
@@ -133,7 +135,7 @@ def document_of(
     }
 
 
-def _arm(arm: Arm, records: Sequence[Record]) -> dict[str, Any]:
+def _arm(arm: Arm, records: Sequence[Record], level: float) -> dict[str, Any]:
     graph = arm.graph
     return {
         "label": arm.label,
@@ -152,7 +154,7 @@ def _arm(arm: Arm, records: Sequence[Record]) -> dict[str, Any]:
             for s in graph.stages
         ],
         "planned": {"expected": cost_to_json(arm.plan.expected), "most": cost_to_json(arm.plan.maximum)},
-        "figures": figures(records, graph),
+        "figures": figures(records, graph, level=level),
     }
 
 

@@ -196,7 +196,7 @@ class Bar:
 
 def estimates(progress: Progress) -> str:
     """Each pipeline's mean score until now, with half its interval where there is enough."""
-    from ttscale.runtime.evaluate.running import half_width
+    from ttscale.runtime.evaluate.looks import half_width
 
     told = []
     for label, scores in list(progress.scores.items())[:4]:

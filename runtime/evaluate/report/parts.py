@@ -40,6 +40,11 @@ def overview(document: Document) -> Section:
         )
     if state["early"]:
         told.append(f"Stopped early: every interval is within ±{settings['precision']:.1%}.")
+    if planned := settings.get("looks"):
+        told.append(
+            f"Accuracies were looked at up to {len(planned)} times, after {planned[0]:,} to {planned[-1]:,} answers, "
+            f"so each interval is one of {settings['level']:.2%}: all of them hold together with 95%."
+        )
     if state["interrupted"]:
         told.append("Interrupted; the same command goes on from here.")
     if state["failed"]:

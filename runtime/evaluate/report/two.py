@@ -51,7 +51,9 @@ def _marked(arm: Mapping[str, Any], mark: str) -> dict[str, Any]:
 
 
 def _settings(one: Mapping[str, Any], two: Mapping[str, Any], questions: int) -> dict[str, Any]:
-    return {**one, "seeds": sorted({*one["seeds"], *two["seeds"]}), "questions": questions}
+    looked = one if one.get("looks") else two
+    shared = {name: looked[name] for name in ("looks", "level") if name in looked}
+    return {**one, **shared, "seeds": sorted({*one["seeds"], *two["seeds"]}), "questions": questions}
 
 
 def _state(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
