@@ -53,6 +53,7 @@ def strategy(value: ast_expressions.Expr, stage: str, argument: str, source: Typ
         rule = rule_named(value.name, frame)
         if rule is not None:
             _required(rule, frozenset(), value, frame)
+            _latest_score(rule, frozenset(), value, source, frame)
             return _placed(rule, value, stage, argument, source, frame)
         local = frame.local(value.name)
         symbol = frame.symbol(value.name)
@@ -104,6 +105,16 @@ def _required(rule: RuleSignature, given: frozenset[str] | set[str], value: ast_
     if missing is not None:
         hint = f"write `{rule.name}({missing.name}: …)`"
         frame.report("E0212", f"`{rule.name}` needs `{missing.name}`", value.span, hint=hint)
+
+
+def _latest_score(
+    rule: RuleSignature, given: frozenset[str] | set[str], value: ast_expressions.Expr, source: Typed, frame: Frame
+) -> None:
+    """A rule whose source of numbers is left out takes the latest score, which must be there."""
+    if not rule.plugin and any(
+        p.kind == "strategy" and p.default is None and p.name not in given for p in rule.parameters
+    ):
+        must_have("scored", source, value.span, f"`{rule.name}`", frame)
 
 
 def _rules(stage: str) -> str:
@@ -184,6 +195,7 @@ def rule_call(call: ast_expressions.Call, rule: RuleSignature, source: Typed, fr
             given.add(name)
             _argument(arg.value, parameters[name], rule, source, frame)
     _required(rule, given, call, frame)
+    _latest_score(rule, given, call, source, frame)
     return "from" in given
 
 
@@ -204,6 +216,11 @@ def _argument(
             must_be_static(value, frame, expect(value, frame, types.TEXT, what), what)
         case "content":
             expect(value, frame, types.TEXT, what)
+        case "pool":
+            typed = frame.type(value)
+            if typed.is_known and not typed.is_pool:
+                message = f"{what} must be a pool, and this is {describe(typed.type)}"
+                frame.report("E0215", message, value.span, hint="name what a `generate` gave")
         case "bool":
             must_be_static(value, frame, expect(value, frame, types.BOOL, what), what)
         case "int" | "float":

@@ -133,7 +133,7 @@ def _size(expansion: Expansion, call: Call, pool: Pool, args: dict[str, ir.Argum
 
 
 def _keeps_part(rule: ir.Argument) -> bool:
-    return isinstance(rule, ir.Strategy) and not rule.plugin and RULES[rule.name].gives == "keep"
+    return isinstance(rule, ir.Strategy) and not rule.plugin and RULES[rule.name].gives != "numbers"
 
 
 def _capped(expansion: Expansion, call: Call, pool: Pool, name: str, args: dict[str, ir.Argument]) -> ir.Bounds:

@@ -7,7 +7,7 @@ parameter whose labels are rules stands for the rule it is set to.
 from __future__ import annotations
 
 from ttscale.compiler import ast_expressions, ir
-from ttscale.compiler.expansion import Expansion, Frame, ModelValue, Plain, PromptValue, Site, one, unknown_option
+from ttscale.compiler.expansion import Expansion, Frame, ModelValue, Plain, Pool, PromptValue, Site, one, unknown_option
 from ttscale.compiler.signatures import RULES, Parameter, RuleSignature
 from ttscale.compiler.source import Span
 
@@ -83,6 +83,8 @@ def _argument(
         return ir.Const(expr.name)
     value = expansion.evaluate(expr, frame, site.inner())
     match value:
+        case Pool(operand=operand) if parameter.kind == "pool":
+            return operand
         case ModelValue(model=model):
             return model
         case PromptValue(filled=filled):

@@ -31,6 +31,8 @@ from ttscale.compiler.source import SourceFile, Span
 NAME = "--select"
 """The name under which diagnostics show the text."""
 CHOOSING = ("vote", "select", "filter")
+EVIDENCE = "evidence"
+"""What the further samples of a pool file are called, where a rule takes a pool."""
 
 _BEFORE = "tts 1\npipeline main(recorded: Answers[Text]) -> Answers[Text] {\n  return recorded |>\n"
 _AFTER = "\n}\n"
@@ -139,6 +141,11 @@ def _value(
     if parameter.kind == "strategy":
         return _rule(expr, shown, functions, where)
     span = _back(expr.span, len(shown.text))
+    if parameter.kind == "pool":
+        if isinstance(expr, ast_expressions.Name) and expr.name == EVIDENCE:
+            return ir.Input(EVIDENCE)
+        hint = f"write `{parameter.name}: {EVIDENCE}` for the `evidence` that the pool file has"
+        raise _error(shown, "E0293", f"`{parameter.name}` wants recorded samples", span, hint=hint)
     value = (
         expr.name if isinstance(expr, ast_expressions.Name) and parameter.kind in ("name", "text") else literal(expr)
     )
@@ -149,6 +156,8 @@ def _value(
         "name": (str,),
         "text": (str,),
     }
+    if parameter.many and isinstance(value, tuple) and value and all(isinstance(one, str) for one in value):
+        return ir.Const(value)
     wanted = fits.get(parameter.kind, ())
     if not isinstance(value, wanted) or (isinstance(value, bool) and parameter.kind != "bool"):
         raise _error(shown, "E0293", f"`{parameter.name}` wants {_wanted(parameter)}", span)
@@ -192,7 +201,7 @@ def _rule(expr: ast_expressions.Expr, shown: SourceFile, functions: Functions, w
         if parameter.name in given:
             # A rule's own source may be anything that gives numbers to `select`.
             named.append((parameter.name, _value(parameter, given[parameter.name], shown, functions, where="select")))
-        elif parameter.kind == "strategy":
+        elif parameter.kind == "strategy" and parameter.default is None:
             named.append((parameter.name, ir.Strategy("score", (), (("name", ir.Const(None)),))))
         else:
             named.append((parameter.name, ir.Const(parameter.default)))

@@ -2,9 +2,14 @@
 
     {"id": "q1", "question": "…", "gold": "42", "samples": [
       {"text": "…", "answer": "42", "correct": true, "logprob_mean": -0.21, "logprob_sum": -33.1,
-       "tokens": 157, "scores": {"reward": 0.83}, "step_scores": [0.9, 0.7]}, …]}
+       "tokens": 157, "scores": {"reward": 0.83}, "step_scores": [0.9, 0.7], "rank": 1,
+       "token_logprobs": [-0.1, …], "token_confidences": [14.2, …]}, …],
+     "comparisons": [{"first": 0, "second": 2, "share": 0.9, "judge": "qwen"}, …], "evidence": [{"text": "…"}, …]}
 
 Only `id` and each sample's `answer` or `text` are required. An `answer` that is null or empty could not be read.
+`token_confidences` are negative mean log-probabilities of the likeliest tokens at each place; `comparisons` say of two
+samples, by position and in the order shown, how probable it is that the first is better (`share`, or `winner: 0 | 1`);
+`evidence` are samples that are compared with and never picked.
 Answers that spell one number are one answer (42 and 42.0); others are compared without regard to case and spacing, or
 as the type that the reader of the file is given.
 """
@@ -16,13 +21,13 @@ import json
 import math
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ttscale.compiler import types as t
 from ttscale.runtime import answers
 from ttscale.runtime.answers.numbers import number_key, parse_number
-from ttscale.runtime.pool import Candidate, Pool
+from ttscale.runtime.pool import Candidate, Comparison, Pool
 
 _LETTER = re.compile(r"\(?([A-J])\)?\.?")
 LETTERS = t.Choice(tuple("ABCDEFGHIJ"))
@@ -49,6 +54,7 @@ class Question:
     shown: tuple[object, ...]
     question: str = ""
     gold: object = None
+    evidence: tuple[Candidate, ...] = ()
 
 
 def read_pool(path: str | Path, type_: t.Type | None = None) -> list[Question]:
@@ -104,9 +110,12 @@ def _question(line: str, where: str, type_: t.Type | None) -> Question:
     )
     shown = tuple(answer for _, _, answer in pairs)
     asked = data.get("question")
-    return Question(
-        str(data["id"]), Pool(candidates, judged), correct, shown, asked if isinstance(asked, str) else "", gold
-    )
+    others = data.get("evidence") or []
+    if not isinstance(others, list):
+        raise PoolFileError(f"{where}: `evidence` is not a list of samples")
+    evidence = tuple(_sample(one, f"{where}, evidence {i}", type_, reader)[0] for i, one in enumerate(others))
+    pool = Pool(candidates, judged, _comparisons(data.get("comparisons"), len(candidates), where))
+    return Question(str(data["id"]), pool, correct, shown, asked if isinstance(asked, str) else "", gold, evidence)
 
 
 def _sample(sample: object, where: str, type_: t.Type | None, reader: t.Type) -> tuple[Candidate, bool | None, object]:
@@ -138,8 +147,15 @@ def _sample(sample: object, where: str, type_: t.Type | None, reader: t.Type) ->
         logprob_mean=mean,
         logprob_sum=total,
         scores=_scores(sample.get("scores"), where),
-        step_scores=_steps(sample.get("step_scores"), where),
+        step_scores=_floats(sample, "step_scores", where),
+        token_logprobs=_floats(sample, "token_logprobs", where) or _of_bank(sample),
+        token_confidences=_floats(sample, "token_confidences", where),
+        rank=_rank(sample, where),
     )
+    if candidate.logprob_mean is None and candidate.token_logprobs:
+        total = math.fsum(candidate.token_logprobs)
+        mean = total / len(candidate.token_logprobs)
+        candidate = replace(candidate, logprob_mean=mean, logprob_sum=total)
     return candidate, None if correct is None else bool(correct), candidate.answer
 
 
@@ -177,9 +193,51 @@ def _scores(value: object, where: str) -> dict[str, float]:
     return {name: number for name in value if (number := _number(value, name, f"{where}, score")) is not None}
 
 
-def _steps(value: object, where: str) -> tuple[float, ...]:
+def _floats(sample: Mapping[str, object], name: str, where: str) -> tuple[float, ...]:
+    value = sample.get(name)
     if value is None:
         return ()
     if not isinstance(value, list) or any(isinstance(x, bool) or not isinstance(x, int | float) for x in value):
-        raise PoolFileError(f"{where}: `step_scores` is not a list of numbers")
-    return tuple(float(x) for x in value)
+        raise PoolFileError(f"{where}: `{name}` is not a list of numbers")
+    return tuple(map(float, value))
+
+
+def _of_bank(sample: Mapping[str, object]) -> tuple[float, ...]:
+    """Log-probabilities of tokens as the bank's full export has them."""
+    bank = sample.get("bank")
+    value = bank.get("logprobs") if isinstance(bank, dict) else None
+    return tuple(map(float, value)) if isinstance(value, list) else ()
+
+
+def _rank(sample: Mapping[str, object], where: str) -> int | None:
+    value = sample.get("rank")
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise PoolFileError(f"{where}: `rank` is not a whole number from 1 on")
+    return value
+
+
+def _comparisons(value: object, count: int, where: str) -> tuple[Comparison, ...]:
+    """Verdicts on pairs of samples; both positions are those in the file."""
+    if value is None:
+        return ()
+    hint = 'write {"first": 0, "second": 1, "share": 0.9}'
+    if not isinstance(value, list):
+        raise PoolFileError(f"{where}: `comparisons` is not a list", hint=hint)
+    found: list[Comparison] = []
+    for place, one in enumerate(value):
+        here = f"{where}, comparison {place}"
+        if not isinstance(one, dict) or not (isinstance(one.get("share"), int | float) or one.get("winner") in (0, 1)):
+            raise PoolFileError(f"{here}: it needs `first`, `second`, and a `share` or `winner`", hint=hint)
+        first, second = one.get("first"), one.get("second")
+        if not isinstance(first, int) or not isinstance(second, int) or first == second:
+            raise PoolFileError(f"{here}: `first` and `second` are positions of two samples", hint=hint)
+        if not (0 <= first < count and 0 <= second < count):
+            raise PoolFileError(f"{here}: there are samples 0 to {count - 1} only")
+        share = _number(one, "share", here) if one.get("share") is not None else 1.0 - one["winner"]
+        weight = _number(one, "weight", here)
+        if share is None or not 0 <= share <= 1 or (weight is not None and weight < 0):
+            raise PoolFileError(f"{here}: `share` is from 0 to 1, and `weight` is not negative")
+        judge = one.get("judge")
+        name = judge if isinstance(judge, str) else ""
+        found.append(Comparison(first, second, share, name, 1.0 if weight is None else weight))
+    return tuple(found)

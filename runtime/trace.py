@@ -185,6 +185,10 @@ class TraceFile:
         self._file.close()
 
 
+_OF_TOKENS = frozenset({"token_logprobs", "token_confidences"})
+"""Fields with a number for every token: longer than all the rest of a trace together, so they are left out of it."""
+
+
 def plain(value: object) -> object:
     """A value as data that JSON can hold: dataclasses by field, tuples as lists, anything strange as its text."""
     if value is None or isinstance(value, str | bool | int):
@@ -196,5 +200,6 @@ def plain(value: object) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        names = (name for name in value.__dataclass_fields__ if name not in _OF_TOKENS)
+        return {name: plain(getattr(value, name)) for name in names}
     return str(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.ir import Strategy
 from ttscale.runtime.pool import Pool
@@ -19,7 +21,7 @@ async def by_rule(context: StageContext, pool: Pool) -> Pool:
     """
     stage = context.stage
     try:
-        outcome = apply_stage(stage.op, stage.args, pool)
+        outcome = apply_stage(stage.op, stage.args, pool, context.value)
     except StrategyError as error:
         if not context.is_degraded:
             raise RunError(Diagnostic("R0707", str(error), stage.span, hint=error.hint)) from error
@@ -27,6 +29,10 @@ async def by_rule(context: StageContext, pool: Pool) -> Pool:
         context.note(f"{stage.op} went without its rule: {error}")
     if outcome.note:
         context.note(outcome.note)
+    if outcome.parents:
+        made = replace(outcome.pool.candidates[0], stage=stage.path)
+        outcome = replace(outcome, pool=Pool((made,), outcome.pool.type))
+        context.made(made)
     if stage.op != "filter":
         context.decided(pool, describe(stage.op, _rule_name(context), outcome, pool))
     return outcome.pool
@@ -51,7 +57,7 @@ def describe(op: str, rule: str, outcome: Outcome, pool: Pool) -> str:
     winner = classes[outcome.picked]
     if winner is None:
         return f"none of {len(pool)} answers could be read"
-    agreeing = f"{classes.count(winner)} of {len(pool)} agree"
+    agreeing = outcome.decided or f"{classes.count(winner)} of {len(pool)} agree"
     if op == "vote":
         weighed = f", weighed by {rule}" if rule else ""
         tie = f"; {len(outcome.tied)} answers tie and the first wins" if len(outcome.tied) > 1 else ""

@@ -13,19 +13,12 @@ from ttscale.runtime.plugins import loaded, picked_by
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.strategies import choosing
 from ttscale.runtime.strategies.choosing import MARGIN, Choice, Classes, Numbers
-from ttscale.runtime.strategies.mixture import likelihood_mixture
+from ttscale.runtime.strategies.keeps import keep
+from ttscale.runtime.strategies.picks import Values, known, pick, votes_once
 from ttscale.runtime.strategies.records import vote_on_fields
-from ttscale.runtime.strategies.sources import StrategyError, argument, numbers, plain
+from ttscale.runtime.strategies.sources import StrategyError, numbers, plain
 
 LATEST = Strategy("score")
-LIKELIHOOD = Strategy("likelihood")
-_SPREAD = {"likelihood", "ppl", "perplexity"}
-_PRUNING = {"likelihood_mixture", "rpc", "weibull"}
-_NEEDED = {
-    "likelihood": ("log-probabilities", "use a model that gives them, or another source of numbers"),
-    "score": ("such a score", "put `score(by: …)` before this stage, or check the score's name"),
-    "steps": ("step scores", "step scores come from `explore`, or from a pool file"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +48,17 @@ def item_type(type_: t.Type) -> t.Type:
     return type_.item if isinstance(type_, t.Answers) else type_
 
 
-def apply_stage(op: str, args: Mapping[str, Argument], pool: Pool) -> Outcome:
+def apply_stage(op: str, args: Mapping[str, Argument], pool: Pool, values: Values | None = None) -> Outcome:
     """Apply `vote`, `select` or `filter` with a stage's arguments (as in `ir.Stage.args`) to a pool.
 
-    Pure: the same pool gives the same outcome. Raises StrategyError where a rule lacks what it needs.
+    `values` gives what operands among a rule's arguments are. Pure: the same pool gives the same outcome. Raises
+    StrategyError where a rule lacks what it needs.
     """
     match op:
         case "vote":
             return _vote(_rule(args.get("weight")), pool)
         case "select":
-            return _select(_rule(args.get("by")) or LATEST, pool)
+            return _select(_rule(args.get("by")) or LATEST, pool, values)
         case "filter":
             return _filter(args, pool)
     raise StrategyError(f"`{op}` does not choose among candidates", hint="vote, select and filter do")
@@ -72,9 +66,8 @@ def apply_stage(op: str, args: Mapping[str, Argument], pool: Pool) -> Outcome:
 
 def _vote(weight: Strategy | None, pool: Pool) -> Outcome:
     classes = class_ids(pool)
-    values = None if weight is None else _known(weight, pool, classes)
-    texts = [c.text for c in pool] if weight is not None and weight.name in _SPREAD else None
-    choice = choosing.vote(classes, values, texts)
+    values = None if weight is None else known(weight, pool, classes)
+    choice = choosing.vote(classes, values, votes_once(weight, pool))
     type_ = item_type(pool.type)
     if isinstance(type_, t.Record) and choice.index is not None:
         found = vote_on_fields(type_, pool.candidates, values)
@@ -84,26 +77,12 @@ def _vote(weight: Strategy | None, pool: Pool) -> Outcome:
     return _picked(choice, pool, classes)
 
 
-def _select(rule: Strategy, pool: Pool) -> Outcome:
+def _select(rule: Strategy, pool: Pool, values: Values | None) -> Outcome:
     classes = class_ids(pool)
     if rule.plugin and loaded(rule.plugin, rule.span).signature.kind == "selector":
         return _picked_by_python(rule, pool, classes)
-    if rule.name == "first":
-        return _picked(choosing.first(classes), pool, classes)
-    if rule.name not in _PICKS:
-        return _picked(choosing.highest(classes, _known(rule, pool, classes)), pool, classes)
-    source = argument(rule, "by")
-    values = _known(source if isinstance(source, Strategy) else LATEST, pool, classes)
-    match _PICKS[rule.name]:
-        case "best_of_majority":
-            share = argument(rule, "share", 1)
-            choice = choosing.best_of_majority(classes, values, 0.5 if share is None else _number(share, "share"))
-        case "majority_of_bests":
-            m = argument(rule, "m", 1)
-            choice = choosing.majority_of_bests(classes, values, None if m is None else int(_number(m, "m")))
-        case _:
-            choice = choosing.weighted_best_of_n(classes, values)
-    return _picked(choice, pool, classes)
+    choice = pick(rule, pool, classes, values)
+    return _picked(choice or choosing.highest(classes, known(rule, pool, classes)), pool, classes)
 
 
 def _picked_by_python(rule: Strategy, pool: Pool, classes: Classes) -> Outcome:
@@ -115,15 +94,6 @@ def _picked_by_python(rule: Strategy, pool: Pool, classes: Classes) -> Outcome:
     return Outcome(Pool((pool.candidates[place],), pool.type), (place,), place, 0.0, (place,))
 
 
-_PICKS = {
-    "best_of_majority": "best_of_majority",
-    "bom": "best_of_majority",
-    "majority_of_bests": "majority_of_bests",
-    "mob": "majority_of_bests",
-    "weighted_best_of_n": "weighted_best_of_n",
-}
-
-
 def _filter(args: Mapping[str, Argument], pool: Pool) -> Outcome:
     """Apply the filters in this order: a pruning rule, min_share, min_score, unique, top; order of the pool is kept.
 
@@ -133,9 +103,9 @@ def _filter(args: Mapping[str, Argument], pool: Pool) -> Outcome:
     rule = _rule(args.get("by"))
     kept = list(range(len(pool)))
     notes: list[str] = []
-    if rule is not None and rule.name in _PRUNING:
-        pruning = likelihood_mixture(numbers(LIKELIHOOD, pool.candidates))
-        kept = _left(kept, list(pruning.kept), "likelihood_mixture", notes)
+    pruning = None if rule is None else keep(rule, pool, classes)
+    if rule is not None and pruning is not None:
+        kept = _left(kept, list(pruning.kept), rule.name, notes)
         notes.extend(filter(None, [pruning.note]))
         rule = None
     min_share = _optional(args, "min_share")
@@ -146,8 +116,9 @@ def _filter(args: Mapping[str, Argument], pool: Pool) -> Outcome:
     top, min_score = _optional(args, "top"), _optional(args, "min_score")
     values: Numbers = [None] * len(pool)
     if min_score is not None or (top is not None and (rule is not None or any(c.scores for c in pool))):
-        values = _known(rule or LATEST, pool, classes)
+        values = known(rule or LATEST, pool, classes)
     if min_score is not None:
+        values = numbers(rule or LATEST, pool.candidates)
         passing = [i for i in kept if (value := values[i]) is not None and value >= min_score]
         kept = _left(kept, passing, "min_score", notes)
     if plain(args.get("unique")) is True:
@@ -157,7 +128,7 @@ def _filter(args: Mapping[str, Argument], pool: Pool) -> Outcome:
             notes.append(f"`top: {int(top)}` keeps {len(kept)}, all there are")
         order = sorted(kept, key=lambda i: (classes[i] is None, -_ranked(values[i]), i))
         kept = sorted(order[: int(top)])
-    return Outcome(Pool(tuple(pool.candidates[i] for i in kept), pool.type), tuple(kept), note="; ".join(notes))
+    return Outcome(pool.part(kept), tuple(kept), note="; ".join(notes))
 
 
 def _first_of_each(kept: list[int], classes: Classes) -> list[int]:
@@ -182,14 +153,6 @@ def _picked(choice: Choice, pool: Pool, classes: Classes) -> Outcome:
     firsts = tuple(next(i for i, c in enumerate(classes) if c == number) for number in ties)
     single = Pool((pool.candidates[choice.index],), pool.type)
     return Outcome(single, (choice.index,), choice.index, choice.weight, firsts or (choice.index,), choice.note)
-
-
-def _known(rule: Strategy, pool: Pool, classes: Classes) -> list[float | None]:
-    """The numbers of a source, checked to be there for at least one readable candidate."""
-    found = numbers(rule, pool.candidates)
-    what, hint = _NEEDED.get(rule.name, (f"a number for `{rule.name}`", "use another source of numbers"))
-    choosing.require_numbers(classes, found, what, hint)
-    return found
 
 
 def _rule(given: Argument | None) -> Strategy | None:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ttscale.runtime.strategies.restarts import tries_used
 from ttscale.runtime.strategies.sources import StrategyError
 
 Classes = Sequence[int | None]
@@ -57,8 +58,43 @@ def vote(classes: Classes, weights: Numbers | None = None, once_per: Sequence[Ha
     return Choice(first[winner], totals[winner], totals)
 
 
+def majority(classes: Classes, ties: Numbers | None = None) -> Choice:
+    """The class with the most members; `ties` settles equal ones by their best member's number, else the first wins.
+
+    Self-consistency (Wang et al. 2022), with the tie-break by length of "Think Deep, Think Fast" where asked for. The
+    member picked is the first, or with `ties` the one with that number.
+    """
+    choice = vote(classes)
+    if ties is None or choice.index is None or not choice.weights:
+        return choice
+    tops = set(tied(choice.weights))
+    index = max((i for i, c in enumerate(classes) if c in tops), key=lambda i: (_ranked(ties[i]), -i))
+    return Choice(index, choice.weight, choice.weights)
+
+
+def only(classes: Classes, kept: Sequence[int]) -> Classes:
+    """The classes with every candidate outside `kept` taken for unreadable; unchanged where that leaves none."""
+    inside = set(kept)
+    left = [c if i in inside else None for i, c in enumerate(classes)]
+    return left if any(c is not None for c in left) else classes
+
+
+def adaptive(classes: Classes, numbers: Numbers, threshold: float) -> Choice:
+    """What adaptive sampling would have picked: the best of the tries up to the first that reaches `threshold`.
+
+    Adaptive sampling with self-evaluation (Manvi et al. 2024): sample until p >= threshold or the pool ends, give the
+    argmax of p. The candidates are the tries in order; an unreadable one is a try that does not stop.
+    """
+    seen = tries_used([x if c is not None else None for x, c in zip(numbers, classes, strict=True)], threshold)
+    return highest(only(classes, range(seen)), numbers)
+
+
 def highest(classes: Classes, numbers: Numbers) -> Choice:
-    """The readable candidate with the highest number (best of n); candidates without a number come last."""
+    """The readable candidate with the highest number: best-of-n; ties go to the first, those without a number lose.
+
+    The `*_max` picks of the compute-optimal study and the naive best-of-n of search-and-learn; their code lets an
+    invalid answer win by its number, which never happens here while a readable one exists.
+    """
     readable = [i for i, number in enumerate(classes) if number is not None]
     if not readable:
         return _unreadable(classes)
@@ -74,9 +110,10 @@ def highest(classes: Classes, numbers: Numbers) -> Choice:
 def best_of_majority(classes: Classes, numbers: Numbers, share: float = 0.5) -> Choice:
     """The best-scored class among those that at least `share` of all candidates gave.
 
-    Best-of-Majority (arXiv 2510.03199, algorithm 3, with k = 1): frequencies are over the whole pool, the gate includes
-    its bound, a class is scored by the mean of its members' numbers, and its best-scored member is the one
-    picked. Where no class passes, the gate is dropped (the paper leaves this open) and the note says so.
+    Best-of-Majority (arXiv 2510.03199, algorithm 3, with k = 1): frequencies are over the whole pool, the gate
+    includes its bound (share α; 0 is best-of-n by class), a class is scored by the mean of its members' numbers, and
+    its best-scored member is the one picked. Where no class passes, the gate is dropped (the paper leaves this open)
+    and the note says so. Ties go to the class that appeared first. The authors published no code.
     """
     ranked = frequent_classes(classes, numbers, share)
     if not ranked:
@@ -84,7 +121,7 @@ def best_of_majority(classes: Classes, numbers: Numbers, share: float = 0.5) -> 
     means = class_means(classes, numbers)
     counts = _counts(classes)
     relaxed = all(count + MARGIN < share * len(classes) for count in counts.values())
-    member = _best_member(classes, numbers, ranked[0])
+    member = best_member(classes, numbers, ranked[0])
     note = f"no answer has a share of {share:g}, so all were kept" if relaxed else ""
     return Choice(member, means[ranked[0]], {c: means[c] for c in sorted(ranked)}, note)
 
@@ -102,7 +139,8 @@ def majority_of_bests(classes: Classes, numbers: Numbers, m: int | None = None) 
 
     With n readable candidates sorted by number, the one at rank t (from 0) is the best of m draws with replacement
     with probability ((n - t) / n)^m - ((n - t - 1) / n)^m; those are summed by class. `m` defaults to the whole root
-    of n. Equal numbers rank by appearance.
+    of n. Equal numbers rank by appearance, and equal sums go to the class that appeared first. "Majority of the Bests"
+    as in the library scorio; m = 1 is the majority, a large m best-of-n.
     """
     readable = [i for i, number in enumerate(classes) if number is not None]
     if not readable:
@@ -116,15 +154,21 @@ def majority_of_bests(classes: Classes, numbers: Numbers, m: int | None = None) 
     choice = vote(classes, chances)
     if choice.index is None:
         return choice
-    return Choice(_best_member(classes, numbers, classes[choice.index]), choice.weight, choice.weights)
+    return Choice(best_member(classes, numbers, classes[choice.index]), choice.weight, choice.weights)
 
 
 def weighted_best_of_n(classes: Classes, numbers: Numbers) -> Choice:
-    """The best-scored member of the class with the largest sum of numbers (Snell et al. 2024)."""
+    """The best-scored member of the class with the largest sum of numbers.
+
+    Best-of-n weighted (Snell et al. 2024), and the `*_vote` picks of the compute-optimal study, which give the answer
+    alone. A missing number counts 0, numbers may be negative (no step scores are -1). Ties go to the class, then to the
+    member, that appeared first. search-and-learn always takes the last step's score here whatever it was told; give
+    `steps(last)` for that.
+    """
     choice = vote(classes, numbers)
     if choice.index is None or classes[choice.index] is None:
         return choice
-    return Choice(_best_member(classes, numbers, classes[choice.index]), choice.weight, choice.weights)
+    return Choice(best_member(classes, numbers, classes[choice.index]), choice.weight, choice.weights)
 
 
 def first(classes: Classes) -> Choice:
@@ -133,15 +177,6 @@ def first(classes: Classes) -> Choice:
         if number is not None:
             return Choice(position, 1.0, {number: 1.0})
     return _unreadable(classes)
-
-
-def min_max(numbers: Numbers) -> list[float | None]:
-    """Numbers stretched to [0, 1]: the worst weighs nothing, all equal weigh 1 ("Bag of Tricks", Liu et al. 2025)."""
-    known = [x for x in numbers if x is not None]
-    if not known:
-        return list(numbers)
-    low, high = min(known), max(known)
-    return [None if x is None else 1.0 if high == low else (x - low) / (high - low) for x in numbers]
 
 
 def class_means(classes: Classes, numbers: Numbers) -> dict[int, float]:
@@ -183,7 +218,8 @@ def _counts(classes: Classes) -> dict[int, int]:
     return counts
 
 
-def _best_member(classes: Classes, numbers: Numbers, wanted: int | None) -> int:
+def best_member(classes: Classes, numbers: Numbers, wanted: int | None) -> int:
+    """The position of a class's highest number, ties to the first."""
     members = [i for i, number in enumerate(classes) if number == wanted]
     return max(members, key=lambda i: (_ranked(numbers[i]), -i))
 

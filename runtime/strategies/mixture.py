@@ -14,14 +14,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from ttscale.runtime.strategies.sources import StrategyError
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
 
 LEAST = 8
 _START = (0.5, 1.0, 1.0, 1.5, 2.0)
 _BOUNDS = ((0.2, 0.8), *((0.01, None),) * 4)
 _TINY = 1e-300
+_STEP = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,13 @@ class Pruning:
 
 
 def fit_mixture(values: Sequence[float]) -> Mixture:
-    """Fit the two components to `values` in (0, 1]. Raises StrategyError when SciPy is not installed."""
+    """Fit the two components to `values` in (0, 1]. Raises StrategyError when SciPy is not installed.
+
+    Slopes are differences over 1e-8, taken as SciPy takes them by itself (backwards at an upper bound), but all in one
+    pass over the values.
+    """
     try:
         import numpy
-        import numpy.typing
         from scipy.optimize import minimize  # type: ignore[import-untyped]
     except ImportError as error:
         raise StrategyError(
@@ -71,26 +82,54 @@ def fit_mixture(values: Sequence[float]) -> Mixture:
             hint="pip install 'ttscale[fit]'",
         ) from error
     logs = numpy.log(numpy.asarray(values, dtype=float))
+    highest = numpy.array([numpy.inf if high is None else high for _, high in _BOUNDS])
+    steps = numpy.full(len(_START), _STEP)
 
-    def log_density(weight: float, shape: float, scale: float) -> numpy.typing.NDArray[numpy.float64]:
+    def losses(at: NDArray[float64]) -> NDArray[float64]:
         # In logarithms, since steep components over- and underflow in between: the plain product would be NaN.
-        scaled = logs - math.log(scale)
-        values: numpy.typing.NDArray[numpy.float64] = (
-            math.log(weight * shape / scale) + (shape - 1) * scaled - numpy.exp(shape * scaled)
-        )
-        return values
+        w, k1, s1, k2, s2 = (column[:, None] for column in at.T)
+        one, two = _log_density(logs, w, k1, s1), _log_density(logs, 1 - w, k2, s2)
+        found: NDArray[float64] = -numpy.logaddexp(one, two).sum(axis=1)
+        return found
 
-    def loss(parameters: Sequence[float]) -> float:
-        w, k1, s1, k2, s2 = (float(x) for x in parameters)
-        with numpy.errstate(all="ignore"):
-            return float(-numpy.sum(numpy.logaddexp(log_density(w, k1, s1), log_density(1 - w, k2, s2))))
+    def loss_and_slope(at: NDArray[float64]) -> tuple[float, NDArray[float64]]:
+        moved = at + numpy.diag(numpy.where(at + steps > highest, -steps, steps))
+        found = losses(numpy.vstack([at, moved]))
+        return float(found[0]), (found[1:] - found[0]) / (moved.diagonal() - at)
 
-    with numpy.errstate(all="ignore"):
-        found = minimize(loss, _START, bounds=_BOUNDS, method="L-BFGS-B")
+    with numpy.errstate(all="ignore"), one_thread():
+        found = minimize(loss_and_slope, numpy.array(_START), jac=True, bounds=_BOUNDS, method="L-BFGS-B")
     w, k1, s1, k2, s2 = (float(x) for x in found.x)
     one, two = Component(w, k1, s1), Component(1 - w, k2, s2)
     likely, unlikely = (one, two) if one.mean >= two.mean else (two, one)
     return Mixture(likely, unlikely, float(found.fun), bool(found.success) and math.isfinite(float(found.fun)))
+
+
+def _log_density(
+    logs: NDArray[float64], weight: NDArray[float64], shape: NDArray[float64], scale: NDArray[float64]
+) -> NDArray[float64]:
+    import numpy
+
+    scaled = logs - numpy.log(scale)
+    found: NDArray[float64] = numpy.log(weight * shape / scale) + (shape - 1) * scaled - numpy.exp(shape * scaled)
+    return found
+
+
+@cache
+def _threads() -> object:
+    try:
+        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    except ImportError:
+        return None
+    return ThreadpoolController()
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Keeps BLAS from starting threads for five parameters, which takes longer than the fit on a busy machine."""
+    controller: Any = _threads()
+    limited: AbstractContextManager[object] | None
+    limited = None if controller is None else controller.limit(limits=1, user_api="blas")
+    return nullcontext() if limited is None else limited
 
 
 def density(component: Component, value: float) -> float:

@@ -1,21 +1,30 @@
 """Sources of numbers: one number a candidate, or None where it has none.
 
-`likelihood` is exp of the mean (or, `of: sum`, of the summed) log-probability of the candidate's own tokens, in [0, 1].
-`score` is a score given earlier, by name, else each candidate's latest. `steps` puts step scores together; a candidate
-without any counts as -1, as in the code of "Can 1B LLM Surpass 405B LLM?" (Liu et al. 2025). `length` is new tokens.
+`likelihood` is exp of the mean (or, `of: sum`, of the summed) log-probability of the candidate's own tokens, in [0,
+1]. `score` is a score given earlier, by name, else each candidate's latest. `steps` puts step scores together; a
+candidate without any counts as -1. `length` is new tokens (words of the text where nobody counted), `brevity` 1 /
+length. `confidence` is of groups of tokens, `features` of marker words, `rank` of the place that a judge gave.
+`min_max` and `borda` are made of another source. What each computes is told in `weights`, `confidence` and
+`features`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ttscale.compiler.ir import Argument, Const, Strategy
+from ttscale.compiler.rule_signatures import RULES
 from ttscale.runtime.plugins import numbers_of
 from ttscale.runtime.pool import Candidate
+from ttscale.runtime.strategies import confidence, features, weights
 
+Numbers = Sequence[float | None]
 NO_STEPS = -1.0
 AGGREGATES = ("min", "last", "mean", "prod")
+FEATURES = {"length": -1.0, "hedges": -1.0, "thinking": -1.0, "discourse": 1.0}
+"""The signs that "Think Deep, Think Fast" found; sizes depend on the data."""
+_ALIASES = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
 
 
 class StrategyError(Exception):
@@ -40,37 +49,130 @@ def argument(rule: Strategy, name: str, position: int = 0) -> object:
     for given, value in rule.named:
         if given == name:
             return value if isinstance(value, Strategy) else plain(value)
-    if position < len(rule.args):
+    if 0 <= position < len(rule.args):
         value = rule.args[position]
         return value if isinstance(value, Strategy) else plain(value)
     return None
 
 
-def numbers(rule: Strategy, pool: Iterable[Candidate]) -> list[float | None]:
+def numbers(rule: Strategy, pool: Iterable[Candidate], *, relative: bool = False) -> list[float | None]:
     """One number for each candidate by a source's rule. Raises StrategyError for a rule that gives no numbers.
 
-    NaN counts as no number.
+    NaN counts as no number. With `relative`, likelihoods of whole texts come as multiples of the highest one, since the
+    numbers themselves are often too small to be told from 0; choices among candidates are the same.
     """
+    candidates = list(pool)
     if rule.plugin:
-        return numbers_of(rule, list(pool))
-    match rule.name:
-        case "likelihood" | "ppl" | "perplexity":
-            of = _word(argument(rule, "of")) or "mean"
-            found = [_likelihood(c.logprob_sum if of == "sum" else c.logprob_mean) for c in pool]
-        case "score":
-            name = argument(rule, "name")
-            found = [_score(c, name if isinstance(name, str) else None) for c in pool]
-        case "steps":
-            of = _word(argument(rule, "of")) or "last"
-            found = [aggregate(c.step_scores, of) for c in pool]
-        case "length":
-            found = [float(c.tokens) for c in pool]
-        case _:
-            raise StrategyError(
-                f"`{rule.name}` gives no number a candidate by itself",
-                hint='sources of numbers are likelihood, score("name"), steps(min | last | mean | prod) and length',
-            )
-    return [None if x is None or math.isnan(x) else x for x in found]
+        return numbers_of(rule, candidates)
+    source = _SOURCES.get(canonical(rule.name))
+    if source is None:
+        known = ", ".join(sorted(_SOURCES))
+        message = f"`{rule.name}` gives no number a candidate by itself"
+        raise StrategyError(message, hint=f"sources of numbers are {known}")
+    return [None if x is None or math.isnan(x) else x for x in source(rule, candidates, relative)]
+
+
+def canonical(name: str) -> str:
+    """A rule's own name for a name that papers use."""
+    return _ALIASES.get(name, name)
+
+
+def source_of(rule: Strategy) -> Strategy:
+    """The source of numbers that a rule is given as `by`; the latest score without one."""
+    found = argument(rule, "by")
+    if isinstance(found, str):
+        return Strategy(found)
+    return found if isinstance(found, Strategy) else Strategy("score")
+
+
+def number_of(rule: Strategy, name: str, default: float) -> float:
+    """A plain number among a rule's arguments. Raises StrategyError for anything else."""
+    value = argument(rule, name, -1)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise StrategyError(f"`{name}` wants a number, not {value!r}")
+    return float(value)
+
+
+def word_of(rule: Strategy, name: str, default: str, position: int = 0) -> str:
+    """A name among a rule's arguments, however it was written."""
+    return _word(argument(rule, name, position)) or default
+
+
+def length_of(candidate: Candidate) -> float | None:
+    """New tokens, where nothing was counted the words of its text, None for neither."""
+    return float(candidate.tokens or len(candidate.text.split())) or None
+
+
+def _likelihoods(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    if word_of(rule, "of", "mean") != "sum":
+        return weights.likelihoods([c.logprob_mean for c in pool])
+    logprobs = [c.logprob_sum for c in pool]
+    return weights.relative_likelihoods(logprobs) if relative else weights.likelihoods(logprobs)
+
+
+def _scores(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    name = argument(rule, "name")
+    return [_score(c, name if isinstance(name, str) else None) for c in pool]
+
+
+def _steps(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    of = word_of(rule, "of", "last")
+    return [aggregate(c.step_scores, of) for c in pool]
+
+
+def _lengths(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    return [length_of(c) for c in pool]
+
+
+def _brevity(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    return [None if (n := length_of(c)) is None else 1 / n for c in pool]
+
+
+def _confidences(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    of, share = word_of(rule, "of", "lowest_group"), number_of(rule, "share", 0.1)
+    window = int(number_of(rule, "window", confidence.WINDOW))
+    if any(c.token_confidences for c in pool):
+        return [confidence.confidence(c.token_confidences, of, window, share) for c in pool]
+    found = (confidence.confidence(c.token_logprobs, of, window, share) for c in pool)
+    return [None if x is None else math.exp(x) for x in found]
+
+
+def _features(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    wanted = {name: number_of(rule, name, default) for name, default in FEATURES.items()}
+    places = [i for i, c in enumerate(pool) if c.text]
+    values = features.linear([features.features_of(pool[i].text, pool[i].tokens) for i in places], wanted)
+    found: list[float | None] = [None] * len(pool)
+    for i, value in zip(places, values, strict=True):
+        found[i] = value
+    return found
+
+
+def _min_max(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    return weights.min_max(numbers(source_of(rule), pool, relative=True))
+
+
+def _borda(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    return weights.borda(numbers(source_of(rule), pool, relative=True), number_of(rule, "power", 1.0))
+
+
+def _ranks(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    return weights.by_rank([c.rank for c in pool], len(pool))
+
+
+_SOURCES: Mapping[str, Callable[[Strategy, Sequence[Candidate], bool], Numbers]] = {
+    "likelihood": _likelihoods,
+    "score": _scores,
+    "steps": _steps,
+    "length": _lengths,
+    "brevity": _brevity,
+    "confidence": _confidences,
+    "features": _features,
+    "min_max": _min_max,
+    "borda": _borda,
+    "rank": _ranks,
+}
 
 
 def _word(value: object) -> str | None:
@@ -80,10 +182,6 @@ def _word(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _likelihood(logprob: float | None) -> float | None:
-    return None if logprob is None else math.exp(min(logprob, 0.0))
-
-
 def _score(candidate: Candidate, name: str | None) -> float | None:
     if name is not None:
         return candidate.scores.get(name)
@@ -91,7 +189,12 @@ def _score(candidate: Candidate, name: str | None) -> float | None:
 
 
 def aggregate(steps: Sequence[float], of: str) -> float:
-    """Step scores as one number: `min`, `last`, `mean` or `prod`; -1 when there are none."""
+    """The scores of a process reward model as one number: `min`, `last`, `mean` (`avg`) or `prod` (`product`).
+
+    "Can 1B LLM Surpass 405B LLM?" (Liu et al. 2025) has min, last and mean, search-and-learn min, prod and last.
+    Without any step score it is -1, as in the former's code, so that such an answer loses a vote's weight. No ties
+    arise here.
+    """
     if not steps:
         return NO_STEPS
     match of:
@@ -99,8 +202,8 @@ def aggregate(steps: Sequence[float], of: str) -> float:
             return min(steps)
         case "last":
             return steps[-1]
-        case "mean":
+        case "mean" | "avg":
             return sum(steps) / len(steps)
-        case "prod":
+        case "prod" | "product":
             return math.prod(steps)
     raise StrategyError(f"`steps({of})` is not known", hint=f"use one of {', '.join(AGGREGATES)}")
