@@ -27,6 +27,7 @@ from ttscale.compiler.check_models import check_model
 from ttscale.compiler.check_pipeline import check_pipeline, check_recursion
 from ttscale.compiler.check_prompts import check_prompt
 from ttscale.compiler.check_searches import check_search
+from ttscale.compiler.evidence import check_evidence
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.resolve import is_broken, type_of
 from ttscale.compiler.scope import Linked, ModuleScope
@@ -53,6 +54,7 @@ def check(linked: Linked, each: Each | None = None) -> list[Diagnostic]:
             if not program.has_errors_since(mark):
                 _unused_imports(scope, program)
     check_recursion(program)
+    program.diagnostics += check_evidence(linked)
     return program.diagnostics
 
 
@@ -117,8 +119,8 @@ def _unused_imports(scope: ModuleScope, program: Program) -> None:
             if name not in mentioned:
                 program.report("L005", f"`{name}` is imported and never used", item.span, hint="leave it out")
         alias = declaration.alias or ("" if declaration.names else declaration.path.rpartition("/")[2])
-        broken = alias in scope.names and is_broken(scope.names[alias])
-        if alias and alias not in mentioned and not broken:
+        known = scope.names.get(alias)
+        if known is not None and not is_broken(known) and alias not in mentioned:
             program.report("L005", f"`{alias}` is imported and never used", declaration.span, hint="leave it out")
 
 

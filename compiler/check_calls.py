@@ -36,7 +36,8 @@ from ttscale.compiler.check_row_steps import ROW_STEPS, check_row_step
 from ttscale.compiler.check_stages import later_stage, stage
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, fit, value_of
-from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.diagnostics import Label, suggest
+from ttscale.compiler.foreign_names import instead_of
 from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.resolve import is_broken, param_type, type_of
 from ttscale.compiler.scope import Symbol
@@ -75,9 +76,15 @@ def _called(
                 return Typed(ROWS, static=True)
             if not typed.is_known:
                 return _unknown_call(expr, frame)
-            is_stage = callee.name in SIGNATURES
-            hint = f"pipe into it: `… |> {callee.name}(…)`" if is_stage else "call a stage, prompt or pipeline"
-            frame.report("E0210", f"`{written}` cannot be called", callee.span, hint=hint)
+            owner_text = frame.text(base.span)
+            short = owner_text if len(owner_text) <= 30 and "\n" not in owner_text else "…"
+            if callee.name in SIGNATURES or (typed.is_pool and callee.name in LATER):
+                hint = f"pipe into it: `{short} |> {callee.name}({'…' if expr.args else ''})`"
+            elif callee.name in FUNCTIONS:
+                hint = f"write `{callee.name}({short})`"
+            else:
+                hint = instead_of(callee.name) or "there are no methods: call a stage, a function or a pipeline"
+            frame.report("E0210", f"`{short}.{callee.name}` cannot be called", callee.span, hint=hint)
             return _unknown_call(expr, frame)
         symbol = member(callee, _written(base), owner, frame)
         if symbol is None:
@@ -136,7 +143,10 @@ def _no_such(expr: ast_expressions.Call, frame: Frame) -> Typed:
         return _unknown_call(expr, frame)
     later = frame.bound_later(name)
     callables = [n for n, s in frame.scope.names.items() if s.kind in ("prompt", "pipeline")]
-    hint = did_you_mean(name, [*SIGNATURES, *FUNCTIONS, *callables, *LATER], f"stages are {listed(tuple(SIGNATURES))}")
+    near = suggest(name, callables)
+    hint = f"did you mean `{near}`?" if near is not None else instead_of(name) or ""
+    if not hint:
+        hint = did_you_mean(name, [*SIGNATURES, *FUNCTIONS, *LATER], f"stages are {listed(tuple(SIGNATURES))}")
     labels = () if later is None else (Label(later, "this is bound further down, and is a value"),)
     frame.report("E0210", f"there is no stage or prompt `{name}`", expr.callee.span, hint=hint, labels=labels)
     return _unknown_call(expr, frame)

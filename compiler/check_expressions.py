@@ -23,6 +23,7 @@ from ttscale.compiler.check_names import member, symbol_value
 from ttscale.compiler.check_types import comparable, describe, is_numeric, join, ordered, plain
 from ttscale.compiler.check_values import must_be_static, typed_as, value_of, was_unreadable
 from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.foreign_names import instead_of
 from ttscale.compiler.schema_types import as_list, fields_of, type_of_schema
 from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, SIGNATURES
 
@@ -123,8 +124,10 @@ def _unknown(expr: ast_expressions.Name, frame: Frame) -> None:
     later = frame.bound_later(name)
     if later is not None:
         message = f"`{name}` is used before it has a value"
-        labels = (Label(later, "it gets its value here"),)
-        frame.report("E0207", message, expr.span, labels=labels, hint="move that line up")
+        labels = (Label(frame.program.word(later, name), "it gets its value here"),)
+        inside = later.file == expr.span.file and later.start <= expr.span.start < later.end
+        hint = f"give what stands before it a name of its own: `first_{name} = …`" if inside else "move that line up"
+        frame.report("E0207", message, expr.span, labels=labels, hint=hint)
     elif name in SIGNATURES or name in LATER:
         signature = SIGNATURES.get(name)
         hint = f"write `… |> {name}(…)`" if signature is None or signature.source == "pool" else f"write `{name}(…)`"
@@ -135,7 +138,9 @@ def _unknown(expr: ast_expressions.Name, frame: Frame) -> None:
         frame.report("E0210", message, expr.span, hint=f"write `{name}({takes})`")
     elif frame.names_are_complete():
         known = [*frame.visible(), *frame.scope.names]
-        hint = did_you_mean(name, known)
+        hint = instead_of(name) if name in ("True", "False", "None", "null", "self", "dspy") else None
+        otherwise = f"there is {listed(known, 8)}" if known else "declare it, or write a text in quotes"
+        hint = hint or did_you_mean(name, known, otherwise)
         frame.report("E0202", f"there is nothing called `{name}` here", expr.span, hint=hint)
 
 
@@ -156,7 +161,9 @@ def _attribute(expr: ast_expressions.Attribute, frame: Frame) -> Typed:
     if typed.classified and expr.name == "probabilities":
         labels = typed.value.labels if isinstance(typed.value, types.Choice) else ("true", "false")
         return Typed(types.Record("", tuple(types.Field(label, types.FLOAT) for label in labels)))
-    value = plain(value_of(typed, base, frame, "before the dot").type)
+    value = plain(typed.value)
+    if isinstance(value, types.Record | types.Json):
+        value_of(typed, base, frame, "before the dot")
     match value:
         case types.Record(fields=fields):
             found = next((field.type for field in fields if field.name == expr.name), None)
@@ -171,8 +178,6 @@ def _attribute(expr: ast_expressions.Attribute, frame: Frame) -> Typed:
     return _no_member(expr, describe(typed.type), ["probabilities"] if typed.classified else [], frame)
 
 
-def _no_member(expr: ast_expressions.Attribute, owner: str, known: list[str], frame: Frame) -> Typed:
-    otherwise = f"it has {listed(known)}" if known else "write the name alone"
 def _property(expr: ast_expressions.Attribute, owner: types.Json, frame: Frame) -> Typed:
     """A property of an object that a schema describes; one that is not there is a mistake unless others are let in."""
     kind = type_of_schema(owner)
@@ -184,8 +189,31 @@ def _property(expr: ast_expressions.Attribute, owner: types.Json, frame: Frame) 
     return ANYTHING if members.open else _no_member(expr, f"`{owner}`", list(members.known), frame)
 
 
-    frame.report("E0240", f"{owner} has no `{expr.name}`", expr.span, hint=did_you_mean(expr.name, known, otherwise))
+def _no_member(expr: ast_expressions.Attribute, owner: str, known: list[str], frame: Frame) -> Typed:
+    otherwise = f"it has {listed(known)}" if known else _instead_of_field(expr, _quietly(expr.value, frame), frame)
+    message = f"{owner} has no `{expr.name}`"
+    if not known and isinstance(expr.value, ast_expressions.Call):
+        message = f"this call gives {owner}, which has no `{expr.name}`"
+    frame.report("E0240", message, expr.span, hint=did_you_mean(expr.name, known, otherwise))
     return ANYTHING
+
+
+def _instead_of_field(expr: ast_expressions.Attribute, typed: Typed, frame: Frame) -> str:
+    """What to write instead of a field of something that has none."""
+    base = frame.text(expr.value.span)
+    base = base if len(base) <= 30 and "\n" not in base else "…"
+    if expr.name in TRACE:
+        return f"what a run spent is in `trace.{expr.name}`, in a test"
+    if expr.name in SIGNATURES:
+        return f"pipe into it: `{base} |> {expr.name}(…)`"
+    one_text = isinstance(typed.value, types.Text) or (typed.is_pool and typed.size.sure > 1)
+    if expr.name in FUNCTIONS and not (expr.name == "text" and one_text):
+        return f"write `{expr.name}({base})`"
+    if typed.is_pool and typed.size.sure > 1:
+        return f"choose one answer: `{base} |> vote()`; a prompt that takes `[Text]` sees all of them"
+    return (
+        f"write `{base}` alone: it is the answer itself" if base != "…" else "leave it out: this is the answer itself"
+    )
 
 
 # --- lists ---------------------------------------------------------------------------------------
@@ -237,7 +265,8 @@ def _slice(expr: ast_expressions.Slice, frame: Frame) -> Typed:
         hint = "to keep some of them write `|> filter(top: …, by: …)` or `|> rank(keep: …)`"
         frame.report("E0246", "a pool has no slices", expr.span, hint=hint)
         return ANYTHING
-    frame.report("E0228", f"`[…]` does not work on {describe(typed.type)}", expr.span)
+    hint = "only lists and pools have places, counted from 0: `drafts[0]`"
+    frame.report("E0228", f"`[…]` does not work on {describe(typed.type)}", expr.span, hint=hint)
     return ANYTHING
 
 
@@ -269,12 +298,15 @@ def _binary(expr: ast_expressions.Binary, frame: Frame) -> Typed:
 
 def _concat(expr: ast_expressions.Binary, left: Typed, right: Typed, frame: Frame) -> Typed:
     if not (left.is_pool and right.is_pool):
-        numbers = is_numeric(plain(left.value)) and is_numeric(plain(right.value))
-        if numbers and left.size.high == 1 and right.size.high == 1:
+        pool, other = (left, right) if left.is_pool else (right, left)
+        if pool.size.sure <= 1:
             return _arithmetic(expr, left, right, frame)
-        other = right if left.is_pool else left
         message = f"`+` joins two pools, and one of these is {describe(other.type)}"
-        hint = "`when` beside `+` needs parentheses: `(g(q) when c) + f(q)`" if other.type == types.BOOL else ""
+        hint = "to add to one answer choose it first: `(… |> vote()) + …`"
+        if other.type == types.BOOL:
+            hint = "`when` beside `+` needs parentheses: `(g(q) when c) + f(q)`"
+        elif isinstance(other.type, types.ModelType | types.PromptType | types.MessageType):
+            hint = "ask several models or prompts in one call: `generate([one(q), two(q)], from: [a, b])`"
         frame.report("E0228", message, expr.span, hint=hint)
         return ANYTHING
     kind = join((left.value, right.value))
@@ -314,10 +346,24 @@ def _arithmetic(expr: ast_expressions.Binary, left: Typed, right: Typed, frame: 
         if isinstance(kind, types.ListOf):
             return Typed(kind, static=static)
     message = f"`{expr.op}` does not work on {describe(one.type)} and {describe(other.type)}"
-    text = isinstance(first, types.Text) or isinstance(second, types.Text)
-    hint = "only `text(…)` makes a value into Text" if text and expr.op == "+" else ""
-    frame.report("E0228", message, expr.span, hint=hint)
+    frame.report("E0228", message, expr.span, hint=_operands_hint(expr, first, second, frame))
     return ANYTHING
+
+
+def _operands_hint(expr: ast_expressions.Binary, first: types.Type, second: types.Type, frame: Frame) -> str:
+    """What to write instead of an operator between these types."""
+    if types.NONE in (first, second) or isinstance(first, types.Optional) or isinstance(second, types.Optional):
+        return "one of them may be `none`: `match` on it, or compare it with `!= none` first"
+    if isinstance(first, types.Text) != isinstance(second, types.Text):
+        text, wrong = (first, expr.right) if isinstance(first, types.Text) else (second, expr.left)
+        if expr.op == "+" and isinstance(text, types.Text):
+            return f"only `text(…)` makes a value into Text: write `text({frame.text(wrong.span)})`"
+        return "a prompt that gives `-> Number` reads a number; Text is no number"
+    if isinstance(first, types.ListOf) or isinstance(second, types.ListOf):
+        return "`+` joins two lists of the same type" if expr.op == "+" else "lists have only `+`"
+    if expr.op == "+":
+        return "`+` adds numbers, and joins two texts, two lists or two pools"
+    return f"`{expr.op}` works on numbers"
 
 
 def _unary(expr: ast_expressions.Unary, frame: Frame) -> Typed:

@@ -51,14 +51,18 @@ def declare(params: tuple[ast.Param, ...], frame: Frame) -> None:
         kind, found = param_type(param, frame.scope, frame.program.linked)
         frame.program.diagnostics += found
         kind = _usable(param, kind, frame)
+        declared = kind
         kind = _domain(param, kind, frame)
         frame.locals[param.name] = Local("param", Typed(kind, static=True), param.name_span, param=param)
         if kind == types.ANY:
             continue
         outside = Frame(frame.program, frame.scope, frame.typer, "param")
         if param.default is not None:
-            expect(param.default, outside, kind, f"the default of `{param.name}`")
-            outside_domain(param, param.default, outside, f"the default of `{param.name}`", kind)
+            # Any prompt is one; whether it is among those of the domain, whose type `kind` is, is asked next.
+            mark, what = len(frame.program.diagnostics), f"the default of `{param.name}`"
+            expect(param.default, outside, declared, what)
+            if not frame.program.has_errors_since(mark):
+                outside_domain(param, param.default, outside, what, kind)
         domain = domain_of(param, kind)
         tried = list(domain.values()) if domain is not None else []
         start = _plain(param.default) if param.default is not None else (tried[0] if tried else None)
@@ -204,8 +208,16 @@ def outside_domain(
     for value in _values(expr, frame, kind):
         if not _contains(domain, value):
             label = () if param.domain is None else (Label(param.domain.span, "its domain"),)
-            message = f"{what} is {show(value)}, which is outside its domain"
-            frame.report("E0504", message, expr.span, labels=label, hint=f"it is {domain.words()}")
+            if isinstance(kind, types.ModelType | types.PromptType | types.ListOf):
+                message = f"{what} is `{show(value)}`, which is not among those it may be"
+                known = ", ".join(f"`{show(item)}`" for item in domain.values())
+                one = "write" if len(domain.values()) == 1 else "write one of"
+                new = ", ".join(value) if isinstance(value, tuple) else show(value)
+                hint = f"{one} {known}, or add `{new}` to its domain"
+            else:
+                message = f"{what} is {show(value)}, which is outside its domain"
+                hint = f"it is {domain.words()}"
+            frame.report("E0504", message, expr.span, labels=label, hint=hint)
             return
 
 

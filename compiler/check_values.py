@@ -124,7 +124,29 @@ def _wrong(expr: ast_expressions.Expr, frame: Frame, given: types.Type, wanted: 
         hint = "write a whole number"
     elif isinstance(want, types.ListOf) and fits(given, want.item):
         hint = "write `[…]` around it"
+    else:
+        hint = _of_its_kind(expr, frame, want)
     frame.report("E0215", f"{what} must be {describe(wanted)}, and this is {describe(given)}", expr.span, hint=hint)
+
+
+def _of_its_kind(expr: ast_expressions.Expr, frame: Frame, want: types.Type) -> str:
+    """What could stand instead of a value of another type."""
+    written = expr.value if isinstance(expr, ast_expressions.LiteralValue) and isinstance(expr.value, str) else None
+    if isinstance(want, types.ModelType | types.PromptType):
+        kind = "model" if isinstance(want, types.ModelType) else "prompt"
+        known = [name for name, symbol in frame.scope.names.items() if symbol.kind == kind]
+        if written is not None and (written in known or written.partition(".")[0] in frame.scope.names):
+            return f"write it without quotes: `{written}`"
+        return f"name a {kind}: there is {listed(known)}" if known else f"declare a {kind} and give its name"
+    if want in (types.INT, types.FLOAT, types.NUMBER):
+        if written is not None and written.strip().replace(".", "", 1).isdigit():
+            return f"write it without quotes: `{written.strip()}`"
+        return "write a number" if written is not None else "only numbers and answers read as numbers fit"
+    if want == types.BOOL:
+        return f"write `{written.lower()}`" if written in ("True", "False", "true", "false") else "write a comparison"
+    if isinstance(want, types.Record):
+        return f"write `{{{', '.join(f'{field.name}: …' for field in want.fields[:6])}}}`"
+    return f"use something that is {describe(want)}"
 
 
 def condition(expr: ast_expressions.Expr, frame: Frame, what: str = "a condition") -> Formula:

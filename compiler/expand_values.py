@@ -180,7 +180,7 @@ def _binary(expansion: Expansion, expr: ast_expressions.Binary, frame: Frame, si
     if expr.op == "+":
         parts = _summands(expr)
         values = [expansion.evaluate(part, frame, site.inner()) for part in parts]
-        if any(isinstance(value, Pool) for value in values):
+        if all(isinstance(value, Pool) for value in values):
             return join(expansion, values, [part.span for part in parts], expr.span, frame, site)
         total = one(expansion, values[0], parts[0].span)
         for value, part in zip(values[1:], parts[1:], strict=True):

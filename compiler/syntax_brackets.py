@@ -57,13 +57,16 @@ def _open_string(source: SourceFile, piece: Piece) -> Diagnostic:
 
 def foreign_sign(mistake: Mistake, file: str) -> Diagnostic | None:
     """Signs of other languages: `//`, `&&`, `;`, `'`, typographic quotes."""
-    rest = mistake.text[mistake.start : mistake.start + 2]
+    start = mistake.start
+    if mistake.value in ("/", "*", "**") and mistake.previous() == "/" and mistake.before[-1].end == start:
+        start -= 1  # behind a value the first `/` is read as a division
+    rest = mistake.text[start : start + 2]
     comment = rest in ("//", "/*", "--") and mistake.first_on_line(mistake.start)
     if rest in ("//", "/*") or comment:
         return mistake.diagnostic(
             "E0127",
             "comments begin with `#`",
-            at=(mistake.start, mistake.start + 2),
+            at=(start, start + 2),
             label="this is not a comment here",
             hint="write `# ...`, or `## ...` for documentation of what follows",
             file=file,

@@ -264,6 +264,16 @@ def _missing_equal(mistake: Mistake, file: str) -> Diagnostic | None:
         hint = f"write `{prefix}{name} = {_value_behind(mistake)}`"
     else:
         hint = f"write `{_WITH_EQUAL[rule].format(name)}`"
+        if rule == "binding" and mistake.value in ("(", "|>", ".", "["):
+            tail = "(...)" if mistake.value == "(" else f" {mistake.value} ..." if mistake.value == "|>" else "..."
+            return mistake.diagnostic(
+                "E0111",
+                "this value is neither named nor returned",
+                at=(mistake.before[-1].start, mistake.before[-1].end),
+                label="expected `NAME =` or `return` before this",
+                hint=f"write `return {name}{tail}` to end with it, or `answers = {name}{tail}` to name it",
+                file=file,
+            )
         if rule == "binding":
             hint += " to name a value, or `return ...` to end with one"
     return mistake.diagnostic(
@@ -393,9 +403,21 @@ def _missing_value(mistake: Mistake, file: str) -> Diagnostic | None:
     hint = ""
     if is_reserved(mistake.value) and not mistake.first_on_line(mistake.start):
         hint = f"`{mistake.value}` is a reserved word; it names nothing"
+    elif sign == "return":
+        hint = f"write `return {last_bound(mistake) or 'generate(...) |> vote()'}`"
     return mistake.diagnostic(
         "E0138", f"expected a value{behind}", label=f"found {mistake.found}", hint=hint, file=file
     )
+
+
+def last_bound(mistake: Mistake) -> str | None:
+    """The last name that was given a value before the mistake, on a line of its own."""
+    pieces = mistake.before
+    for place in range(len(pieces) - 1, 0, -1):
+        name, sign = pieces[place - 1], pieces[place]
+        if mistake.piece_text(sign) == "=" and name.kind == "word" and mistake.first_on_line(name.start):
+            return mistake.piece_text(name)
+    return None
 
 
 def _use(mistake: Mistake, file: str) -> Diagnostic | None:
