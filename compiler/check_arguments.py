@@ -38,7 +38,7 @@ from ttscale.compiler.check_values import (
     was_unreadable,
     within,
 )
-from ttscale.compiler.signatures import RULES, Parameter
+from ttscale.compiler.signatures import RULES, Parameter, judging
 
 if TYPE_CHECKING:
     from ttscale.compiler.check_stages import StageCall
@@ -115,7 +115,10 @@ def _and(kinds: list[types.Type]) -> str:
 
 
 def _using(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
-    call.result = using_prompt(call.signature, call.source, value, call.frame)
+    for signature in [judging(call.signature.name, rule.name) for rule in call.judges] or [call.signature]:
+        call.result = using_prompt(signature, call.source, value, call.frame)
+        if call.result is None:
+            return
 
 
 def _model(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
@@ -238,14 +241,23 @@ def seconds(value: ast_expressions.Expr, frame: Frame, what: str) -> None:
 
 def _name(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     if parameter.choices:
+        if call.signature.name == "vote" and isinstance(value, ast_expressions.Name) and is_rule(value.name):
+            message = f"`by:` says what is voted, and `{value.name}` is a rule"
+            hint = f"to weigh the votes write `weight: {value.name}`"
+            call.frame.report("E0217", message, value.span, hint=hint)
+            return
         choice_of_names(value, call.frame, parameter.choices, f"`{parameter.name}:`")
         return
-    if isinstance(value, ast_expressions.Name) or (
-        isinstance(value, ast_expressions.LiteralValue) and isinstance(value.value, str)
-    ):
+    items = value.items if isinstance(value, ast_expressions.ListExpr) and parameter.many else (value,)
+    if items and all(_is_name(item) for item in items):
         return
     message = f"`{parameter.name}:` takes a name of your choice"
     call.frame.report("E0217", message, value.span, hint=f"write `{parameter.name}: judge`")
+
+
+def _is_name(value: ast_expressions.Expr) -> bool:
+    is_text = isinstance(value, ast_expressions.LiteralValue) and isinstance(value.value, str)
+    return is_text or isinstance(value, ast_expressions.Name)
 
 
 def _thinking(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
@@ -279,10 +291,11 @@ def _condition(call: StageCall, parameter: Parameter, value: ast_expressions.Exp
 
 def _strategy(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     found = strategy(value, call.signature.name, parameter.name, call.source, call.frame)
-    call.asks = call.asks or any(rule.judge for rule in found.rules)
+    call.judges += tuple(rule for rule in found.rules if rule.judge)
+    call.asks = call.asks or bool(call.judges)
     call.asked_in_rule = call.asked_in_rule or found.names_model
     if call.signature.name == "score" and found.rules and not call.asks:
-        for option in ("using", "from"):
+        for option in (p.name for p in call.signature.parameters if p.name not in ("by", "as")):
             extra = next((arg for arg in call.expr.args if arg.name == option), None)
             if extra is not None:
                 rule = found.rules[0].name

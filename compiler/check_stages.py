@@ -36,7 +36,7 @@ from ttscale.compiler.check_frame import (
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, size_of
 from ttscale.compiler.diagnostics import Label, suggest
-from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, Signature
+from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, RuleSignature, Signature
 
 ELSEWHERE: Mapping[str, str] = {
     "model": "from",
@@ -81,6 +81,7 @@ class StageCall:
     meant: set[str] = field(default_factory=set)
     useless: set[str] = field(default_factory=set)
 
+    judges: tuple[RuleSignature, ...] = ()
 
 def stage(
     expr: ast_expressions.Call,

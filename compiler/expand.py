@@ -50,7 +50,7 @@ from ttscale.compiler.expansion import (
 from ttscale.compiler.passes.prune import models_of
 from ttscale.compiler.resolve_types import prompt_ir, type_of
 from ttscale.compiler.scope import Linked, Symbol
-from ttscale.compiler.signatures import SIGNATURES
+from ttscale.compiler.signatures import META, RULES, SIGNATURES, judging
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import CHAT, INT, TEXT, Answers, Choice, ListOf, Text, Type
 
@@ -122,14 +122,17 @@ def begin(linked: Linked, models: Mapping[str, ir.Model], std: Mapping[str, ir.P
 
 def stand_ins() -> dict[str, ir.Prompt]:
     """Prompts of nothing but what is offered, in place of the standard ones, for checks that do without their text."""
-    results: dict[str, Type] = {"Text": TEXT, "[Int]": ListOf(INT), "Choice": Choice(("yes", "no"))}
+    results: dict[str, Type] = {"Text": TEXT, "[Int]": ListOf(INT), "Choice": Choice(("yes", "no")), "Int": INT}
     found: dict[str, ir.Prompt] = {}
-    for signature in SIGNATURES.values():
+    judges = [judging("score", rule.name) for rule in RULES.values() if rule.std_prompt]
+    for signature in (*SIGNATURES.values(), *judges):
         if signature.std_prompt is not None:
             result = results.get(next(iter(signature.prompt_results), "Text"), TEXT)
             shown = "{{ answer }}" if "answer" in signature.offers else _EVERY_ANSWER
             part = ir.PromptPart("user", "{{ question }} " + shown, Span("std/stages", 0, 0))
             found[signature.std_prompt] = ir.Prompt(signature.std_prompt, (), result, (part,))
+    meta = ir.PromptPart("user", "{{ question }} " + _EVERY_ANSWER + "{{ critique }}", Span("std/stages", 0, 0))
+    found[META] = ir.Prompt(META, (), results["Choice"], (meta,))
     return found
 
 

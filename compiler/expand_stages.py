@@ -25,7 +25,7 @@ from ttscale.compiler.expansion import (
     Site,
     Value,
 )
-from ttscale.compiler.signatures import RULES, Signature
+from ttscale.compiler.signatures import META, RULES, Signature, judging
 
 
 def call_stage(
@@ -72,11 +72,17 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
     asks = signature.calls != "none"
     if signature.name == "score":
         asks = _name_score(args)
+        args = args if asks else {name: args[name] for name in ("by", "as")}
+    if asks and signature.name in ("score", "verify"):
+        signature = _judging(args, signature.name)
+        call = replace(call, signature=signature)
     if asks:
         filled = using_of(expansion, call, pool)
         model = model_of(expansion, call)
         args |= {"using": filled, "from": model}
         args |= settings(signature, given_settings(expansion, call), filled.prompt, model)
+        if _judges_sets(args):
+            args["meta"] = ir.Filled(expansion.std_prompt(META, signature.name, call.expr.span))
         result = pool.item if signature.keeps else filled.prompt.result
     else:
         args |= {p.name: ir.Const(None) for p in signature.parameters if p.name in ("using", "from")}
@@ -95,6 +101,24 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
     amount = expansion.text(call.given["n"].value.span) if "n" in call.given else "1"
     following = 1
     return Pool(ref, result, size, facets, pool.question, call.expr.span, amount, following)
+
+
+def _judging(args: dict[str, ir.Argument], stage: str) -> Signature:
+    """The signature of a judge by its rule, or by its number of argued verdicts."""
+    rule = args.get("by")
+    return judging(stage, rule.name if isinstance(rule, ir.Strategy) else "", args.get("verdicts") not in _NO_VERDICTS)
+
+
+_NO_VERDICTS = (None, ir.Const(0), ir.Const(None))
+
+
+def _judges_sets(args: dict[str, ir.Argument]) -> bool:
+    """Whether a rubric keeps fewer sets than it asks for, so that a judge has to choose among them."""
+    rule = args.get("by")
+    if not isinstance(rule, ir.Strategy) or rule.name != "rubric":
+        return False
+    kept = dict(rule.named)
+    return kept["keep"] != ir.Const(None) and kept["keep"] != kept["k"]
 
 
 def _name_score(args: dict[str, ir.Argument]) -> bool:

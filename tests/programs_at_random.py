@@ -18,6 +18,10 @@ SOURCES = (
 STAGES = (
     "score(by: likelihood)",
     "score(by: yes_no, from: {model})",
+    "score(by: digit, from: {model})",
+    "score(by: verdicts({few}), from: {model})",
+    "score(by: rubric(k: 3, keep: {few}), from: {model})",
+    "verify(from: {model}, verdicts: {few})",
     "critique(from: {model})",
     "rank(from: {model}, keep: 1)",
     "rank(from: {model}, method: pairwise)",

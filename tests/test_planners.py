@@ -212,7 +212,7 @@ def test_reference_verifications(case: dict[str, Any]) -> None:
     if "p_yes" in given:
         assert p.yes_probability(given["p_yes"], given["p_no"]) == pytest.approx(case["expected"])
     elif "verifications" in given:
-        found = p.verdict_score(given["verifications"], given["num_used"])
+        found = p.verdict_mean(given["verifications"], given["num_used"])
         assert found == pytest.approx(case["expected_score"])
     elif "S" in given:
         assert p.cost_in_solutions(given["S"], given["V"], given["lambda"]) == case["expected_cost_units"]

@@ -32,9 +32,9 @@ from ttscale.runtime.planners.verifying import (
     fit_split_law,
     flops,
     split_by_law,
-    verdict_score,
     yes_probability,
 )
+from ttscale.runtime.strategies.judgements import verdict_mean
 from ttscale.runtime.strategies.measures import best_of_k, pass_at_k
 
 __all__ = [
@@ -69,6 +69,6 @@ __all__ = [
     "quantile_bins",
     "split_by_law",
     "strategy_table",
-    "verdict_score",
+    "verdict_mean",
     "yes_probability",
 ]

@@ -27,12 +27,6 @@ class Split:
     accuracy: float | None = None
 
 
-def verdict_score(verdicts: Sequence[float | None], used: int | None = None) -> float:
-    """The mean of the readable ones among the first `used` verdicts (1 yes, 0 no, None unreadable); 0 for none."""
-    known = [verdict for verdict in verdicts[:used] if verdict is not None]
-    return math.fsum(known) / len(known) if known else 0.0
-
-
 def yes_probability(yes: float, no: float) -> float:
     """P(yes) at the verdict's place; 1 - P(no) where a server showed only that (it is below 0 where not shown)."""
     return 1 - no if yes < 0 else yes

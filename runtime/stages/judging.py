@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ttscale.compiler.ir import Filled, Model
 from ttscale.compiler.types import BOOL, Choice, Simple, Type
@@ -19,6 +19,7 @@ from ttscale.runtime.answers import read
 from ttscale.runtime.desk import Judgement
 from ttscale.runtime.engines.base import Message
 from ttscale.runtime.stages.context import StageContext
+from ttscale.runtime.strategies.judgements import digit_mean
 
 AFFIRMATIVE = ("yes", "true", "correct", "right", "accept", "accepted", "valid", "good")
 BOOL_WORDS = (("yes", "true"), ("no", "false"))
@@ -51,6 +52,10 @@ class Opinion:
     text: str = ""
 
 
+DIGITS = tuple(Label(number, (str(number),)) for number in range(10))
+"""The grades that take one token each."""
+
+
 def labels_of(type_: Type) -> tuple[Label, ...]:
     """The labels of a Choice or Bool, in the order written (true first); none for other types."""
     if isinstance(type_, Choice):
@@ -73,7 +78,46 @@ async def opinions(
     engine = await context.caller.engine(model)
     if labels and engine.capabilities.scoring:
         return await _scored(context, model, labels, prompts)
-    return await _sampled(context, filled.prompt.result, labels, model, prompts)
+    return await _sampled(context, filled.prompt.result, labels, model, [(messages, 0) for messages in prompts])
+
+
+async def grades(
+    context: StageContext, filled: Filled, model: Model, prompts: Sequence[tuple[Message, ...]]
+) -> list[Opinion]:
+    """One number from 0 to 9 a prompt: the mean of the digits, by their probabilities where the engine scores them.
+
+    Where it does not, a number is sampled, read, and kept within 0 and 9.
+    """
+    engine = await context.caller.engine(model)
+    if engine.capabilities.scoring:
+        found = await _scored(context, model, DIGITS, prompts)
+        return [replace(o, number=digit_mean(o.probabilities)) if o.state == "done" else o for o in found]
+    found = await _sampled(context, filled.prompt.result, (), model, [(messages, 0) for messages in prompts])
+    return [replace(o, number=min(9.0, max(0.0, o.number))) if o.number is not None else o for o in found]
+
+
+async def argued(
+    context: StageContext, filled: Filled, model: Model, prompts: Sequence[tuple[Message, ...]], verdicts: int
+) -> list[Opinion]:
+    """For each prompt the mean of `verdicts` sampled judgements, those left out that cannot be read.
+
+    The probability of a label is the share of the readable verdicts that chose it. Where none can be read the opinion
+    is that of the first: unreadable, refused, failed or cancelled.
+    """
+    labels = labels_of(filled.prompt.result)
+    asks = [(messages, index) for messages in prompts for index in range(verdicts)]
+    found = await _sampled(context, filled.prompt.result, labels, model, asks)
+    return [_mean(found[start : start + verdicts]) for start in range(0, len(found), verdicts)]
+
+
+def _mean(given: Sequence[Opinion]) -> Opinion:
+    known = [opinion for opinion in given if opinion.state == "done"]
+    if not known:
+        return given[0]
+    if known[0].number is not None:
+        return Opinion("done", number=math.fsum(o.number for o in known if o.number is not None) / len(known))
+    columns = zip(*(opinion.probabilities for opinion in known), strict=True)
+    return Opinion("done", tuple(math.fsum(column) / len(known) for column in columns))
 
 
 async def _scored(
@@ -103,10 +147,12 @@ async def _sampled(
     type_: Type,
     labels: Sequence[Label],
     model: Model,
-    prompts: Sequence[tuple[Message, ...]],
+    prompts: Sequence[tuple[tuple[Message, ...], int]],
 ) -> list[Opinion]:
+    """One sampled opinion for every prompt and place among its samples."""
     heat = context.number("temperature")
-    asks = [context.ask(messages, model=model, temperature=0.0 if heat is None else heat) for messages in prompts]
+    settled = 0.0 if heat is None else heat
+    asks = [context.ask(messages, model=model, temperature=settled, index=index) for messages, index in prompts]
     found: list[Opinion] = []
     unreadable: list[str] = []
     for reply in await context.caller.sample(asks):

@@ -11,7 +11,8 @@ from ttscale.runtime.chats import asked_in
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import MissingValue, StageContext, is_operand, offered_answer, usable
-from ttscale.runtime.stages.judging import affirmative, labels_of, opinions
+from ttscale.runtime.stages.judging import affirmative, argued, grades, labels_of, opinions
+from ttscale.runtime.stages.rubric import by_rubric, whole
 from ttscale.runtime.strategies import numbers
 from ttscale.runtime.strategies.grounding import grounded
 from ttscale.runtime.strategies.sources import argument
@@ -23,8 +24,10 @@ async def score(context: StageContext, pool: Pool) -> Pool:
     if rule is None:
         raise InternalError(f"{context.stage.path} has no rule")
     name = str(context.constant("as") or rule.name)
-    if rule.name in ("yes_no", "p_true"):
-        given = await _judged(context, pool)
+    if rule.name == "rubric":
+        given = await by_rubric(context, pool, rule)
+    elif rule.name in ("yes_no", "digit", "verdicts"):
+        given = await _judged(context, pool, rule)
     elif rule.name == "grounded":
         source = _source(context, rule)
         given = {id(c): grounded(show(context.item_type, c.answer), source) for c in pool if c.is_readable}
@@ -45,8 +48,8 @@ def _source(context: StageContext, rule: Strategy) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-async def _judged(context: StageContext, pool: Pool) -> dict[int, float | None]:
-    """P(yes), or the judge's number, by the candidate's identity."""
+async def _judged(context: StageContext, pool: Pool, rule: Strategy) -> dict[int, float | None]:
+    """P(yes), the share of yes among verdicts, or the judge's number, by the candidate's identity."""
     filled, model = context.using(), context.model()
     candidates = usable(pool)
     try:
@@ -55,7 +58,10 @@ async def _judged(context: StageContext, pool: Pool) -> dict[int, float | None]:
         context.note(error.diagnostic.message)
         return {}
     place = affirmative(labels_of(filled.prompt.result))
-    found = await opinions(context, filled, model, prompts)
+    if rule.name == "verdicts":
+        found = await argued(context, filled, model, prompts, whole(rule, "k"))
+    else:
+        found = await (grades if rule.name == "digit" else opinions)(context, filled, model, prompts)
     unscored = sum(opinion.state == "refused" for opinion in found)
     if unscored:
         context.note(f"{unscored} of {len(found)} answers have no score, since the budget ended")

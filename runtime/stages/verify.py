@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answer, usable
-from ttscale.runtime.stages.judging import Opinion, affirmative, labels_of, opinions
+from ttscale.runtime.stages.judging import Opinion, affirmative, argued, labels_of, opinions
 
 
 async def verify(context: StageContext, pool: Pool) -> Pool:
     """The accepted candidates, marked; where none is, all of them, or none with `otherwise: none`.
 
-    A candidate whose judgement could not be read or made is neither accepted nor rejected. Where the budget
-    refused judgements and nothing was accepted, all stay.
+    With `verdicts: k` a judgement is the share of k argued verdicts that accept. A candidate whose judgement could not
+    be read or made is neither accepted nor rejected. Where the budget refused judgements and nothing was accepted, all
+    stay.
     """
     filled, model = context.using(), context.model()
     candidates = usable(pool)
@@ -25,7 +26,11 @@ async def verify(context: StageContext, pool: Pool) -> Pool:
         context.note(error.diagnostic.message)
         return pool
     least = context.number("min_probability")
-    found = await opinions(context, filled, model, prompts)
+    verdicts = context.integer("verdicts", 0)
+    if verdicts:
+        found = await argued(context, filled, model, prompts, verdicts)
+    else:
+        found = await opinions(context, filled, model, prompts)
     place = affirmative(labels_of(filled.prompt.result))
     judged = {
         id(c): _verdict(o, place, 0.5 if least is None else least) for c, o in zip(candidates, found, strict=True)
