@@ -83,6 +83,20 @@ async def test_what_is_shared_changes_nothing(
     assert stats.prompt_computed < stats.prompt_asked / 2, "samples share their prompt"
 
 
+async def test_a_cache_for_each_sequence_shares_parts_of_prompts_as_one_cache_does(tmp_path: Path) -> None:
+    path = sliding_window_model(tmp_path / "tiny.gguf")
+    counts = []
+    for unified in (True, False):
+        engine = opened(path, kv_unified=unified)
+        try:
+            for prompt in PROMPTS:
+                await collected(engine, prompt, (1, 2))
+            counts.append(engine.stats().prompt_computed)
+        finally:
+            await engine.close()
+    assert counts[0] == counts[1] < sum(map(len, PROMPTS)) - 2 * 40
+
+
 MARKS = ("<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>")
 CHANNELS = (
     "{% for m in messages %}{{ '<|start|>' + m.role + '<|message|>' + m.content + '<|end|>' }}{% endfor %}"

@@ -42,6 +42,12 @@ def test_a_machine_that_is_busy_from_the_start_is_noticed_too() -> None:
     assert run(ThreadChoice(2), 60, contended)[12:].count(2) <= 4
 
 
+def test_where_all_cores_are_in_use_the_first_call_has_one_thread_less_and_the_other_is_tried_once() -> None:
+    used = run(ThreadChoice(2, busy=True), 60, contended)
+    assert used[0] == 1 and used.count(2) <= 2
+    assert run(ThreadChoice(2, busy=True), LATEST, quiet)[-1] == 2
+
+
 def test_all_threads_come_back_when_the_neighbour_has_gone() -> None:
     choice = ThreadChoice(2)
     run(choice, 200, contended)

@@ -37,6 +37,7 @@ from ttscale.runtime.engines.llama.work import Call, Group, Limits, Member, Piec
 
 CPU_BALANCE = 32768
 CPU_PATIENCE = 2048  # measured: a cell costs a row 0.6 to 1.2 us, computing it 1.1 (135M) to 5.5 ms (0.5B)
+ANSWERS_ONLY = 1 << 60  # rows: only finished answers make room, so that running ones stand side by side
 DECODE_ROWS = 48  # in one call; more rows of different sequences are slow on a CPU
 PIECE = 256  # rows of prefill in a step, where no `batch:` says otherwise
 PREPARE_SECONDS = 0.02  # rendering and tokenising between two steps, while others are decoding
@@ -80,6 +81,7 @@ class Loop:
         self.endings = self.vocabulary.encode_marked(ENOUGH + ending), self.vocabulary.encode_marked(ending)
         self.sampler = Sampler(self.runner.vocabulary)
         self.context = min(settings.context, self.runner.cells)
+        shared = settings.options.kv_unified and not self.runner.offloaded  # rows look at all cells in use
         self.scheduler = Scheduler(
             Limits(
                 cells=self.runner.cells,
@@ -89,8 +91,9 @@ class Loop:
                 piece=settings.options.batch or PIECE,
                 outputs=min(LOGIT_ROWS, settings.batch),
                 ranges=self._shares_ranges(info),
-                balance=0 if self.runner.offloaded else CPU_BALANCE,
-                patience=0 if self.runner.offloaded else CPU_PATIENCE,
+                separate=not settings.options.kv_unified,
+                balance=CPU_BALANCE if shared else 0,
+                patience=CPU_PATIENCE if shared else 0 if settings.options.kv_unified else ANSWERS_ONLY,
             )
         )
         self._jobs: dict[int, Job] = {}
@@ -101,10 +104,9 @@ class Loop:
         self._info = info
 
     def _shares_ranges(self, info: GgufInfo) -> bool:
-        """Whether a part of a sequence can be shared: not of a state, a cache of its own, or a window that moves on."""
-        options = self._settings.options
-        moves = info.sliding_window > 0 and not options.swa_full
-        return options.kv_unified and not self.runner.recurrent and not moves
+        """Whether a part of a sequence can be shared: not of a state, or of a window that moves on."""
+        moves = info.sliding_window > 0 and not self._settings.options.swa_full
+        return not self.runner.recurrent and not moves
 
     @property
     def info(self) -> GgufInfo:

@@ -56,6 +56,14 @@ def cores() -> int:
     return max(1, min(count, quota) if quota else count)
 
 
+def load() -> float:
+    """Programs that have wanted to compute at once in the last minute, 0 where it cannot be told."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return 0.0
+
+
 def _quota() -> int | None:
     """Cores that a container may use, if it is limited."""
     try:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ttscale.runtime.engines.base import EngineError
-from ttscale.runtime.engines.llama.machine import LOGIT_ROWS
+from ttscale.runtime.engines.llama.machine import LOGIT_ROWS, load
 from ttscale.runtime.engines.llama.options import (
     BATCH,
     CACHE_TYPES,
@@ -130,7 +130,7 @@ class Runner:
         self.positions = [0] * settings.sequences
         self.decode_seconds = 0.0
         self.calls = 0
-        self.threads = ThreadChoice(settings.threads, adapts=settings.adapt_threads)
+        self.threads = ThreadChoice(settings.threads, adapts=settings.adapt_threads, busy=load() >= settings.threads)
         self._make_batch(settings.batch)
 
     def _load_model(self) -> Any:
@@ -274,8 +274,10 @@ class Runner:
             if operation.length > have or self.positions[operation.target] != 0:
                 raise AssertionError(f"{operation} does not fit positions {have}")
             whole = operation.length == have
-            end = -1 if whole else operation.length
+            end = -1 if whole or not self.settings.options.kv_unified else operation.length
             self.api.llama_memory_seq_cp(self.memory, operation.source, operation.target, -1, end)
+            if end < 0 and not whole:  # from a cache of its own to another, llama.cpp copies all or nothing
+                self.api.llama_memory_seq_rm(self.memory, operation.target, operation.length, -1)
             self.positions[operation.target] = operation.length
 
     def decode(self, pieces: Sequence[Piece]) -> Floats:

@@ -5,6 +5,10 @@ The prompt is computed once in a branch of its own; every member shares those ce
 by (priority, arrival), and it is also the order of rights: whoever comes first may take cells from cached
 prefixes, and then from whoever comes later, so that the first in line always advances.
 
+Every load ends, whatever its shape, as long as two sequence ids are there and the cells hold each prompt with one of
+its members: a step computes rows, or else the last in line gives back what it holds; nothing is taken from the first
+member of the first group, whose way to its end is finite, and drawn tokens are never lost.
+
 A step is: `start` members whose prompt is ready, then `plan` the calls, run them, and `commit` each. Decoding
 rows (one token of each running member) and prefill pieces go in separate calls, because on a CPU the
 attention of a call with 64 or more rows of different sequences is slow and mixing saves nothing there.
@@ -32,7 +36,7 @@ class Scheduler:
         self.cached: list[Branch] = []
         self.operations: list[Copy | Drop] = []
         self.preempted = 0
-        self._ids = list(range(limits.sequences - 1, -1, -1))
+        self._ids = list(range(limits.sequences))  # unused ones, in order
         self._tick = self._rows = 0
         self._arrivals = 0
 
@@ -117,7 +121,7 @@ class Scheduler:
             self.cached.remove(branch)
         self.cells.release(branch)
         self.operations.append(Drop(branch.seq))
-        self._ids.append(branch.seq)
+        insort(self._ids, branch.seq)
 
     def _evict(self) -> bool:
         """Drop the least recently used cached prefix."""
@@ -159,19 +163,23 @@ class Scheduler:
                 return False
         return True
 
-    def _sequence(self) -> int | None:
-        """An unused sequence id, evicting a cached prefix for it."""
+    def _sequence(self, *, member: bool) -> int | None:
+        """An unused sequence id, evicting a cached prefix for it.
+
+        Members get the lowest and prompts the highest: where each sequence has a cache of its own, llama.cpp computes
+        rows together only if their ids follow one another.
+        """
         if not self._ids and not self._evict():
             return None
-        return self._ids.pop()
+        return self._ids.pop(0 if member else -1)
 
-    def _open(self, tokens: list[int], source: Branch | None, length: int) -> Branch | None:
+    def _open(self, tokens: list[int], source: Branch | None, length: int, *, member: bool = False) -> Branch | None:
         """A new branch that shares `length` tokens of `source`; None when all sequence ids are busy."""
         if source is not None:
             source.pins += 1  # so that it is not evicted for the new branch's own id
             if source in self.cached:
                 self.cached.remove(source)
-        seq = self._sequence()
+        seq = self._sequence(member=member)
         if seq is not None:
             branch = Branch(seq, tokens)
             if source is not None and length:
@@ -251,7 +259,7 @@ class Scheduler:
         path = group.prompt + member.tail
         if group.kind == "score":
             path = path[:-1]  # the last token's logits are not needed
-        return self._open(path, group.branch, len(group.prompt))
+        return self._open(path, group.branch, len(group.prompt), member=True)
 
     def plan(self) -> list[Call]:
         """The calls of this step. `operations` must be run before them."""
@@ -267,6 +275,9 @@ class Scheduler:
         if self.limits.patience and (decode or prefill):
             self._lapse(tick)
         decode = [piece for piece in decode if _alive(piece)]  # prefill of an earlier group may have taken cells
+        if self.limits.separate:
+            decode.sort(key=_seq)
+            prefill.sort(key=_seq)
         calls = -(-len(decode) // self.limits.rows)
         size = -(-len(decode) // calls) if calls else 1
         plan = [Call(tuple(decode[at : at + size])) for at in range(0, len(decode), size)]
@@ -398,6 +409,10 @@ def _order(group: Group) -> Order:
 def _worth(branch: Branch) -> tuple[bool, int]:
     """Finished answers go before prompts, the least recently used first."""
     return (not branch.answer, branch.used)
+
+
+def _seq(piece: Piece) -> int:
+    return piece.seq
 
 
 def _alive(piece: Piece) -> bool:

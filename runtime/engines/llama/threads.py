@@ -3,8 +3,9 @@
 llama.cpp's threads meet at a barrier after every operation, hundreds of times a call. On a quiet machine they should
 spin there, which is fastest. Where another program keeps one core busy, each barrier waits for the thread that has
 been put aside, and two threads may be four times slower than one (measured: 10 against 43 tokens a second, 16
-sequences of a 135M model on two cores). So calls are timed, and now and then the other number of threads is tried.
-Pure: the caller measures.
+sequences of a 135M model on two cores), or hundreds of times, where the others have a higher priority. So calls are
+timed, and now and then the other number of threads is tried, once only where that is much slower. Where the machine
+is busy from the start, the first call has one thread less. Pure: the caller measures.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ class _Size:
 class ThreadChoice:
     """Chooses between `most` threads and one less, for each order of magnitude of rows on its own.
 
-    `adapts` False always gives `most`: what a user wrote is kept.
+    `adapts` False always gives `most`: what a user wrote is kept. `busy` says that others use all cores at the start.
     """
 
     most: int
     adapts: bool = True
+    busy: bool = False
     _sizes: dict[int, _Size] = field(default_factory=dict)
 
     def choose(self, rows: int) -> int:
@@ -62,6 +64,8 @@ class ThreadChoice:
         known.append(cost)
         if size.probing:
             size.probing -= 1
+            if cost > SLOW * median(size.seconds[size.current]):
+                size.probing = 0
             if not size.probing:
                 self._decide(size)
             return
@@ -91,7 +95,7 @@ class ThreadChoice:
         if found is None:
             # A size seen for the first time begins with what the nearest one has found.
             nearest = min(self._sizes, key=lambda k: abs(k - key), default=None)
-            current = self._sizes[nearest].current if nearest is not None else self.most
+            current = self._sizes[nearest].current if nearest is not None else self.most - self.busy
             empty: dict[int, deque[float]] = {count: deque(maxlen=KEPT) for count in (self.most, self.most - 1)}
             found = self._sizes[key] = _Size(empty, current)
         return found

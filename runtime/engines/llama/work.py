@@ -35,7 +35,8 @@ class Limits:
     `cells` tokens of cache under `sequences` ids; at most `rows` decoding rows in a call and `active` running
     members; prefill of `piece` rows in a step; scoring calls return at most `outputs` rows of logits. `reserve`
     is the share of a member's token limit that must be free before it starts. `ranges` is False for recurrent
-    models, whose state can only be copied whole.
+    models, whose state can only be copied whole. `separate` says that each sequence has a cache of its own, of which
+    `cells` is the sum: what is shared is copied, and rows see nothing of each other.
 
     On a CPU every row of a unified cache looks at every cell in use, its own or not. So many long samples at once
     slow each other down: with `balance` > 0, more than EVEN members run only while the square of their number
@@ -53,6 +54,7 @@ class Limits:
     outputs: int = 128
     reserve: float = 0.5
     ranges: bool = True
+    separate: bool = False
     balance: int = 0
     patience: int = 0
 
