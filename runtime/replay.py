@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ttscale.compiler import ir
-from ttscale.compiler.selectors import parse_selector
+from ttscale.compiler.selectors import EVIDENCE, parse_selector
 from ttscale.runtime.metrics import wilson
 from ttscale.runtime.plugins import PluginFault
 from ttscale.runtime.pool import Pool
@@ -100,12 +100,18 @@ def _choose(question: Question, stages: Sequence[ir.Stage], ties: Ties) -> _Chos
 
 def _applied(stage: ir.Stage, pool: Pool, question: Question) -> Outcome:
     try:
-        return apply_stage(stage.op, stage.args, pool)
+        return apply_stage(stage.op, stage.args, pool, lambda operand: _value(operand, question))
     except StrategyError as error:
         raise StrategyError(f"question {question.id}: {error}", hint=error.hint) from error
     except PluginFault as fault:
         where = f" ({fault.where})" if fault.where else ""
         raise StrategyError(f"question {question.id}: {fault}{where}", hint=fault.hint) from fault
+
+
+def _value(operand: ir.Operand, question: Question) -> object:
+    """What a selector may name besides the pool: the further samples of the question."""
+    is_evidence = operand == ir.Input(EVIDENCE) and question.evidence
+    return Pool(question.evidence, question.pool.type) if is_evidence else None
 
 
 def _credit(question: Question, picked: int | None, tied: Sequence[int]) -> float | None:

@@ -149,7 +149,7 @@ def _left(before: list[int], after: list[int], name: str, notes: list[str]) -> l
 def _picked(choice: Choice, pool: Pool, classes: Classes) -> Outcome:
     if choice.index is None:
         return Outcome(Pool((), pool.type), (), note=choice.note)
-    ties = choosing.tied(choice.weights)
+    ties = [] if choice.settled else choosing.tied(choice.weights)
     firsts = tuple(next(i for i, c in enumerate(classes) if c == number) for number in ties)
     single = Pool((pool.candidates[choice.index],), pool.type)
     return Outcome(single, (choice.index,), choice.index, choice.weight, firsts or (choice.index,), choice.note)

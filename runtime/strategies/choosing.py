@@ -22,12 +22,16 @@ MARGIN = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The position picked (None for an empty pool), its weight, and the weight of each class in order of appearance."""
+    """The position picked (None for an empty pool), its weight, and the weight of each class in order of appearance.
+
+    `settled` says that a tie between classes was decided by something else than appearance.
+    """
 
     index: int | None
     weight: float = 0.0
     weights: Mapping[int, float] = field(default_factory=dict)
     note: str = ""
+    settled: bool = False
 
 
 def vote(classes: Classes, weights: Numbers | None = None, once_per: Sequence[Hashable] | None = None) -> Choice:
@@ -69,7 +73,7 @@ def majority(classes: Classes, ties: Numbers | None = None) -> Choice:
         return choice
     tops = set(tied(choice.weights))
     index = max((i for i, c in enumerate(classes) if c in tops), key=lambda i: (_ranked(ties[i]), -i))
-    return Choice(index, choice.weight, choice.weights)
+    return Choice(index, choice.weight, choice.weights, settled=True)
 
 
 def only(classes: Classes, kept: Sequence[int]) -> Classes:

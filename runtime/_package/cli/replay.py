@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
-from ttscale.cli.console import err, out, out_json, plural
+from ttscale.cli.console import err, out, out_json, plural, table
 
 if TYPE_CHECKING:
     from ttscale.compiler.python_names import PythonSignature
@@ -18,9 +18,15 @@ if TYPE_CHECKING:
     'ttscale replay pool.jsonl --select "vote()"',
     "ttscale replay pool.jsonl --select 'filter(top: 4, by: score(\"reward\")) |> vote()' --json",
     'ttscale replay pool.jsonl --python mine.py --select "select(by: short_majority(m: 5))"',
+    "ttscale replay pool.jsonl --select all",
 )
 @click.argument("pool", type=click.Path(path_type=Path))
-@click.option("--select", required=True, metavar="STAGES", help="Stages as in a pipeline: filter, then vote or select.")
+@click.option(
+    "--select",
+    required=True,
+    metavar="STAGES",
+    help="Stages as in a pipeline: filter, then vote or select; or `all`, for every rule that the pool permits.",
+)
 @click.option(
     "--ties",
     type=click.Choice(["first", "share"]),
@@ -42,7 +48,11 @@ def command(pool: Path, select: str, ties: Literal["first", "share"], sources: t
     from ttscale.runtime.poolfile import read_pool
     from ttscale.runtime.replay import replay, replay_notes
 
-    stages = parse_selector(select, python_rules(sources))
+    functions = python_rules(sources)
+    if select.strip() == "all":
+        _every_rule(pool, functions, ties, as_json)
+        return
+    stages = parse_selector(select, functions)
     questions = read_pool(pool)
     found = replay(questions, stages, ties)
     if as_json:
@@ -52,6 +62,54 @@ def command(pool: Path, select: str, ties: Literal["first", "share"], sources: t
         err(f"note: {note} ({plural(count, 'question')})")
     for line in described(found):
         out(line)
+
+
+def _every_rule(
+    pool: Path, functions: dict[str, PythonSignature], ties: Literal["first", "share"], as_json: bool
+) -> None:
+    from ttscale.runtime.poolfile import read_pool
+    from ttscale.runtime.selections import every_rule
+
+    found = every_rule(read_pool(pool), functions, ties)
+    if as_json:
+        out_json(found)
+        return
+    for line in compared(found):
+        out(line)
+
+
+def compared(found: dict[str, Any]) -> list[str]:
+    """The table of all rules for people: a line a rule, and what the best possible choice would reach."""
+    rows: list[tuple[str, ...]] = [("rule", "accuracy", "95%", "to vote()", "95%", "better", "worse", "paper")]
+    for row in found["rules"]:
+        own = row["select"] == found["baseline"]
+        shown = ("", "", "", "") if own or row["difference"] is None else _difference(row)
+        rows.append((row["select"], _share(row["accuracy"]), _range(row["interval"]), *shown, row["paper"]))
+    oracle = found["oracle"]
+    if oracle["any"] is not None:
+        what = f"oracle: any of {oracle['samples']} right"
+        rows.append((what, _share(oracle["any"]), _range(oracle["interval"]), "", "", "", "", "no rule can reach more"))
+        rows.append(("mean of single samples", _share(found["one_sample"]), "", "", "", "", "", ""))
+    lines = [plural(found["questions"], "question"), *table(rows, frozenset({1, 2, 3, 4, 5, 6}))]
+    if all(row["accuracy"] is None for row in found["rules"]):
+        lines.append("accuracy is unknown: the pool says of no pick whether it is right (`gold`, or `correct`)")
+    lines += [f"left out: {text}: {why}" for text, why in found["left_out"].items()]
+    lines.append("Intervals are 95% for one row alone; with so many rows one in twenty leaves out 0 by chance.")
+    return lines
+
+
+def _difference(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    low, high = row["difference_interval"]
+    between = f"{100 * low:+.1f} to {100 * high:+.1f}"
+    return f"{100 * row['difference']:+.1f}", between, str(row["better"]), str(row["worse"])
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
+def _range(interval: list[float] | None) -> str:
+    return "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 
 def python_rules(sources: tuple[str, ...]) -> dict[str, PythonSignature]:
