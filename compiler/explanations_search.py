@@ -1,4 +1,4 @@
-"""Pages about searches: E0560 to W0565."""
+"""Pages about searches: E0560 to W0566."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ttscale.compiler.explanation import HEAD, page, pipeline, table
 
 ROWS = HEAD + '\ndataset gsm = jsonl("gsm8k.jsonl", question: question, answer: after(answer, "####"))\n'
 SAMPLED = "param n: Int in {1, 2, 4} = 4\nreturn generate(p.solve_number(question), from: small, n: n) |> vote()"
+LIMITED = SAMPLED.replace("= 4\n", "= 4\nparam m: Int = 64\n").replace("n: n)", "n: n, max_tokens: m)")
 TUNED = (
     pipeline(SAMPLED, head=ROWS) + "\nsearch tune over main { maximize accuracy on gsm[0:200]  minimize tokens"
     "  holdout gsm[200:400]  trials 20 }\n"
@@ -62,10 +63,17 @@ SEARCHES = table(
     page(
         "W0565",
         "A holdout with rows that the search has seen",
-        "What wins on the rows of a search was chosen for them, so its figure there is too good. The holdout's rows are "
-        "for testing the winner, and say nothing where the search has seen them.",
+        "What wins on the rows of a search was chosen for them, so its figure there is too good. The holdout's rows "
+        "are for testing the winner, and say nothing where the search has seen them.",
         TUNED.replace("holdout gsm[200:400]", "holdout gsm[100:300]"),
         "holdout gsm[100:300]",
         "holdout gsm[200:400]",
+    ),
+    page(
+        "W0566",
+        "Evidence about another version of the program",
+        "`ttscale search` writes at the top of the recipe that won how well it did, with the hash of the program. The "
+        "program has been changed since (layout and comments do not count), so the figures may not be its own. "
+        "`ttscale eval` measures it again.",
     ),
 )

@@ -33,6 +33,8 @@ from ttscale.library.loader import FileLoader, load_source
 from ttscale.library.standard import stage_prompts
 from ttscale.runtime.bank.runs import BankRuns
 from ttscale.runtime.bank.store import Bank
+from ttscale.runtime.data_columns import DataColumns
+from ttscale.runtime.desk import Engines
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore, plan_with_rows
 from ttscale.runtime.models import EngineHouse
@@ -44,6 +46,8 @@ from ttscale.runtime.trace import Listener
 if TYPE_CHECKING:
     from ttscale.runtime.evaluate import Report
     from ttscale.runtime.metrics import Metric
+    from ttscale.runtime.search.api import Outcome, Wishes
+    from ttscale.runtime.search.loop import News
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.2
@@ -77,7 +81,7 @@ def load(
     is_text = isinstance(source, str) and "\n" in source
     file = SourceFile("<text>", str(source)) if is_text else load_source(source)
     base = Path.cwd() if is_text else Path(source).resolve().parent
-    checked = compile_source(file, FileLoader(PythonFiles(base, allow=allow_python))).require_ok()
+    checked = compile_source(file, FileLoader(PythonFiles(base, allow=allow_python), DataColumns())).require_ok()
     replaced = {
         name: model if isinstance(model, Model) else _from_here(model_from_locator(name, model))
         for name, model in (models or {}).items()
@@ -114,6 +118,13 @@ class Program:
         self._plans: dict[object, Plan] = {}
         self._loop: _LoopThread | None = None
         self._bank = BankRuns(bank)
+        self.between: Callable[[Engines], Engines] | None = None
+        """What stands between a run and its engines, such as the meter of a search."""
+
+    @property
+    def replaced_models(self) -> Mapping[str, Model]:
+        """The models that stand in for declared ones, by name."""
+        return self._models
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -261,6 +272,25 @@ class Program:
         work = evaluate(self, rows, metric, stop=stop, **settings)
         return self._wait(self._thread().submit(work), stop)
 
+    def search(
+        self,
+        name: str | None = None,
+        wishes: Wishes | None = None,
+        *,
+        heard: Callable[[News], None] | None = None,
+        others: Callable[[], bool] | None = None,
+    ) -> Outcome:
+        """Search the parameters of a pipeline, as the `search` of that name says (the only one where none is named).
+
+        The outcome has a document of plain data and the winner's text. Ctrl-C ends it with what is there. Raises
+        SearchError, RunError, MetricError, DataError, CompileError.
+        """
+        from ttscale.runtime.search.api import Wishes, carry_out, named
+
+        stop = asyncio.Event()
+        work = carry_out(self, named(self, name), wishes or Wishes(), stop=stop, heard=heard, others=others)
+        return self._wait(self._thread().submit(work), stop)
+
     def test(self, *, live: bool = False, only: str = "") -> TestReport:
         """Run the tests of the file; `live` ones too if wished, `only` those whose name contains it."""
         cases = tests_ir(self._checked.linked, self._models, std=stage_prompts())
@@ -296,11 +326,12 @@ class Program:
         of: Program | None = None,
     ) -> Result:
         made_by = of if of is not None else self
+        engines: Engines = self._house.for_run()
         return await execute(
             plan.graph,
             plan,
             inputs,
-            self._house.for_run(),
+            engines if self.between is None else self.between(engines),
             run_seed=seed,
             listener=listener,
             stop=stop,

@@ -25,6 +25,7 @@ COMMANDS = (
     Entry("run", "run", "Commands", "Answer one question, or a file of them."),
     Entry("check", "check", "Commands", "Say what is wrong with files, without running anything."),
     Entry("eval", "eval", "Commands", "Measure pipelines: accuracy, cost, and where right answers are lost."),
+    Entry("search", "search", "Commands", "Find the best values of parameters for a task and a budget."),
     Entry("plan", "plan", "Commands", "Show what a run may cost before it starts."),
     Entry("graph", "graph", "Commands", "Draw a pipeline as Mermaid, DOT or SVG."),
     Entry("show", "show", "Commands", "Show one stage: what flows through it, its price, prompt and origin."),

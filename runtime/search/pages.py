@@ -1,0 +1,304 @@
+"""The report of a search for people: a few lines for a terminal, Markdown, and one page of HTML with drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from ttscale.runtime.search.space import shown
+
+Document = Mapping[str, Any]
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+def figure(value: object) -> str:
+    """A number for a table."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if value != int(value) else f"{value:.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """An assignment as a person would write it."""
+    return shown({name: tuple(value) if isinstance(value, list) else value for name, value in params.items()})
+
+
+# --- parts -----------------------------------------------------------------------------------------
+
+
+def headline(document: Document) -> list[str]:
+    """What was found, and how sure that is."""
+    verdict = document["verdict"]
+    if verdict is None:
+        return [f"The search was ended ({document['ended']}) before anything was chosen; run it again to go on."]
+    first = f"Winner: {verdict['winner']}" + (" (a baseline)" if verdict["is_baseline"] else "")
+    return [first, verdict["text"]]
+
+
+def standings(document: Document) -> Table:
+    """The finals."""
+    goals = list(document["goals"])
+    rows = []
+    for own in document["verdict"]["standings"] if document["verdict"] else []:
+        low, high = own["interval"]
+        against = own["against"]
+        versus = (
+            "" if against is None else f"{against['difference']:+.3g} [{against['low']:.3g}, {against['high']:.3g}]"
+        )
+        others = [figure(own["means"].get(name)) for name in goals[1:]]
+        label = own["label"] + (" (baseline)" if own["is_baseline"] else "")
+        rows.append([label, f"{figure(own['mean'])} [{low:.3g}, {high:.3g}]", *others, versus])
+    return ["pipeline", goals[0], *goals[1:], "against the best baseline"], rows
+
+
+def trials(document: Document) -> Table:
+    """All trials, those of the front first."""
+    goals = list(document["goals"])
+    front = document["front"]
+    ordered = sorted(document["trials"], key=lambda t: (t["number"] not in front, t["number"]))
+    rows = [
+        [
+            str(own["number"]) + ("*" if own["number"] in front else ""),
+            params_text(own["params"]),
+            *(figure((own["values"] or {}).get(name)) for name in goals),
+            str(own["questions"]),
+            figure(own["new_tokens"]),
+            own["why"] if own["outcome"] != "done" else "",
+        ]
+        for own in ordered
+    ]
+    return ["trial", "parameters", *goals, "questions", "new tokens", "note"], rows
+
+
+def parameter_rows(document: Document) -> Table:
+    """Importance and re-use."""
+    rows = [
+        [
+            own["name"],
+            str(own["values"]),
+            "" if own["importance"] is None else f"{own['importance']:.0%}",
+            "" if own["reuse"] is None else f"{own['reuse']:.1f}x",
+            "under some values of others" if own["conditional"] else "",
+        ]
+        for own in document["parameters"]
+    ]
+    return ["parameter", "values", "importance", "re-use", "matters"], rows
+
+
+def spending(document: Document) -> list[str]:
+    """What it cost, beside what the limits were and what it would have cost alone."""
+    spent, limits, alone = document["spent"], document["limits"], document["as_if_alone"]
+    told = []
+    for name in ("tokens", "calls", "seconds", "usd"):
+        limit = limits.get(name)
+        if spent[name] or limit:
+            told.append(f"{figure(spent[name])}{'' if limit is None else ' of ' + figure(limit)} {name}")
+    lines = [f"Spent: {', '.join(told) or 'nothing'}; {len(document['trials'])} trials; {document['ended']}."]
+    if spent["tokens"] and alone["tokens"]:
+        times = alone["tokens"] / spent["tokens"]
+        lines.append(f"Each run alone would have spent {figure(alone['tokens'])} tokens: {times:.1f} times as many.")
+    return lines
+
+
+def sections(document: Document) -> list[tuple[str, list[str], Table | None]]:
+    """Everything in order: title, sentences, table."""
+    found: list[tuple[str, list[str], Table | None]] = [("Result", headline(document), None)]
+    if document["verdict"]:
+        found.append((f"Finals: {document['verdict']['how']}", [], standings(document)))
+    if document["diagnosis"]:
+        said = [f"{own['text']}. Next: `{own['command']}`" for own in document["diagnosis"]]
+        found.append(("What stands in the way", said, None))
+    found.append(("Spending", spending(document), None))
+    planned = document.get("planned")
+    if planned:
+        found.append(("What theory expects", planned, None))
+    found.append(("Parameters", [], parameter_rows(document)))
+    if document["ablation"]:
+        main = next(iter(document["goals"]))
+        rows = [
+            [o["without"], figure(o["mean"]), f"{o['worth']:+.3g}", figure(o["tokens"])] for o in document["ablation"]
+        ]
+        found.append(("The best without each of its stages", [], (["without", main, "it is worth", "tokens"], rows)))
+    goals = list(document["goals"])
+    rows = [[own["label"], *(figure(own["means"].get(name)) for name in goals)] for own in document["baselines"]]
+    skipped = [f"Left out: {own['label']} ({own['why']})." for own in document["skipped"]]
+    found.append(("Baselines on the rows of the search", skipped, (["baseline", *goals], rows)))
+    found.append(("Trials", ["An asterisk marks the front."], trials(document)))
+    return found
+
+
+# --- forms -----------------------------------------------------------------------------------------
+
+
+def as_text(document: Document) -> str:
+    """The result for a terminal; trials are in the report."""
+    lines: list[str] = []
+    for title, said, table in sections(document):
+        if title in ("Trials", "Baselines on the rows of the search"):
+            continue
+        lines += ["", title] if lines else [title]
+        lines += [f"  {line}" for line in said]
+        if table is not None and table[1]:
+            heads, rows = table
+            widths = [max(len(str(row[i])) for row in [heads, *rows]) for i in range(len(heads))]
+            lines += [
+                "  " + "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip()
+                for row in [heads, *rows]
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def as_markdown(document: Document) -> str:
+    """The whole report as Markdown."""
+    lines = [f"# Search `{document['search']}` over `{document['pipeline']}`", ""]
+    lines += [
+        f"{document['sampler']}, seed {document['seed']}, study `{document['study']}` in `{document['storage']}`.",
+        "",
+    ]
+    for title, said, table in sections(document):
+        lines += [f"## {title}", ""]
+        lines += [line for own in said for line in (own, "")]
+        if table is not None and table[1]:
+            heads, rows = table
+            lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+            lines += [f"| {' | '.join(_safe(cell) for cell in row)} |" for row in rows]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _safe(cell: object) -> str:
+    """A cell of a Markdown table."""
+    return str(cell).replace("|", "\\|")
+
+
+STYLE = """
+:root { color-scheme: light dark }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+table { border-collapse: collapse; font-size: 13px } th, td { text-align: left; padding: .2rem .8rem .2rem 0;
+border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent) }
+svg { max-width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: currentColor }
+.axis { stroke: currentColor; opacity: .5 } .dot { fill: currentColor; opacity: .35 } .front { fill: #0969da; opacity: 1
+} .base { fill: #d1242f; opacity: 1 } .line { fill: none; stroke: #0969da; opacity: .6 } .bar { fill: #0969da; opacity:
+.7 } .scroll { overflow-x: auto }
+"""
+
+
+def as_html(document: Document) -> str:
+    """The whole report as one page that needs nothing else."""
+    title = f"Search {document['search']} over {document['pipeline']}"
+    body = [f"<h1>{escape(title)}</h1>"]
+    for name, said, table in sections(document):
+        body.append(f"<h2>{escape(name)}</h2>")
+        body += [f"<p>{escape(line)}</p>" for line in said]
+        if name == "Spending":
+            body += [pareto(document), progress(document)]
+        if name == "Parameters":
+            body.append(bars(document))
+        if table is not None and table[1]:
+            heads, rows = table
+            head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+            cells = "".join("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows)
+            body.append(f'<div class="scroll"><table><tr>{head}</tr>{cells}</table></div>')
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
+        f"<body>{''.join(body)}</body></html>\n"
+    )
+
+
+# --- drawings --------------------------------------------------------------------------------------
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 320, 60, 40
+
+
+def pareto(document: Document) -> str:
+    """Trials and baselines by the first goal and the second (or tokens), the front joined."""
+    goals = list(document["goals"])
+    if len(goals) < 2:
+        return ""
+    x_name, y_name = goals[1], goals[0]
+    dots = [
+        (
+            t["values"][x_name],
+            t["values"][y_name],
+            "front" if t["number"] in document["front"] else "dot",
+            params_text(t["params"]),
+        )
+        for t in document["trials"]
+        if t["values"] and t["outcome"] == "done"
+    ]
+    dots += [(b["means"][x_name], b["means"][y_name], "base", b["label"]) for b in document["baselines"]]
+    if not dots:
+        return ""
+    line = sorted((x, y) for x, y, kind, _ in dots if kind == "front")
+    return _plot(f"{y_name} by {x_name}", x_name, y_name, dots, line)
+
+
+def progress(document: Document) -> str:
+    """The best of the first goal so far, trial by trial."""
+    goals = list(document["goals"])
+    more = document["goals"][goals[0]] == "maximize"
+    done = [t for t in document["trials"] if t["values"] and t["outcome"] == "done"]
+    if len(done) < 2:
+        return ""
+    dots, line, best = [], [], None
+    for own in done:
+        value = own["values"][goals[0]]
+        best = value if best is None else (max if more else min)(best, value)
+        dots.append((float(own["number"]), value, "dot", params_text(own["params"])))
+        line.append((float(own["number"]), best))
+    return _plot(f"best {goals[0]} so far", "trial", goals[0], dots, line)
+
+
+def _plot(
+    title: str,
+    x_name: str,
+    y_name: str,
+    dots: Sequence[tuple[float, float, str, str]],
+    line: Sequence[tuple[float, float]],
+) -> str:
+    xs, ys = [d[0] for d in dots], [d[1] for d in dots]
+    x0, x1, y0, y1 = min(xs), max(xs), min(ys), max(ys)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        px = LEFT + (x - x0) / ((x1 - x0) or 1) * (WIDTH - LEFT - 20)
+        return px, HEIGHT - BOTTOM - (y - y0) / ((y1 - y0) or 1) * (HEIGHT - BOTTOM - 20)
+
+    parts = [
+        f'<line class="axis" x1="{LEFT}" y1="{HEIGHT - BOTTOM}" x2="{WIDTH - 20}" y2="{HEIGHT - BOTTOM}"/>',
+        f'<line class="axis" x1="{LEFT}" y1="20" x2="{LEFT}" y2="{HEIGHT - BOTTOM}"/>',
+        f'<text x="{LEFT}" y="{HEIGHT - 22}">{figure(x0)}</text>',
+        f'<text x="{WIDTH - 20}" y="{HEIGHT - 22}" text-anchor="end">{figure(x1)}</text>',
+        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_name)}</text>',
+        f'<text x="{LEFT - 6}" y="{HEIGHT - BOTTOM}" text-anchor="end">{figure(y0)}</text>',
+        f'<text x="{LEFT - 6}" y="28" text-anchor="end">{figure(y1)}</text>',
+        f'<text x="{LEFT}" y="12">{escape(y_name)}</text>',
+    ]
+    if len(line) > 1:
+        parts.append(
+            f'<polyline class="line" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*p) for p in line))}"/>'
+        )
+    for x, y, kind, label in dots:
+        px, py = at(x, y)
+        said = escape(f"{label}: {figure(x)}, {figure(y)}")
+        parts.append(f'<circle class="dot {kind}" cx="{px:.1f}" cy="{py:.1f}" r="4"><title>{said}</title></circle>')
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+
+
+def bars(document: Document) -> str:
+    """The importance of each parameter."""
+    known = [(own["name"], own["importance"]) for own in document["parameters"] if own["importance"] is not None]
+    if not known:
+        return ""
+    parts = []
+    for place, (name, share) in enumerate(sorted(known, key=lambda pair: -pair[1])):
+        y = 18 * place
+        parts.append(f'<text x="110" y="{y + 12}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<rect class="bar" x="118" y="{y + 2}" width="{max(1.0, 400 * share):.0f}" height="12"/>')
+        parts.append(f'<text x="{124 + max(1.0, 400 * share):.0f}" y="{y + 12}">{share:.0%}</text>')
+    height = 18 * len(known) + 4
+    return f'<svg viewBox="0 0 640 {height}" role="img" aria-label="importance of parameters">{"".join(parts)}</svg>'

@@ -1,0 +1,126 @@
+"""Recipes: a program's text with its parameters fixed, or with a pipeline's body replaced by a simple one.
+
+The text is changed in its places and laid out anew, so that names, comments and declarations stay as they were.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ttscale.compiler import ast, ast_expressions
+from ttscale.compiler.domains import show
+from ttscale.compiler.driver import compile_source
+from ttscale.compiler.format import format_module
+from ttscale.compiler.literals import quote
+from ttscale.compiler.lower import lower
+from ttscale.compiler.parse import parse
+from ttscale.compiler.source import SourceFile
+from ttscale.compiler.types import Choice, PromptType, Text
+from ttscale.compiler.walk import nodes
+from ttscale.library.loader import FileLoader
+from ttscale.runtime.python_files import PythonFiles
+
+if TYPE_CHECKING:
+    from ttscale.compiler.scope import Linked
+    from ttscale.runtime.program import Program
+    from ttscale.runtime.search.space import SearchSpace
+
+Change = tuple[int, int, str]
+
+
+def source_of(linked: Linked) -> SourceFile:
+    """The entry file's text."""
+    return linked.sources[linked.main.tree.span.file]
+
+
+def fixed_text(
+    space: SearchSpace, params: Mapping[str, object], body: str | None = None, *, rows: str = "", head: str = ""
+) -> str:
+    """The program with these values as the parameters' only ones; `body` replaces all that the pipeline does.
+
+    Searches and evals are left out; `rows` are those of an `eval` at the end, `head` are comments for the top.
+    """
+    linked = space.program.checked.linked
+    source = source_of(linked)
+    declaration = space.symbol.declaration
+    assert isinstance(declaration, ast.PipelineDecl)
+    changes: list[Change] = []
+    for other in linked.main.tree.declarations:
+        if isinstance(other, ast.SearchDecl | ast.EvalDecl):
+            changes.append((other.span.start, other.span.end, ""))
+    needed = _names_in(body) if body is not None else set(space.declared)
+    for param in declaration.params:
+        if param.name not in needed:
+            changes.append((param.span.start, param.span.end, ""))
+        elif param.name in params:
+            changes.append((param.span.start, param.span.end, _fixed(space, param, params[param.name], source.text)))
+        elif param.name in space.axes or param.domain is not None:
+            value = {**space.default, **space.fixed}.get(param.name)
+            if value is not None:
+                changes.append((param.span.start, param.span.end, _fixed(space, param, value, source.text)))
+    if body is not None:
+        changes.append(_replaced_body(declaration, source.text, body))
+        for require in declaration.requires:
+            if not {n.name for n in nodes(require) if isinstance(n, ast_expressions.Name)} <= needed:
+                changes.append((require.span.start, require.span.end, ""))
+        if declaration.budget is not None:
+            named = {n.name for n in nodes(declaration.budget) if isinstance(n, ast_expressions.Name)}
+            if not named <= needed:
+                changes.append((declaration.budget.span.start, declaration.budget.span.end, ""))
+    text = applied(source.text, changes)
+    if rows:
+        text = f"{text.rstrip()}\n\neval {space.symbol.name} on {rows}\n"
+    laid_out = formatted(SourceFile(source.name, text))
+    return f"{head}\n{laid_out}" if head else laid_out
+
+
+def applied(text: str, changes: list[Change]) -> str:
+    """A text with parts of it replaced."""
+    for start, end, new in sorted(changes, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def formatted(source: SourceFile) -> str:
+    """The canonical layout of a text that parses."""
+    module, _ = lower(parse(source), source)
+    return format_module(module, source)
+
+
+def compiled(program: Program, text: str) -> Program:
+    """The program that a text is, in the place of another: same folder and models. Raises CompileError."""
+    from ttscale.runtime.program import Program as Made
+
+    source = source_of(program.checked.linked)
+    loader = FileLoader(PythonFiles(program.folder, allow=True))
+    checked = compile_source(SourceFile(source.name, text), loader).require_ok()
+    return Made(checked, program.replaced_models, program.folder, None)
+
+
+def _fixed(space: SearchSpace, param: ast.Param, value: object, text: str) -> str:
+    """A parameter's declaration with one value."""
+    kind = space.kinds[param.name]
+    written = text[param.type.span.start : param.type.span.end]
+    said = quote(value) if isinstance(kind, Text) and isinstance(value, str) else show(value)
+    if isinstance(value, float) and "." not in said and "e" not in said:
+        said += ".0"
+    domain = ""
+    if isinstance(kind, PromptType):
+        domain = f" in {{{said}}}"
+    elif isinstance(kind, Choice) and param.domain is not None:
+        # Arms of a `match` may be about its other labels, so these stay.
+        domain = f" in {text[param.domain.span.start : param.domain.span.end]}"
+    return f"param {param.name}: {written}{domain} = {said}"
+
+
+def _replaced_body(declaration: ast.PipelineDecl, text: str, body: str) -> Change:
+    first = declaration.bindings[0].span.start if declaration.bindings else declaration.value.span.start
+    start = first if declaration.bindings else text.rindex("return", 0, first)
+    return start, declaration.value.span.end, f"return {body}"
+
+
+def _names_in(body: str) -> set[str]:
+    """The names in a text, without those of arguments."""
+    return set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*+(?!\s*:)", body))

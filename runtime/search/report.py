@@ -1,0 +1,334 @@
+"""The end of a search: finals, ablation, diagnosis, figures about the parameters, the recipe, and the document of it
+all.
+
+{"search", "pipeline", "study", "storage", "sampler", "ended", "spent": {…}, "limits": {…}, "space": {…},
+ "trials": […], "front": […], "baselines": […], "verdict": {…}, "ablation": […], "parameters": […],
+ "diagnosis": […], "as_if_alone": {…}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ttscale.compiler.canonical import canonical_hash
+from ttscale.compiler.evidence import evidence_text
+from ttscale.runtime.evaluate.ablation import ablations
+from ttscale.runtime.evaluate.arms import Arm, Item
+from ttscale.runtime.evaluate.measuring import Record
+from ttscale.runtime.search.baselines import Baseline, BaselineMaker
+from ttscale.runtime.search.diagnosis import diagnose, signs
+from ttscale.runtime.search.finals import FINALISTS, Entry, Verdict, cross_validated, holdout
+from ttscale.runtime.search.history import Tried, front, signed
+from ttscale.runtime.search.loop import Driver
+from ttscale.runtime.search.prices import reuse
+from ttscale.runtime.search.recipe import compiled, fixed_text, source_of
+from ttscale.runtime.search.space import SearchSpace, shown
+
+if TYPE_CHECKING:
+    from ttscale.runtime.search.api import Outcome, Stage
+
+
+async def finish(stage: Stage, driver: Driver, where: str, *, interrupted: bool) -> Outcome:
+    """The outcome of a study as it stands; nothing more is asked where it was interrupted."""
+    from ttscale.runtime.search.api import Outcome, tried_as_json
+
+    history = [t for t in driver.log.history() if t.outcome != "running"]
+    best = front(history, driver.directions)
+    verdict = None if interrupted else await _finals(stage, driver, history, best)
+    names = [goal.name for goal in stage.search.goals]
+    chosen = _chosen(stage, verdict, best)
+    ablated = await _ablation(stage, driver, chosen) if chosen is not None and stage.wishes.ablate else []
+    if driver.meter is not None:
+        driver.meter.flush()
+    spent = driver.book.spent()
+    document: dict[str, Any] = {
+        "version": 1,
+        "search": stage.search.name,
+        "file": stage.wishes.file,
+        "pipeline": stage.space.symbol.name,
+        "study": stage.name,
+        "storage": where,
+        "sampler": stage.sampler,
+        "seed": stage.search.seed,
+        "goals": {goal.name: "maximize" if goal.maximize else "minimize" for goal in stage.search.goals},
+        "rows": stage.search.on,
+        "holdout": stage.search.holdout_on if stage.held_out else "",
+        "questions": len(stage.items),
+        "held_out": len(stage.held_out),
+        "ended": "stopped" if interrupted else driver.ended,
+        "spent": asdict(spent),
+        "limits": asdict(stage.limits),
+        "trials": [tried_as_json(t, names) for t in history],
+        "front": [t.number for t in best],
+        "baselines": _baseline_figures(stage, driver),
+        "skipped": [asdict(own) for own in stage.skipped],
+        "verdict": None if verdict is None else _verdict_json(verdict),
+        "ablation": ablated,
+        "parameters": parameters(stage.space, history, best, driver.directions),
+        "as_if_alone": as_if_alone(stage, driver, history),
+        "diagnosis": _diagnosis(stage, driver, verdict, best),
+    }
+    recipe = None if verdict is None else recipe_of(stage, verdict, document)
+    return Outcome(document, recipe)
+
+
+# --- finals --------------------------------------------------------------------------------------
+
+
+async def _finals(stage: Stage, driver: Driver, history: Sequence[Tried], best: Sequence[Tried]) -> Verdict | None:
+    """The finalists and the baselines on rows that chose none of them; None where nothing was measured."""
+    main, more = stage.main
+    done = [t for t in history if t.outcome == "done"]
+    if not done:
+        return None
+    await _equal_majority(stage, driver, best[0])
+    items = stage.held_out or stage.items
+    # The best first, then baselines: if the budget ends early, these can be compared.
+    arms: list[tuple[Arm, bool, Mapping[str, object]]] = []
+    finalists = list(best[:FINALISTS]) if stage.held_out else done
+    arms += [(driver.arm(t.assignment), False, t.assignment) for t in finalists[:1]]
+    arms += [(b.arm, True, {}) for b in stage.baselines]
+    arms += [(driver.arm(t.assignment), False, t.assignment) for t in finalists[1:]]
+    entries: list[Entry] = []
+    for arm, is_baseline, params in arms:
+        records = await driver.asker.ask(arm, items)
+        if records is not None:
+            entries.append(Entry(arm.label, is_baseline, driver.values(records), params))
+    if not entries:
+        return None
+    if stage.held_out:
+        return holdout(entries, main, more)
+    return cross_validated(entries, main, more, seed=stage.search.seed, compared=len(finalists))
+
+
+async def _equal_majority(stage: Stage, driver: Driver, best: Tried) -> None:
+    """Adds the majority of as many samples as cost what the best trial costs."""
+    single = next((b for b in stage.baselines if b.label == "single sample"), None)
+    if single is None or any(b.label.startswith("majority") for b in stage.baselines) is False:
+        return
+    own = driver.asker.records.of(driver.arm(best.assignment), stage.items)
+    one = driver.asker.records.of(single.arm, stage.items)
+    if not own or not one:
+        return
+    price = sum(r["cost"]["tokens"] for r in one) / len(one)
+    n = round(sum(r["cost"]["tokens"] for r in own) / len(own) / max(1.0, price))
+    if n < 2:
+        return
+    found = BaselineMaker(stage.space).majority(n)
+    if isinstance(found, Baseline) and all(found.arm.digest != b.arm.digest for b in stage.baselines):
+        stage.baselines.append(found)
+
+
+def _chosen(stage: Stage, verdict: Verdict | None, best: Sequence[Tried]) -> Tried | None:
+    """The trial that won, or else the best one."""
+    if verdict is not None and not verdict.is_baseline:
+        return next((t for t in best if shown(t.assignment) == verdict.winner), best[0] if best else None)
+    return best[0] if best else None
+
+
+async def _ablation(stage: Stage, driver: Driver, chosen: Tried) -> list[dict[str, Any]]:
+    """What each stage of the best pipeline is worth, on the rows of the search."""
+    main, _ = stage.main
+    arm = driver.arm(chosen.assignment)
+    whole = driver.asker.records.of(arm, stage.items)
+    if len(whole) < len(stage.items):
+        return []
+    found = []
+    for other in ablations(arm).arms:
+        records = await driver.asker.ask(other, stage.items)
+        if records is None:
+            break
+        mine, theirs = driver.values(whole)[main], driver.values(records)[main]
+        tokens = sum(r["cost"]["tokens"] for r in records) / len(records)
+        found.append(
+            {
+                "without": other.without,
+                "mean": sum(theirs) / len(theirs),
+                "worth": (sum(mine) - sum(theirs)) / len(mine),
+                "tokens": tokens,
+            }
+        )
+    return found
+
+
+def _baseline_figures(stage: Stage, driver: Driver) -> list[dict[str, Any]]:
+    """The baselines on the rows of the search."""
+    found = []
+    for baseline in stage.baselines:
+        records = driver.asker.records.of(baseline.arm, stage.items)
+        if records:
+            means = {name: sum(own) / len(own) for name, own in driver.values(records).items()}
+            tokens = sum(r["cost"]["tokens"] for r in records) / len(records)
+            found.append({"label": baseline.label, "questions": len(records), "means": means, "tokens": tokens})
+    return found
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "how": verdict.how,
+        "winner": verdict.winner,
+        "is_baseline": verdict.is_baseline,
+        "text": verdict.text,
+        "compared": verdict.compared,
+        "standings": [{**asdict(s), "params": _plain(s.params)} for s in verdict.standings],
+    }
+
+
+def _plain(params: Mapping[str, object]) -> dict[str, object]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+
+
+# --- figures about parameters and spending --------------------------------------------------------
+
+
+def parameters(
+    space: SearchSpace, history: Sequence[Tried], best: Sequence[Tried], directions: Sequence[bool]
+) -> list[dict[str, Any]]:
+    """Each parameter's importance for the first goal, and how often its values share samples.
+
+    Importance is the share of the variance between trials that the parameter's values explain alone (one-way, less what
+    chance would explain). Re-use is the tokens of all its values at the best trial's other values as if alone, over
+    those made with one bank: 1 shares nothing, as many as there are values shares all.
+    """
+    known = [(t, signed(t.values, directions)[0]) for t in history if t.values is not None and t.outcome == "done"]
+    found = []
+    for name, axis in space.axes.items():
+        values = axis.values if axis.values is not None else axis.domain.values()
+        factor = None
+        if best:
+            near = [space.canonical({**best[0].assignment, name: value}) for value in values]
+            plans = [space.plan(own) for own in near if not space.why_not(own)]
+            factor = reuse(plans) if len(plans) > 1 else None
+        found.append(
+            {
+                "name": name,
+                "values": len(values),
+                "importance": explained([(t.assignment.get(name), value) for t, value in known]),
+                "reuse": factor,
+                "conditional": space.conditional[name],
+            }
+        )
+    return found
+
+
+def explained(pairs: Sequence[tuple[object, float]]) -> float | None:
+    """The share of the variance of numbers that their groups explain, less what chance would (omega squared)."""
+    groups: dict[object, list[float]] = {}
+    for group, value in pairs:
+        groups.setdefault(group, []).append(value)
+    count, own = len(pairs), len(groups)
+    if own < 2 or count <= own:
+        return None
+    mean = sum(value for _, value in pairs) / count
+    total = sum((value - mean) ** 2 for _, value in pairs)
+    between = sum(len(v) * (sum(v) / len(v) - mean) ** 2 for v in groups.values())
+    within = (total - between) / (count - own)
+    if total <= 0:
+        return 0.0
+    return max(0.0, (between - (own - 1) * within) / (total + within))
+
+
+def as_if_alone(stage: Stage, driver: Driver, history: Sequence[Tried]) -> dict[str, float]:
+    """What all trials and baselines would have spent each on its own, beside what was really spent."""
+    arms = [driver.arm(t.assignment) for t in history] + [b.arm for b in stage.baselines]
+    total = {"tokens": 0.0, "calls": 0.0}
+    for arm in arms:
+        for record in driver.asker.records.of(arm, (*stage.items, *stage.held_out)):
+            total["tokens"] += record["cost"]["tokens"]
+            total["calls"] += record["cost"]["calls"]
+    return total
+
+
+def _diagnosis(stage: Stage, driver: Driver, verdict: Verdict | None, best: Sequence[Tried]) -> list[dict[str, str]]:
+    """What stands in the way, from the records of the best trial, or the winning baseline."""
+    records: list[Record] = []
+    if verdict is not None and verdict.is_baseline:
+        records = _most_telling(stage, driver)
+    if not records and best:
+        records = driver.asker.records.of(driver.arm(best[0].assignment), stage.items)
+    if not records or records[0].get("score") is None:
+        return []
+    return [asdict(own) for own in diagnose(signs(records), stage.wishes.file, stage.search.name)]
+
+
+def _most_telling(stage: Stage, driver: Driver) -> list[Record]:
+    """The records of the baseline with the most samples."""
+    found = [driver.asker.records.of(b.arm, stage.items) for b in stage.baselines if b.label.startswith("majority")]
+    return max(found, key=lambda own: sum(len(r.get("samples", [])) for r in own), default=[])
+
+
+# --- the recipe ----------------------------------------------------------------------------------
+
+
+def recipe_of(stage: Stage, verdict: Verdict, document: Mapping[str, Any]) -> str:
+    """The winner as a plain program with its evidence."""
+    winner = next(s for s in verdict.standings if s.label == verdict.winner)
+    body = None
+    if verdict.is_baseline:
+        body = next(b.body for b in stage.baselines if b.label == verdict.winner)
+    params = {**stage.space.fixed, **winner.params}
+    rows = stage.search.holdout_on if stage.held_out else stage.search.on
+    bare = fixed_text(stage.space, params, body, rows=rows)
+    program = compiled(stage.program, bare)
+    main, _ = stage.main
+    low, high = winner.interval
+    costs = program.plan(stage.space.pipeline).expected
+    lines = {
+        "program": canonical_hash(program.checked.linked.main.tree),
+        "search": f"{stage.search.name} of {Path(stage.wishes.file).name}, {stage.sampler}, seed {stage.search.seed}, "
+        f"{len(document['trials'])} trials, {date.today().isoformat()}",
+        main: f"{winner.mean:.4g} [{low:.4g}, {high:.4g}] on {rows}, {winner.questions} questions, {verdict.how}",
+        **{name: f"{value:.4g} a question" for name, value in winner.means.items() if name != main},
+        "cost": _cost(stage, winner.label, costs.calls, document),
+        "verdict": verdict.text,
+        **{f"model-{name}": said for name, said in _models(stage).items()},
+        **_dataset(stage),
+    }
+    head = evidence_text(lines)
+    text = fixed_text(stage.space, params, body, rows=rows, head=head)
+    compiled(stage.program, text)
+    return text
+
+
+def _cost(stage: Stage, label: str, calls: int, document: Mapping[str, Any]) -> str:
+    own = next((b for b in document["baselines"] if b["label"] == label), None)
+    if own is not None:
+        return f"{own['tokens']:.0f} tokens a question"
+    for trial in document["trials"]:
+        if shown({k: tuple(v) if isinstance(v, list) else v for k, v in trial["params"].items()}) == label:
+            tokens = (trial["values"] or {}).get("tokens")
+            return f"{tokens:.0f} tokens a question" if tokens is not None else f"about {calls} calls a question"
+    return f"about {calls} calls a question"
+
+
+def _models(stage: Stage) -> dict[str, str]:
+    """The weights, or the address, of each model."""
+    from ttscale.runtime.model_files import answers_digest
+    from ttscale.runtime.models import home_of
+
+    plan = stage.space.plan(stage.space.default)
+    found = {}
+    for name, model in sorted(plan.graph.models.items()):
+        digest = answers_digest(model, home_of(model, stage.program.folder))
+        found[name] = f"{model.kind} {Path(model.locator).name or '-'} {digest}".strip()
+    return found
+
+
+def _dataset(stage: Stage) -> dict[str, str]:
+    """The file of the rows, with its hash."""
+    from ttscale.runtime.datasets import path_of
+
+    dataset = (stage.search.holdout if stage.held_out and stage.search.holdout else stage.search.rows).dataset
+    path = path_of(dataset)
+    if not path.is_file():
+        return {"dataset": f"{dataset.name} {dataset.locator}"}
+    import hashlib
+
+    return {"dataset": f"{dataset.name} {path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"}
+
+
+__all__ = ["Item", "as_if_alone", "explained", "finish", "parameters", "recipe_of", "source_of"]
