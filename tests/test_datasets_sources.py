@@ -21,8 +21,8 @@ from ttscale.library.loader import FileLoader
 from ttscale.runtime.datasets import DataError, load, load_rows
 from ttscale.runtime.datasets.hub import Wanted, choose
 from ttscale.runtime.datasets.order import content_id, share_of, shuffled
+from ttscale.runtime.datasets.rows_text import parsed, rows_from_text
 from ttscale.runtime.evaluate.arms import plain_of
-from ttscale.runtime.evaluate.rows_text import rows_from_text
 
 
 def declared(text: str, tmp_path: Path, expression: str = "") -> ir.Rows | ir.Dataset:
@@ -32,8 +32,6 @@ def declared(text: str, tmp_path: Path, expression: str = "") -> ir.Rows | ir.Da
     symbol = checked.linked.main.names["d"]
     if not expression:
         return dataset_ir(symbol, checked.linked)
-    from ttscale.cli.dataset_rows import parsed
-
     return rows_ir(parsed(expression), checked.linked.main, checked.linked)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from cli_runs import start, tts
 from evaluations import write_bench
+from ttscale.runtime.program import load
 
 EVAL = "eval main, one on sums[0:4] { fix n = 2  seeds 2 }\neval one on sums { metric exact }\n"
 
@@ -141,3 +142,21 @@ def test_the_help_shows_the_commands_and_examples() -> None:
     listed = tts("--help").out
     assert all(f"  {name} " in listed for name in ("eval", "compare", "report"))
     assert "--precision" in tts("eval", "--help").out and "compare old.tts new.tts" in tts("compare", "--help").out
+
+
+def test_the_measure_of_a_published_shape_is_used_and_said(folder: Path) -> None:
+    """GSM8K has its gold behind `####`; a pipeline of texts is measured as numbers without being asked to."""
+    raw = [{"question": f"q{i:03d}", "answer": f"some steps\n#### {1 + i % 2}"} for i in range(4)]
+    (folder / "gsm.jsonl").write_text("\n".join(map(json.dumps, raw)) + "\n", encoding="utf-8")
+    text = write_bench(folder, 4).read_text(encoding="utf-8")
+    shaped = text + '\ndataset gsm = jsonl("gsm.jsonl")\n'
+    (folder / "shaped.tts").write_text(shaped.replace("-> Number", "-> Text"), encoding="utf-8")
+    for rows_of in ("gsm", "gsm.jsonl"):
+        ran = tts("eval", "shaped.tts", "main", "--on", rows_of, "--no-bank", "--json")
+        assert ran.code == 0, ran.err
+        assert ran.json["measures"] == ["numeric"] and ran.json["arms"][0]["figures"]["accuracy"] == 0.5
+        assert f"note: {rows_of} is in the shape of GSM8K" in ran.err and "measured by `numeric`" in ran.err
+    named = tts("eval", "shaped.tts", "main", "--on", "gsm", "--no-bank", "--json", "--metric", "exact")
+    assert named.json["measures"] == ["exact"] and "shape" not in named.err
+    with load(folder / "shaped.tts") as own:
+        assert own.evaluate("gsm", None).document["measures"] == ["numeric"]

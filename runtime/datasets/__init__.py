@@ -1,6 +1,6 @@
 """Rows of declared datasets: files, generated tasks and the hub. See docs/datasets.md."""
 
-from ttscale.runtime.datasets.rows import GOLD, Loaded, Row, load, load_rows, path_of, read_rows
+from ttscale.runtime.datasets.rows import GOLD, Loaded, Row, load, load_file, load_rows, path_of, read_rows
 from ttscale.runtime.datasets.shapes import SHAPES, Shape, recognised
 from ttscale.runtime.tables import DataError, RowWriter, read_table, write_rows
 
@@ -13,6 +13,7 @@ __all__ = [
     "RowWriter",
     "Shape",
     "load",
+    "load_file",
     "load_rows",
     "path_of",
     "read_rows",

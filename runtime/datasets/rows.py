@@ -19,7 +19,7 @@ from ttscale.compiler.readers import NO_SHAPE, READERS
 from ttscale.library.recipes import folder_of, recipe_of
 from ttscale.runtime.datasets.order import content_id, share_of, shuffled
 from ttscale.runtime.datasets.shapes import SHAPES, Misfit, Shape, recognised
-from ttscale.runtime.datasets.sources import Sourced, records
+from ttscale.runtime.datasets.sources import Sourced, kind_of, records
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate
 from ttscale.runtime.tables import DataError
 
@@ -54,6 +54,11 @@ class Row:
         return self.values.get(GOLD)
 
     @property
+    def has_id(self) -> bool:
+        """Whether the data names the row, and not its place alone."""
+        return "id" in self.values or "id" in self.columns
+
+    @property
     def everything(self) -> dict[str, object]:
         """Columns and fields by name, which metrics read; a field goes before a column of its name."""
         return {**self.columns, **self.values}
@@ -71,8 +76,7 @@ class Loaded:
         """For people: what was recognised; "" where nothing was."""
         if self.shape is None:
             return ""
-        judged = f"; measure it with `{self.shape.metric}`" if self.shape.metric else ""
-        return f"the rows are in the shape of {self.shape.title}: {self.shape.mapped}{judged}"
+        return f"the rows are in the shape of {self.shape.title}: {self.shape.mapped}"
 
 
 def load_rows(rows: ir.Rows | ir.Dataset, base_dir: str | Path | None = None) -> list[Row]:
@@ -106,6 +110,11 @@ def load(rows: ir.Rows | ir.Dataset, base_dir: str | Path | None = None) -> Load
     for step in rows.steps:
         loaded = _stepped(loaded, step, dataset)
     return Loaded(tuple(loaded), shape)
+
+
+def load_file(path: Path) -> Loaded:
+    """The rows of a file that no program declares: .jsonl, .json, .csv, .tsv or .parquet. Raises DataError."""
+    return load(ir.Dataset(path.name, kind_of(path), str(path), "", ()), Path())
 
 
 def path_of(dataset: ir.Dataset, base_dir: str | Path | None = None) -> Path:

@@ -38,7 +38,7 @@ def records(dataset: ir.Dataset, path: Path, options: Mapping[str, object], need
             )
             number = 0
             for file in hub.files(wanted, path):
-                for record in _of_file(file, _kind_of(file), {}, None if needed is None else needed - number):
+                for record in _of_file(file, kind_of(file), {}, None if needed is None else needed - number):
                     number += 1
                     yield Sourced(record.columns, number, record.where)
         case kind:
@@ -57,7 +57,8 @@ def _of_file(path: Path, kind: str, options: Mapping[str, object], needed: int |
         yield Sourced(record.columns, record.number, where)
 
 
-def _kind_of(path: Path) -> str:
+def kind_of(path: Path) -> str:
+    """The reader of a file, by how its name ends."""
     suffix = next(suffix for suffix in reversed(path.suffixes) if suffix.lower() != ".gz").lower()
     return {".ndjson": "jsonl"}.get(suffix, suffix.removeprefix("."))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ttscale.compiler import ast, ir
 from ttscale.compiler.data import metric_ir
 from ttscale.compiler.evals import METRICS, Evaluation, evaluations
-from ttscale.runtime.datasets import load_rows
+from ttscale.runtime.datasets import Loaded, load
 from ttscale.runtime.evaluate.ablation import ablations
 from ttscale.runtime.evaluate.arms import Arm, Item, graph_digest, pipeline_of, plain_of, short_hash
 from ttscale.runtime.evaluate.folder import RunFolder
@@ -54,7 +54,7 @@ class Request:
 async def evaluate(
     program: Program,
     rows: Iterable[Mapping[str, object]] | str | ir.Rows,
-    metric: str | Metric | Sequence[str | Metric] = "accuracy",
+    metric: str | Metric | Sequence[str | Metric] | None = None,
     *,
     pipelines: Sequence[str | None] = (None,),
     params: Mapping[str, object] | None = None,
@@ -70,10 +70,14 @@ async def evaluate(
 ) -> Report:
     """Measure pipelines of one program on rows.
 
-    `params` are for every pipeline that has them. Raises CompileError, MetricError, DataError, FolderError, RunError.
+    Without a `metric` it is that of the rows' published shape, else accuracy. `params` are for every pipeline that has
+    them. Raises CompileError, MetricError, DataError, FolderError, RunError.
     """
     arms = tuple(arm_of(program, name, params or {}) for name in pipelines)
-    read = [dict(row) for row in rows] if not isinstance(rows, str | ir.Rows) else rows_of(program, rows)
+    loaded = loaded_rows(program, rows) if isinstance(rows, str | ir.Rows) else None
+    read = [dict(row) for row in rows] if loaded is None else plain_rows(loaded)  # type: ignore[union-attr]
+    if metric is None:
+        metric = usual_metric(loaded)
     names = [metric] if isinstance(metric, str) or not isinstance(metric, Sequence) else list(metric)
     settings = Settings(tuple(range(seed, seed + seeds)), concurrency, precision)
     request = Request(
@@ -198,17 +202,26 @@ def declared(program: Program) -> list[Evaluation]:
 
 
 def rows_of(program: Program, rows: str | ir.Rows) -> list[dict[str, object]]:
-    """The rows that a program's dataset has: their fields, with the row's `id`. Raises DataError, CompileError."""
-    from ttscale.runtime.evaluate.rows_text import rows_from_text
-
-    wanted = rows_from_text(program.checked.linked, rows) if isinstance(rows, str) else rows
-    read = load_rows(wanted)
-    # Without an `id` of its own a row is named by its number in the file, which an edit of the file would shift.
-    return [{**row.columns, **row.values, **({"id": row.id} if _has_id(row) else {})} for row in read]
+    """The rows of a program's dataset: columns and fields, with the row's `id`. Raises DataError, CompileError."""
+    return plain_rows(loaded_rows(program, rows))
 
 
-def _has_id(row: Any) -> bool:
-    return "id" in row.values or "id" in row.columns
+def loaded_rows(program: Program, rows: str | ir.Rows) -> Loaded:
+    """The same, with the published shape in which they are. Raises DataError, CompileError."""
+    from ttscale.runtime.datasets.rows_text import rows_from_text
+
+    return load(rows_from_text(program.checked.linked, rows) if isinstance(rows, str) else rows)
+
+
+def plain_rows(loaded: Loaded) -> list[dict[str, object]]:
+    """Rows as mappings from names to values; those that only their place names have no `id`, since it may shift."""
+    return [{**row.everything, **({"id": row.id} if row.has_id else {})} for row in loaded.rows]
+
+
+def usual_metric(loaded: Loaded | None) -> str:
+    """The measure of rows where none is named: that of their published shape, else accuracy."""
+    shape = None if loaded is None else loaded.shape
+    return "accuracy" if shape is None else shape.metric or "accuracy"
 
 
 def items_of(rows: Sequence[Mapping[str, object]], arms: Sequence[Arm], gold: str = GOLD) -> list[Item]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.console import out_json
-from ttscale.cli.eval import Measuring, gold_of, is_file, measuring_options, read_options, rows_named
+from ttscale.cli.eval import Measuring, gold_of, is_file, measuring_options, read_options, rows_named, usual_metrics
 from ttscale.cli.faults import USAGE, Failure
 from ttscale.cli.options import parameters, python_option, replacements
 
@@ -91,7 +91,7 @@ def request_of(
 ) -> Request:
     """The evaluation of all pipelines on the same rows."""
     from ttscale.cli.evaluating import folder_for
-    from ttscale.runtime.evaluate.api import Request, arm_of, grader_of, items_of
+    from ttscale.runtime.evaluate.api import Request, arm_of, grader_of, items_of, plain_rows
     from ttscale.runtime.evaluate.running import Settings
 
     params = parameters(wishes.params)
@@ -103,13 +103,13 @@ def request_of(
     first = next(iter(programs.values()))
     on = wishes.on or ""
     owner = first if is_file(on) else next((p for p in programs.values() if has_dataset(p, on)), first)
-    rows = rows_named(owner, on)
+    loaded = rows_named(owner, on)
     start = wishes.seed or 0
     return Request(
         f"{' against '.join(labels)} on {Path(on).name if is_file(on) else on}",
         arms,
-        tuple(items_of(rows[: wishes.limit], arms, gold_of(on, wishes))),
-        tuple(grader_of(metric, owner, ask(metric)) for metric in wishes.metrics or ("accuracy",)),
+        tuple(items_of(plain_rows(loaded)[: wishes.limit], arms, gold_of(on, wishes))),
+        tuple(grader_of(metric, owner, ask(metric)) for metric in wishes.metrics or usual_metrics(loaded, on, bench)),
         Settings(tuple(range(start, start + (wishes.seeds or 1))), wishes.concurrency, wishes.precision),
         wishes.match or "",
         wishes.ablate,

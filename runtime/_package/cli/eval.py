@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
-from ttscale.cli.console import out_json
+from ttscale.cli.console import err, out_json
 from ttscale.cli.faults import USAGE, Failure
 from ttscale.cli.options import bank_options, file_argument, model_option, param_option, parameters, unsafe_code_option
 
 if TYPE_CHECKING:
     from ttscale.cli.evaluating import Asking, Bench
     from ttscale.compiler.evals import Evaluation
+    from ttscale.runtime.datasets import Loaded
     from ttscale.runtime.evaluate.api import Request
     from ttscale.runtime.program import Program
 
@@ -157,7 +158,7 @@ def wanted(
 def request_of(program: Program, file: str, own: Evaluation, wishes: Measuring, bench: Bench, ask: Asking) -> Request:
     """One evaluation; options go before what the declaration says."""
     from ttscale.cli.evaluating import folder_for
-    from ttscale.runtime.evaluate.api import Request, arm_of, grader_of, items_of, rows_of
+    from ttscale.runtime.evaluate.api import Request, arm_of, grader_of, items_of, loaded_rows, plain_rows
     from ttscale.runtime.evaluate.running import Settings
 
     params = {**dict(own.fixed), **parameters(wishes.params)}
@@ -166,15 +167,19 @@ def request_of(program: Program, file: str, own: Evaluation, wishes: Measuring, 
     unknown = [param for param in parameters(wishes.params) if param not in known]
     if unknown:
         raise Failure(f"no pipeline has a parameter `{unknown[0]}`", f"they have {', '.join(sorted(known)) or 'none'}")
-    rows = rows_of(program, own.rows) if own.rows is not None else rows_named(program, own.on)
+    loaded = loaded_rows(program, own.rows) if own.rows is not None else rows_named(program, own.on)
+    metrics: Sequence[Any] = wishes.metrics or own.metrics or usual_metrics(loaded, own.on, bench)
     first = wishes.seed if wishes.seed is not None else own.seed
     seeds = tuple(range(first, first + (wishes.seeds or own.seeds)))
-    metrics: Sequence[Any] = wishes.metrics or own.metrics or ("accuracy",)
     stem = Path(file).stem if file != "-" else "stdin"
     return Request(
         f"{stem}: {', '.join(arm.label for arm in arms)} on {own.on}",
         arms,
-        tuple(items_of(rows[: wishes.limit], arms, "answer" if own.rows is not None else gold_of(own.on, wishes))),
+        tuple(
+            items_of(
+                plain_rows(loaded)[: wishes.limit], arms, "answer" if own.rows is not None else gold_of(own.on, wishes)
+            )
+        ),
         tuple(grader_of(metric, program, ask(metric)) for metric in metrics),
         Settings(seeds, wishes.concurrency, wishes.precision),
         wishes.match or own.match,
@@ -193,9 +198,19 @@ def is_file(on: str) -> bool:
     return Path(on).suffix.lower() in (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
-def rows_named(program: Program, on: str) -> list[dict[str, object]]:
+def rows_named(program: Program, on: str) -> Loaded:
     """The rows that --on names, of a dataset of the program or of a file. Raises DataError, CompileError."""
-    from ttscale.runtime.datasets import read_table
-    from ttscale.runtime.evaluate.api import rows_of
+    from ttscale.runtime.datasets import load_file
+    from ttscale.runtime.evaluate.api import loaded_rows
 
-    return [dict(row) for row in read_table(Path(on))] if is_file(on) else rows_of(program, on)
+    return load_file(Path(on)) if is_file(on) else loaded_rows(program, on)
+
+
+def usual_metrics(loaded: Loaded, on: str, bench: Bench) -> tuple[str, ...]:
+    """The measure of rows where none is named; says what shape was recognised, and what that measures."""
+    from ttscale.runtime.evaluate.api import usual_metric
+
+    name = usual_metric(loaded)
+    if loaded.shape is not None and not bench.quiet:
+        err(f"note: {on} is in the shape of {loaded.shape.title}: {loaded.shape.mapped}; measured by `{name}`")
+    return (name,)

@@ -46,9 +46,15 @@ def from_file(path: Path, inputs: Sequence[str], fixed: Mapping[str, object], go
 
 def from_dataset(checked: Checked, expression: str, inputs: Sequence[str], fixed: Mapping[str, object]) -> list[Row]:
     """Rows of a dataset that the program declares, such as `gsm[0:20]`; their `answer` is the gold."""
-    from ttscale.cli.dataset_rows import read
+    from ttscale.cli.console import err
+    from ttscale.runtime.datasets import load
+    from ttscale.runtime.datasets.rows_text import rows_from_text
 
-    records = read(checked, expression)
+    loaded = load(rows_from_text(checked.linked, expression))
+    if loaded.said:
+        err(f"note: {loaded.said}")
+    # Without an `id` of its own a row is named by its inputs: its number in the file would shift with an edit.
+    records = [{**row.values, **({"id": row.id} if row.has_id else {})} for row in loaded.rows]
     has_gold = any(GOLD in record for record in records)
     return bind(records, inputs, fixed, GOLD if has_gold else None, expression)
 
