@@ -36,6 +36,7 @@ from ttscale.compiler.check_frame import (
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, size_of
 from ttscale.compiler.diagnostics import Label, suggest
+from ttscale.compiler.check_votes import check_vote
 from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, RuleSignature, Signature
 
 ELSEWHERE: Mapping[str, str] = {
@@ -235,6 +236,8 @@ def _what_is_missing(call: StageCall) -> None:
         _rounds(call)
 
 
+    if name == "vote":
+        check_vote(given, call.source, frame)
 def _rounds(call: StageCall) -> None:
     """`until:` and `start:` are about rounds, and `shots:` about examples."""
     given, frame = call.given, call.frame

@@ -23,6 +23,7 @@ from ttscale.compiler.expansion import (
     unknown_option,
 )
 from ttscale.compiler.frozen import dataclass
+from ttscale.compiler.resolve_types import literal
 from ttscale.compiler.signatures import Parameter, Signature
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import Answers, Type
@@ -160,6 +161,8 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
     written = _written_name(expr, call.frame) if parameter.kind == "name" else None
     if written is not None:
         return ir.Const(written)
+    if parameter.kind == "name" and isinstance(expr, ast_expressions.ListExpr):
+        return ir.Const(literal(expr))
     operand = one(expansion, expansion.evaluate(expr, call.frame, call.site.inner()), expr.span)
     if not isinstance(operand, ir.Const):
         hint = "use a number, a parameter or what follows from them"

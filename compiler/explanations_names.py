@@ -143,6 +143,15 @@ NAMES = table(
         "or `http://host:port/v1#name`.",
     ),
     page(
+        "E0260",
+        "A way of voting that these answers do not have",
+        "`by:` is for answers with fields (records and JSON), `lists:` for those with lists, and `key:` aligns items "
+        "that are records. Other answers are voted as a whole, without any of them.",
+        pipeline("return generate(p.solve_number(question), from: small, n: 4) |> vote(by: fields)"),
+        "by: fields",
+        "",
+    ),
+    page(
         "E0280",
         "A stage that needs what its model cannot do",
         "Rules by likelihood need the log-probabilities of the model that wrote the answers; `yes_no` and "

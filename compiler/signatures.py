@@ -231,7 +231,12 @@ FILTER = Signature(
 VOTE = Signature(
     "vote",
     "pool",
-    (Parameter("weight", "strategy", doc="a source of numbers; default one each"),),
+    (
+        Parameter("weight", "strategy", doc="a source of numbers; default one each"),
+        Parameter("by", "name", choices=("fields", "whole"), doc="how answers with fields are voted; default fields"),
+        Parameter("lists", "name", choices=("ordered", "unordered"), doc="how lists are compared; default ordered"),
+        Parameter("key", "name", many=True, doc="the field by which items of lists are aligned"),
+    ),
     at_most_one=True,
     doc="answers with the commonest answer",
 )

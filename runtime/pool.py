@@ -24,7 +24,7 @@ class Candidate:
     order: the last one is what a bare `score` means. `rank` counts from 1. `stage`, `model`, `prompt`, `series`,
     `index` say where it came from. `token_logprobs` are those of its tokens one by one, thoughts among them;
     `token_confidences` the negative mean log-probabilities of the likeliest tokens at each place. Both are empty where
-    they are not known.
+    they are not known. `parents` are the candidates that a vote by fields put this one together from.
     """
 
     text: str
@@ -48,6 +48,7 @@ class Candidate:
     error: str = ""
     token_logprobs: tuple[float, ...] = ()
     token_confidences: tuple[float, ...] = ()
+    parents: tuple[Candidate, ...] = ()
 
     @property
     def is_readable(self) -> bool:

@@ -11,7 +11,8 @@ Only `id` and each sample's `answer` or `text` are required. An `answer` that is
 samples, by position and in the order shown, how probable it is that the first is better (`share`, or `winner: 0 | 1`);
 `evidence` are samples that are compared with and never picked.
 Answers that spell one number are one answer (42 and 42.0); others are compared without regard to case and spacing, or
-as the type that the reader of the file is given.
+as the type that the reader of the file is given. Answers that are objects or lists are JSON, which may be voted field
+by field.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import gzip
 import json
 import math
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -97,6 +98,7 @@ def _question(line: str, where: str, type_: t.Type | None) -> Question:
     if not isinstance(samples, list):
         raise PoolFileError(f"{where}: question {data['id']} needs `samples`, a list")
     gold = data.get("gold")
+    type_ = type_ or _type_of_answers(samples)
     reader = type_ or _type_of_texts(gold)
     pairs = [_sample(sample, f"{where}, sample {i}", type_, reader) for i, sample in enumerate(samples)]
     candidates = tuple(candidate for candidate, _, _ in pairs)
@@ -166,6 +168,12 @@ def _key(answer: object, type_: t.Type | None) -> Hashable:
     shown = answer if isinstance(answer, str) else answers.show(t.TEXT, answer)
     number = parse_number(shown)
     return number_key(number) if number is not None else answers.text_key(shown) or None
+
+
+def _type_of_answers(samples: Sequence[object]) -> t.Type | None:
+    """JSON, where all recorded answers are objects or lists."""
+    given = [one["answer"] for one in samples if isinstance(one, dict) and one.get("answer") not in (None, "")]
+    return t.Json("") if given and all(isinstance(one, dict | list) for one in given) else None
 
 
 def _type_of_texts(gold: object) -> t.Type:

@@ -6,7 +6,9 @@
 
 `index` is the picked sample's position (null where nothing was left to pick), `weight` its class's total (for a
 vote: votes, or summed weights; for a pick by number: that number), `kept` the positions that passed the filters.
-`correct` is null where the pool does not say; with ties shared it is the share of tied answers that are right.
+`correct` is null where the pool does not say; with ties shared it is the share of tied answers that are right. A vote
+by fields may give an answer that no sample is: its `index` is null, and `parents` are the positions that it was put
+together from.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ from typing import Literal
 
 from ttscale.compiler import ir
 from ttscale.compiler.selectors import EVIDENCE, parse_selector
+from ttscale.runtime.answers import coerce, equal
 from ttscale.runtime.metrics import wilson
 from ttscale.runtime.plugins import PluginFault
-from ttscale.runtime.pool import Pool
+from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.poolfile import PoolFileError, Question, read_pool
 from ttscale.runtime.strategies import Outcome, StrategyError, apply_stage, mean_at_k, pass_at_k
+from ttscale.runtime.trace import plain
 
 __all__ = ["PoolFileError", "Question", "parse_selector", "read_pool", "replay"]
 
@@ -71,11 +75,13 @@ def _choose(question: Question, stages: Sequence[ir.Stage], ties: Ties) -> _Chos
     pool, places = question.pool, list(range(len(question.pool)))
     kept, picked, weight = places, None, 0.0
     tied: list[int] = []
+    parents: list[int] = []
     notes: list[str] = []
     for stage in stages:
         outcome = _applied(stage, pool, question)
         notes += [outcome.note] if outcome.note else []
         tied = [places[i] for i in outcome.tied]
+        parents = [places[i] for i in outcome.parents] or parents
         places = [places[i] for i in outcome.kept]
         pool = outcome.pool
         if stage.op == "filter":
@@ -86,6 +92,9 @@ def _choose(question: Question, stages: Sequence[ir.Stage], ties: Ties) -> _Chos
         picked = places[0]
     answer = None if picked is None else question.shown[picked]
     credit = _credit(question, picked, tied if ties == "share" else [])
+    if parents:
+        made = pool.candidates[0]
+        picked, answer, credit = None, plain(made.answer), _credit_of(question, made)
     correct: object = None if credit is None else bool(credit) if credit in (0.0, 1.0) else credit
     record = {
         "id": question.id,
@@ -94,6 +103,7 @@ def _choose(question: Question, stages: Sequence[ir.Stage], ties: Ties) -> _Chos
         "weight": weight,
         "kept": kept,
         "correct": correct,
+        **({"parents": parents} if parents else {}),
     }
     return _Chosen(record, credit, tuple(notes))
 
@@ -119,6 +129,14 @@ def _credit(question: Question, picked: int | None, tied: Sequence[int]) -> floa
         return None if all(right is None for right in question.correct) else 0.0
     known = [right for i in (tied or [picked]) if (right := question.correct[i]) is not None]
     return sum(known) / len(known) if known else None
+
+
+def _credit_of(question: Question, made: Candidate) -> float | None:
+    """What an answer counts for that was put together and is none of the samples."""
+    if question.gold is None:
+        return None
+    type_ = question.pool.type
+    return float(equal(type_, made.key, coerce(type_, question.gold)[1]))
 
 
 def _over_all(questions: Sequence[Question]) -> tuple[dict[str, float], dict[str, float]]:

@@ -101,9 +101,15 @@ def candidate_json(candidate: Candidate) -> dict[str, object]:
         "rank": candidate.rank,
         "step_scores": list(candidate.step_scores) or None,
         "error": candidate.error or None,
+        "parents": [_origin(parent) for parent in candidate.parents] or None,
     }
     record.update({name: plain(value) for name, value in optional.items() if value is not None})
     return record
+
+
+def _origin(candidate: Candidate) -> dict[str, object]:
+    """Where a candidate comes from, without what it says."""
+    return {name: getattr(candidate, name) for name in ("stage", "model", "prompt", "series", "index")}
 
 
 class RunError(Exception):

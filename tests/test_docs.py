@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from cli_runs import tts
 from ttscale.compiler.check_rows import ROW_FUNCTIONS
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.render import render
@@ -26,6 +28,7 @@ def programs(page: Path) -> list[object]:
 
 
 PROGRAMS = [program for page in PAGES for program in programs(page)]
+TESTED = [one for one in PROGRAMS if '\ntest "' in one.values[0] and "use python" not in one.values[0]]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("text", PROGRAMS)
@@ -34,6 +37,15 @@ def test_program_in_the_docs_compiles(text: str) -> None:
     checked = compile_source(SourceFile(name, text), FileLoader())
     errors = [render(d, checked.sources) for d in checked.diagnostics if d.severity == "error"]
     assert not errors, "\n\n".join(errors)
+
+
+@pytest.mark.parametrize("text", TESTED)
+def test_the_tests_of_a_program_in_the_docs_pass(tmp_path: Path, text: str) -> None:
+    shutil.copy(ROOT / "examples" / "invoice.schema.json", tmp_path)
+    file = tmp_path / "example.tts"
+    file.write_text(text, encoding="utf-8")
+    ran = tts("test", file)
+    assert ran.code == 0, ran.out + ran.err
 
 
 def test_docs_have_programs() -> None:

@@ -21,6 +21,7 @@ from ttscale.runtime.evaluate.measuring import Record
 from ttscale.runtime.metrics import mean_of_k, pass_at_k
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.strategies import StrategyError, apply_stage
+from ttscale.runtime.strategies.records import form_of
 
 DRAWS = 48
 """How many subsets of a pool are tried; all of them, where there are no more."""
@@ -81,8 +82,7 @@ def own_choice(graph: Graph) -> tuple[Stage, ...] | None:
     while isinstance(operand, Ref):
         stage = graph.stage(operand.path)
         if stage.op == "generate" and not stage.needs():
-            is_record = isinstance(graph.returns, t.Record)
-            return tuple(reversed(stages)) if stages and not is_record else None
+            return tuple(reversed(stages)) if stages and not any(map(_may_put_together, stages)) else None
         if stage.when is not None or stage.guards or stage.source is None:
             return None
         if stage.op in _CHOOSING:
@@ -91,6 +91,16 @@ def own_choice(graph: Graph) -> tuple[Stage, ...] | None:
             return None
         operand = stage.source
     return None
+
+
+def _may_put_together(stage: Stage) -> bool:
+    """Whether a stage may give an answer that is no sample, or compares otherwise than by the classes of a record."""
+    kind = stage.type.item if isinstance(stage.type, t.Answers) else stage.type
+    form = form_of(stage.args)
+    if stage.op != "vote" or not (form.ordered and not form.keys):
+        return stage.op == "vote"
+    inner = kind.item if isinstance(kind, t.Optional) else kind
+    return form.by_fields is not False and isinstance(inner, t.Record | t.Json)
 
 
 def _is_plain_majority(stages: Sequence[Stage]) -> bool:

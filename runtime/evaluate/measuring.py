@@ -23,6 +23,7 @@ from ttscale.runtime.evaluate.arms import Arm, Item
 from ttscale.runtime.evaluate.grading import Grader
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import Result, RunError
+from ttscale.runtime.strategies.applying import agreement_by_fields
 from ttscale.runtime.trace import Trace, plain
 
 Record = dict[str, Any]
@@ -58,7 +59,7 @@ async def record_of(result: Result, arm: Arm, item: Item, seed: int, graders: tu
         "samples": samples,
         "stages": stages,
         "judgements": plain(result.judgements),
-        "confidences": _confidences(result, type_, key),
+        "confidences": _confidences(result, type_, key, _vote_of(arm)),
         **_of_classes(result, type_, value, key, item),
         **_of_fields(type_, key, item),
     }
@@ -146,6 +147,10 @@ class _Gathered:
         """Where a candidate that was listed before is listed."""
         return self.places[_made(candidate)]
 
+    def parents(self, candidate: Candidate) -> list[int]:
+        """Where those are listed that a vote put this one together from."""
+        return [self.places[made] for parent in candidate.parents if (made := _made(parent)) in self.places]
+
 
 def _made(c: Candidate) -> tuple[object, ...]:
     """What stays the same of a candidate while stages find out more about it."""
@@ -218,6 +223,7 @@ async def _candidates(
             "logprob_sum": candidate.logprob_sum,
             "steps": list(candidate.step_scores) or None,
             "error": candidate.error or None,
+            "parents": gathered.parents(candidate) or None,
             **gathered.known[place],
         }
         record.update({name: plain(value) for name, value in optional.items() if value is not None})
@@ -260,14 +266,27 @@ def _judged(stage: Stage, given: Pool, result: Result, gathered: _Gathered) -> l
 # --- what a report wants to know of the answer -----------------------------------------------------------
 
 
-def _confidences(result: Result, type_: t.Type, key: object) -> dict[str, float]:
-    """How sure the run was of its answer, by where that is known from."""
+def _vote_of(arm: Arm) -> Stage | None:
+    """The vote that gives an arm's answer; None where something else does."""
+    result = arm.graph.result
+    stage = arm.graph.stage(result.path) if isinstance(result, Ref) else None
+    return stage if stage is not None and stage.op == "vote" else None
+
+
+def _confidences(result: Result, type_: t.Type, key: object, vote: Stage | None) -> dict[str, float]:
+    """How sure the run was of its answer, by where that is known from.
+
+    `agreement` is the share of candidates that gave the answer, or after a vote by fields the mean share of a field.
+    """
     found: dict[str, float] = {}
     if key is None:
         return found
     pool = [c for c in result.pool if c.finish != "failed"]
     same = [c for c in pool if equal(type_, c.key, coerce(type_, result.answer)[1])]
-    if len(pool) > 1 and same:
+    by_fields = None if vote is None else agreement_by_fields(type_, pool, vote.args)
+    if len(pool) > 1 and by_fields is not None:
+        found["agreement"] = by_fields
+    elif len(pool) > 1 and same:
         found["agreement"] = len(same) / len(pool)
     if same:
         labels = [show(type_, label) for label in labels_of(type_)]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ttscale.compiler import types as t
 from ttscale.compiler.ir import Argument, Strategy
 from ttscale.runtime import answers
 from ttscale.runtime.plugins import loaded, picked_by
-from ttscale.runtime.pool import Pool
+from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.strategies import choosing
 from ttscale.runtime.strategies.choosing import MARGIN, Choice, Classes, Numbers
+from ttscale.runtime.strategies.equality import class_numbers
 from ttscale.runtime.strategies.keeps import keep
 from ttscale.runtime.strategies.picks import Values, known, pick, votes_once
-from ttscale.runtime.strategies.records import vote_on_fields
+from ttscale.runtime.strategies.records import described, elect, form_of, has_fields
 from ttscale.runtime.strategies.sources import StrategyError, numbers, plain
 
 LATEST = Strategy("score")
@@ -28,6 +29,8 @@ class Outcome:
     `pool` is the new pool (at most one candidate after `vote` and `select`), `kept` the positions of its candidates in
     the old one. `picked` is the position that `vote` or `select` chose, `weight` its class's weight, `tied` the first
     positions of all classes that had as much. `note` is for the trace and the result: what was cut short and why.
+    A vote by fields may put its winner together: `parents` are then the positions of the candidates that it is of.
+    `decided` says in a few words what decided, where that is not plain from `picked`.
     """
 
     pool: Pool
@@ -36,6 +39,8 @@ class Outcome:
     weight: float = 0.0
     tied: tuple[int, ...] = ()
     note: str = ""
+    parents: tuple[int, ...] = ()
+    decided: str = ""
 
 
 def class_ids(pool: Pool) -> list[int | None]:
@@ -56,7 +61,7 @@ def apply_stage(op: str, args: Mapping[str, Argument], pool: Pool, values: Value
     """
     match op:
         case "vote":
-            return _vote(_rule(args.get("weight")), pool)
+            return _vote(args, pool)
         case "select":
             return _select(_rule(args.get("by")) or LATEST, pool, values)
         case "filter":
@@ -64,17 +69,45 @@ def apply_stage(op: str, args: Mapping[str, Argument], pool: Pool, values: Value
     raise StrategyError(f"`{op}` does not choose among candidates", hint="vote, select and filter do")
 
 
-def _vote(weight: Strategy | None, pool: Pool) -> Outcome:
-    classes = class_ids(pool)
+def _vote(args: Mapping[str, Argument], pool: Pool) -> Outcome:
+    """The commonest answer, or the answer whose every field is the commonest."""
+    weight, form, type_ = _rule(args.get("weight")), form_of(args), item_type(pool.type)
+    classes = class_numbers(type_, [c.key for c in pool], ordered=form.ordered)
     values = None if weight is None else known(weight, pool, classes)
-    choice = choosing.vote(classes, values, votes_once(weight, pool))
-    type_ = item_type(pool.type)
-    if isinstance(type_, t.Record) and choice.index is not None:
-        found = vote_on_fields(type_, pool.candidates, values)
-        if found is not None and found[1] is not pool.candidates[choice.index]:
-            note = "" if found[1] is pool.candidates[found[0]] else "the record's fields come from several candidates"
-            return Outcome(Pool((found[1],), pool.type), (found[0],), found[0], choice.weight, (found[0],), note)
-    return _picked(choice, pool, classes)
+    once = votes_once(weight, pool)
+    if has_fields(type_, form, pool.candidates):
+        found = elect(type_, pool.candidates, form, values, once)
+        if found is not None:
+            single = Pool((found.candidate,), pool.type)
+            return Outcome(
+                single,
+                (found.index,),
+                found.index,
+                found.agreement * len(pool),
+                (found.index,),
+                found.note,
+                found.parents,
+                described(found, len(pool)),
+            )
+    outcome = _picked(choosing.vote(classes, values, once), pool, classes)
+    if form.ordered or outcome.picked is None or classes[outcome.picked] is None:
+        return outcome
+    return replace(outcome, decided=f"{classes.count(classes[outcome.picked])} of {len(pool)} agree")
+
+
+def agreement_by_fields(type_: t.Type, candidates: Sequence[Candidate], args: Mapping[str, Argument]) -> float | None:
+    """The mean share of candidates that agree with a vote's winner in a field; None where it is no vote by fields."""
+    form = form_of(args)
+    pool = Pool(tuple(candidates), type_)
+    if not has_fields(type_, form, candidates):
+        return None
+    weight = _rule(args.get("weight"))
+    try:
+        values = None if weight is None else known(weight, pool, class_ids(pool))
+    except StrategyError:
+        values = None  # the run went without its weights too
+    found = elect(type_, candidates, form, values, votes_once(weight, pool))
+    return None if found is None else found.agreement
 
 
 def _select(rule: Strategy, pool: Pool, values: Values | None) -> Outcome:
