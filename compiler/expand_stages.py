@@ -72,7 +72,9 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
     asks = signature.calls != "none"
     if signature.name == "score":
         asks = _name_score(args)
-        args = args if asks else {name: args[name] for name in ("by", "as")}
+        args["meta"] = ir.Const(None)
+        if not asks:
+            args = {p.name: ir.Const(None) for p in signature.parameters} | {k: args[k] for k in ("by", "as", "meta")}
     if asks and signature.name in ("score", "verify"):
         signature = _judging(args, signature.name)
         call = replace(call, signature=signature)
@@ -109,7 +111,7 @@ def _judging(args: dict[str, ir.Argument], stage: str) -> Signature:
     return judging(stage, rule.name if isinstance(rule, ir.Strategy) else "", args.get("verdicts") not in _NO_VERDICTS)
 
 
-_NO_VERDICTS = (None, ir.Const(0), ir.Const(None))
+_NO_VERDICTS = (None, ir.Const(None))
 
 
 def _judges_sets(args: dict[str, ir.Argument]) -> bool:

@@ -189,7 +189,7 @@ VERIFY = Signature(
         *asking(256, 0.0),
         Parameter("min_probability", "float", 0.5, low=0, high=1, doc="accepted from this probability on"),
         Parameter("otherwise", "name", "all", choices=("all", "none"), doc="what stays when nothing is accepted"),
-        Parameter("verdicts", "int", 0, low=0, high=256, doc="argued verdicts that are averaged; 0: one prefill"),
+        Parameter("verdicts", "int", low=1, high=256, doc="argued verdicts that are averaged; else one prefill"),
     ),
     gives=frozenset({"verified"}),
     offers=("answer",),

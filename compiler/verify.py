@@ -18,7 +18,11 @@ OWN_OPS = {"concat": ("sources",), "choose": ("arms",), "value": ("value",)}
 REPLACED = {"generate": ("prompt", "from", "temperature"), "classify": ("prompt", "from")}
 """Parameters that a stage has under other names."""
 
-ADDED = {"generate": ("prompts", "models", "temperatures", "model_series"), "classify": ("prompts", "models")}
+ADDED = {
+    "generate": ("prompts", "models", "temperatures", "model_series"),
+    "classify": ("prompts", "models"),
+    "score": ("meta",),
+}
 
 
 def verify(graph: ir.Graph) -> None:
