@@ -13,6 +13,7 @@ What follows needs values for the parameters and is in `bind`, `expand` and `pla
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from ttscale.compiler import ast
 from ttscale.compiler.assignments import check_assignments
@@ -23,6 +24,9 @@ from ttscale.compiler.lint_allow import without_allowed
 from ttscale.compiler.resolve import Loader, Reader, read_module, resolve
 from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import SourceFile
+
+if TYPE_CHECKING:
+    from ttscale.compiler.columns import ColumnReader
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,18 @@ def compile_source(
         for name, declaration in pipelines.items():
             if not _is_for_later(declaration, found):
                 found += assignments(linked, name)
+    columns: ColumnReader | None = getattr(load, "columns", None)
+    if columns is not None and _reads_rows(linked):
+        from ttscale.compiler.columns import check_columns
+
+        found += check_columns(linked, columns, found)
     told, silenced = without_allowed(linked, found)
     return Checked(linked, pipelines, in_order(told, source.name), tuple(silenced))
+
+
+def _reads_rows(linked: Linked) -> bool:
+    """Whether any file declares a dataset."""
+    return any(isinstance(d, ast.DatasetDecl) for scope in linked.modules.values() for d in scope.tree.declarations)
 
 
 def in_order(diagnostics: list[Diagnostic], entry: str) -> tuple[Diagnostic, ...]:

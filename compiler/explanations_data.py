@@ -74,6 +74,18 @@ DATA = table(
         "fix n",
     ),
     page(
+        "E0285",
+        "A column or field that the data does not have",
+        "The columns of a JSON Lines, JSON, CSV or TSV file are compared with what the fields of its dataset, "
+        "`where(...)`, the measured pipelines and their metrics read. The message lists the columns that there are.",
+    ),
+    page(
+        "W0285",
+        "A column that the first rows do not have",
+        "Of a long file of objects only the first 200 rows are read before a run, and a later one may have it. A "
+        "column that no row has ends the run.",
+    ),
+    page(
         "E0286",
         "A conversation that is none",
         "A Chat is a list of turns, each with a role (user, assistant or, for the first turn, system) and a content. "

@@ -18,6 +18,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from ttscale.compiler.columns import ColumnReader
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
 from ttscale.compiler.python_names import LoadFault, PythonModule, PythonReader
 from ttscale.compiler.source import SourceFile, Span
@@ -57,14 +58,15 @@ class FileLoader:
 
     A module that does not exist gives None. One that exists but cannot be read raises SourceError. Each file is
     read once; the same file has the same name from everywhere. `python` reads Python files; without it they are left
-    alone, and what they declare is not known.
+    alone, and what they declare is not known. `columns` tells what data files have, where that is to be checked.
     """
 
-    def __init__(self, python: PythonAccess | None = None) -> None:
+    def __init__(self, python: PythonAccess | None = None, columns: ColumnReader | None = None) -> None:
         self._read: dict[str, SourceFile] = {}
         self._recipes: dict[str, tuple[Recipe, str]] = {}
         self._python = python
         self._schemas: dict[str, str] = {}
+        self.columns = columns
         self.python: PythonReader | None = None if python is None else self._python_module
 
     def __call__(self, path: str, version: str, importing_file: str, /) -> SourceFile | None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from checking import compiled
+from cli_runs import tts
 from ttscale.compiler.assignments import check_assignments
 from ttscale.compiler.explain import EXPLANATIONS, explain
 from ttscale.compiler.lint import lint
+from ttscale.compiler.lint_rules import RULES
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted(code for code, page in EXPLANATIONS.items() if page.failing)
@@ -60,3 +62,30 @@ def test_a_code_is_found_however_it_is_written() -> None:
     assert explain("L1") is explain("L001")
     assert explain("E9999") is None
     assert explain("nonsense") is None
+
+
+def test_a_rule_is_found_by_its_name() -> None:
+    for rule in RULES.values():
+        assert explain(rule.name) is explain(rule.code) is not None
+    assert explain("Unused_Name") is explain("L002")
+    ran = tts("explain", "tests-before-evaluator")
+    assert ran.out.startswith("L107: remark on style, rule tests-before-evaluator\n")
+    assert tts("explain", "L107").out == ran.out
+    assert tts("explain", "tests-before-evaluator", "--json").json["rule"] == "tests-before-evaluator"
+    for asked, said in (
+        ("tests_before_evaluatr", "did you mean tests-before-evaluator?"),
+        ("nonsense", "there is no lint rule `nonsense`"),
+        ("E9210", "there is no code E9210"),
+        ("E021", "did you mean E0"),
+    ):
+        failed = tts("explain", asked)
+        assert failed.code != 0 and said in failed.err, failed.err
+
+
+@pytest.mark.parametrize("code", sorted(EXPLANATIONS))
+def test_no_page_says_anything_twice(code: str) -> None:
+    text = tts("explain", code).out.partition("\nWrong:")[0]
+    plain = re.sub(r"\s+", " ", text.partition(":")[2])
+    parts = [re.sub(r"\W+", " ", part).lower().strip() for part in re.split(r"(?<=[.!?:])\s|  +|\n", plain)]
+    said = [part for part in parts if len(part.split()) > 3]
+    assert len(said) == len(set(said)), said

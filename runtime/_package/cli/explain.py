@@ -12,11 +12,13 @@ from ttscale.cli.console import out, out_json, table, width
 from ttscale.cli.faults import Failure
 
 
-@make_command("ttscale explain E0221", "ttscale explain            (lists all codes)")
+@make_command(
+    "ttscale explain E0221", "ttscale explain tests-before-evaluator", "ttscale explain            (lists all codes)"
+)
 @click.argument("code", required=False)
 @json_option
 def command(code: str | None, as_json: bool) -> None:
-    """Explain the CODE of a message; without one, list all codes."""
+    """Explain the CODE of a message, or the name of a lint rule; without one, list all codes."""
     from ttscale.cli.codes import AREAS, SEVERITIES, known_codes
 
     known = known_codes()
@@ -28,15 +30,27 @@ def command(code: str | None, as_json: bool) -> None:
             out(line)
         return
     from ttscale.compiler.explain import EXPLANATIONS, explain, twin
+    from ttscale.compiler.lint_rules import RULES
 
     page = explain(code.strip().strip("[]"))
     name = page.code if page is not None else code.strip().strip("[]").upper()
     if name not in known:
         from ttscale.compiler.diagnostics import suggest
 
-        near = suggest(name, known)
-        hint = f"did you mean {near}?" if near else "`ttscale explain` lists all codes"
-        raise Failure(f"there is no code {name}", hint)
+        is_code = any(letter.isdigit() for letter in name)
+        if is_code:
+            near = suggest(name, known)
+        else:
+            near = suggest(name.lower().replace("_", "-"), [rule.name for rule in RULES.values()])
+        everything = "`ttscale explain` lists all codes"
+        hint = (
+            f"did you mean {near}?"
+            if near
+            else everything
+            if is_code
+            else f"{everything}, `ttscale lint --rules` all rules"
+        )
+        raise Failure(f"there is no code {name}" if is_code else f"there is no lint rule `{name.lower()}`", hint)
     area = AREAS.get(name[1:3], "style") if name[0] != "L" else "style"
     found: dict[str, Any] = {
         "code": name,
@@ -52,13 +66,18 @@ def command(code: str | None, as_json: bool) -> None:
             "title": other.title,
             "text": other.text,
         }
+    rule = RULES.get(name)
+    if rule is not None:
+        found["rule"] = rule.name
     if page is not None:
         found |= {"title": page.title, "text": page.text, "failing": page.failing, "fixed": page.fixed}
     if as_json:
         out_json(found)
         return
     as_other = f", or {found['also']['severity']} ({found['also']['code']})" if other is not None else ""
-    out(f"{name}: {found['severity']}{as_other}, {area}")
+    as_rule = f", rule {rule.name}" if rule is not None else ""
+    as_area = f", {area}" if area != "style" else ""
+    out(f"{name}: {found['severity']}{as_other}{as_area}{as_rule}")
     for meaning in known[name]:
         out(f"  {meaning}")
     if page is None:

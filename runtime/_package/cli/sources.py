@@ -36,10 +36,11 @@ def check_file(name: str) -> Checked:
     """Read and check one file. Raises CompileError where it cannot be read as text."""
     from ttscale.compiler.driver import compile_source
     from ttscale.library.loader import FileLoader, load_source
+    from ttscale.runtime.data_columns import DataColumns
     from ttscale.runtime.python_files import PythonFiles
 
     home = None if name == "-" else Path(name).resolve().parent
-    return compile_source(load_source(name), FileLoader(PythonFiles(home, allow=python_allowed())))
+    return compile_source(load_source(name), FileLoader(PythonFiles(home, allow=python_allowed()), DataColumns()))
 
 
 def check_files(names: tuple[str, ...]) -> tuple[Findings, list[Checked]]:

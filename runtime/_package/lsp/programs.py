@@ -23,19 +23,22 @@ from ttscale.compiler.parse import parse
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
 from ttscale.lsp.assigned import Assigned
+from ttscale.runtime.data_columns import DataColumns
 from ttscale.runtime.python_files import no_file
 
 MAX_TREES = 4096
 """Declarations whose trees are kept; beyond that all are forgotten, and the next edit parses its file whole."""
 
 MAX_MODULES = 64
+_COLUMNS = DataColumns()
+"""One for all programs, so that a data file is not read again at every key."""
 
 
 class BufferLoader(FileLoader):
     """Finds imported modules as `FileLoader` does; the text of one that is open in the editor is the editor's."""
 
     def __init__(self, buffers: Mapping[str, SourceFile]) -> None:
-        super().__init__()
+        super().__init__(columns=_COLUMNS)
         self._buffers = buffers
         self.python = self._unread
 
