@@ -130,6 +130,20 @@ def best_of_majority(classes: Classes, numbers: Numbers, share: float = 0.5) -> 
     return Choice(member, means[ranked[0]], {c: means[c] for c in sorted(ranked)}, note)
 
 
+def gate_of(probability: float) -> float:
+    """The share that best-of-majority's theory asks of a class: 3 / (4 C*), where C* = 1 / P(right answer).
+
+    In practice the paper takes 0.003 to 0.015 with 500 to 2,000 samples.
+    """
+    return 0.75 * probability
+
+
+def samples_of_gate(probability: float, k: int = 1, reward_error: float = 0.1) -> float:
+    """How many samples that theory wants: 16 C* log(k C* / ε²), ε being the root mean square error of the reward."""
+    coverage = 1 / probability
+    return 16 * coverage * math.log(k * coverage / reward_error**2)
+
+
 def frequent_classes(classes: Classes, numbers: Numbers, share: float) -> list[int]:
     """The classes that pass the gate of best-of-majority, best mean first, ties by first appearance."""
     counts = _counts(classes)

@@ -63,7 +63,9 @@ def _statements(type_: t.Type, candidate: Candidate, number: int | None) -> Mapp
     """What an answer says: of a record each field that has a value, of anything else that it is this answer."""
     kind = type_.item if isinstance(type_, t.Answers) else type_
     if isinstance(kind, t.Record) and isinstance(candidate.key, tuple):
-        return {f.name: key for f, key in zip(kind.fields, candidate.key, strict=False) if key is not None}
+        given = candidate.answer if isinstance(candidate.answer, Mapping) else {}
+        pairs = zip(kind.fields, candidate.key, strict=False)
+        return {f.name: key for f, key in pairs if given.get(f.name) is not None}
     return {"": number}
 
 
