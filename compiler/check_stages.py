@@ -20,6 +20,7 @@ from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_arguments import argument, later_argument
 from ttscale.compiler.check_conditions import MAYBE, TRUE
 from ttscale.compiler.check_facets import GIVEN, must_have
+from ttscale.compiler.check_fill import look_at
 from ttscale.compiler.check_frame import (
     ANYTHING,
     NEVER,
@@ -35,8 +36,8 @@ from ttscale.compiler.check_frame import (
 )
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, size_of
-from ttscale.compiler.diagnostics import Label, suggest
 from ttscale.compiler.check_votes import check_vote
+from ttscale.compiler.diagnostics import Label, suggest
 from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, RuleSignature, Signature
 
 ELSEWHERE: Mapping[str, str] = {
@@ -66,6 +67,7 @@ class StageCall:
     """A stage call while its arguments are read: what they are, by name.
 
     `counts` holds how many prompts, models and temperatures there are; `result` the type that the prompt reads;
+    `judges` are the rules that ask a model;
     `meant` the arguments that misspelt ones probably are, `useless` those that are reported as such.
     """
 
@@ -79,10 +81,10 @@ class StageCall:
     question: bool = True
     asks: bool = False
     asked_in_rule: bool = False
+    judges: tuple[RuleSignature, ...] = ()
     meant: set[str] = field(default_factory=set)
     useless: set[str] = field(default_factory=set)
 
-    judges: tuple[RuleSignature, ...] = ()
 
 def stage(
     expr: ast_expressions.Call,
@@ -189,8 +191,8 @@ def _arguments(call: StageCall) -> None:
 def _one_more(call: StageCall, arg: ast_expressions.Arg) -> None:
     names = [parameter.name for parameter in call.signature.parameters]
     message = f"`{call.signature.name}` does not know what this argument is"
-    call.frame.report("E0213", message, arg.span, hint=f"name it: it takes {listed(names)}")
-    call.frame.type(arg.value)
+    call.frame.report("E0213", message, arg.span, hint=f"name it: it takes {listed(names, 30)}")
+    look_at(arg.value, call.frame)
 
 
 def _no_such_argument(call: StageCall, arg: ast_expressions.Arg) -> None:
@@ -201,10 +203,10 @@ def _no_such_argument(call: StageCall, arg: ast_expressions.Arg) -> None:
         hint = f"here it is called `{other}:`"
     else:
         other = suggest(name, known)
-        hint = f"did you mean `{other}`?" if other is not None else f"it takes {listed(known, 20)}"
+        hint = f"did you mean `{other}`?" if other is not None else f"it takes {listed(known, 30)}"
     call.meant.add(other or "")
     call.frame.report("E0211", f"`{call.signature.name}` has no argument `{name}`", arg.span, hint=hint)
-    later_argument(arg.value, call.frame)
+    look_at(arg.value, call.frame)
 
 
 def _what_is_missing(call: StageCall) -> None:
@@ -221,7 +223,7 @@ def _what_is_missing(call: StageCall) -> None:
             frame.report("E0212", f"`{name}` needs `{parameter.name}:`, {parameter.doc}", span, hint=hint)
     if name == "filter" and "min_score" in given and "by" not in given:
         must_have("scored", call.source, given["min_score"].span, "`min_score:`", frame)
-    if name == "filter" and not given:
+    if name == "filter" and not given and not any(arg.name for arg in call.expr.args):
         hint = "write `filter(top: 4, by: score)`, `filter(min_share: 0.2)` or `filter(unique: true)`"
         frame.report("E0212", "`filter` does not say what to keep", span, hint=hint)
     asks = call.asks if name == "score" else signature.calls != "none"
@@ -234,10 +236,10 @@ def _what_is_missing(call: StageCall) -> None:
             frame.report("E0239", message, span, hint=hint, label=label)
     if name == "generate":
         _rounds(call)
-
-
     if name == "vote":
         check_vote(given, call.source, frame)
+
+
 def _rounds(call: StageCall) -> None:
     """`until:` and `start:` are about rounds, and `shots:` about examples."""
     given, frame = call.given, call.frame
