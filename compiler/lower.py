@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, cast
 
-from lark import Token
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.docs import DocComments
@@ -13,6 +12,7 @@ from ttscale.compiler.literals import BadLiteral, read_number
 from ttscale.compiler.lower_expressions import BrokenDeclaration, ExpressionLowering, Node, tokens, tree, trees
 from ttscale.compiler.parse import Parsed
 from ttscale.compiler.source import SourceFile, Span
+from ttscale.compiler.trees import Token
 
 EDITIONS = (1,)
 """The editions of the language that this compiler knows, oldest first."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from lark import Token, Tree
 from ttscale.compiler import ast_expressions
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.docs import DocComments
 from ttscale.compiler.literals import OTHER_SPELLINGS, UNITS, BadLiteral, ReadText, read_number, read_text
 from ttscale.compiler.source import SourceFile, Span
+from ttscale.compiler.trees import Token, Tree
 
-Node = Tree[Token]
+Node = Tree
 
 
 class BrokenDeclaration(Exception):
@@ -47,11 +47,9 @@ class ExpressionLowering:
 
     def span(self, node: Node | Token) -> Span:
         """Where `node` stands in the file."""
-        if isinstance(node, Token):
-            return Span(self.file, self.base + (node.start_pos or 0), self.base + (node.end_pos or 0))
-        if node.meta.empty:
+        if node.start_pos < 0:
             return Span(self.file, self.base, self.base)
-        return Span(self.file, self.base + node.meta.start_pos, self.base + node.meta.end_pos)
+        return Span(self.file, self.base + node.start_pos, self.base + node.end_pos)
 
     def report(
         self, code: str, message: str, span: Span, *, label: str = "", hint: str = "", labels: tuple[Label, ...] = ()

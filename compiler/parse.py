@@ -6,16 +6,15 @@ The whole file is parsed first. Only when that fails is it split at the headers 
 
 from __future__ import annotations
 
-from lark import Token, Tree
-from lark.exceptions import UnexpectedInput, UnexpectedToken
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.frozen import dataclass
-from ttscale.compiler.parser_tables import Parser, load_parser
+from ttscale.compiler.parser import Parser, Unexpected, load_parser
 from ttscale.compiler.scan import Piece, scan, split_declarations
 from ttscale.compiler.source import SourceFile, Span
 from ttscale.compiler.syntax_brackets import explain_scan
 from ttscale.compiler.syntax_context import Mistake
 from ttscale.compiler.syntax_errors import explain
+from ttscale.compiler.trees import Tree
 
 MAX_CHARACTERS = 1 << 20
 """Larger files are answered at once with E0003; a program of a thousand lines has some 40,000."""
@@ -49,7 +48,7 @@ class Part:
     name: str | None
     start: int
     end: int
-    tree: Tree[Token] | None
+    tree: Tree | None
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,13 @@ class Parsed:
     `comments` are all comments of the file, `##` ones too, in order. `diagnostics` is empty when `tree` is set.
     """
 
-    tree: Tree[Token] | None
+    tree: Tree | None
     parts: tuple[Part, ...]
     comments: tuple[Piece, ...]
     diagnostics: tuple[Diagnostic, ...]
 
 
-def parse(source: SourceFile, known: dict[str, Tree[Token]] | None = None) -> Parsed:
+def parse(source: SourceFile, known: dict[str, Tree] | None = None) -> Parsed:
     """Parse one file. Total: whatever the text, the answer is a tree or diagnostics, never an exception.
 
     An editor gives `known`, the trees of declarations by their text. The answer then is in parts, and only
@@ -86,8 +85,8 @@ def parse(source: SourceFile, known: dict[str, Tree[Token]] | None = None) -> Pa
         if not _may_be_cut_wrongly([text[part.start : part.end] for part in parts if part.tree is None]):
             return Parsed(None, parts, comments, tuple(diagnostics))
     try:
-        tree = parser.lark.parse(text)
-    except UnexpectedInput:
+        tree = parser.parse(text)
+    except Unexpected:
         parts, diagnostics = _parse_parts(parser, source)
         return Parsed(None, parts, comments, tuple(diagnostics))
     place = _too_deep(tree)
@@ -122,13 +121,13 @@ def _too_many_brackets(source: SourceFile, pieces: list[Piece]) -> Diagnostic | 
     return None
 
 
-def _too_deep(tree: Tree[Token]) -> int | None:
+def _too_deep(tree: Tree) -> int | None:
     """The offset of a node nested deeper than any pass should have to follow, or None."""
-    stack: list[tuple[Tree[Token], int]] = [(tree, 1)]
+    stack: list[tuple[Tree, int]] = [(tree, 1)]
     while stack:
         node, depth = stack.pop()
         if depth > MAX_DEPTH:
-            return node.meta.start_pos if not node.meta.empty else 0
+            return max(0, node.start_pos)
         stack.extend((child, depth + 1) for child in node.children if isinstance(child, Tree))
     return None
 
@@ -156,7 +155,7 @@ def _may_be_cut_wrongly(broken: list[str]) -> bool:
 
 
 def _parse_parts(
-    parser: Parser, source: SourceFile, known: dict[str, Tree[Token]] | None = None
+    parser: Parser, source: SourceFile, known: dict[str, Tree] | None = None
 ) -> tuple[tuple[Part, ...], list[Diagnostic]]:
     """Parse the declarations of a broken file one by one, or with `known` of any file."""
     parts: list[Part] = []
@@ -187,15 +186,15 @@ def _parse_parts(
 
 def _parse_part(
     parser: Parser, source: SourceFile, start: int, end: int
-) -> tuple[Tree[Token] | None, Diagnostic | None, Mistake | None]:
+) -> tuple[Tree | None, Diagnostic | None, Mistake | None]:
     """The tree of `source.text[start:end]`, or what is wrong with it (and the parser's view of that)."""
     unclosed = explain_scan(source, start, end)
     if unclosed is not None:
         return None, unclosed, None
     try:
-        tree = parser.lark.parse(source.text[start:end])
-    except UnexpectedToken as error:
-        mistake = Mistake.of(error, source, start, end, parser.places_at(error))
+        tree = parser.parse(source.text[start:end])
+    except Unexpected as error:
+        mistake = Mistake.of(error, source, start, end)
         return None, explain(mistake, source), mistake
     place = _too_deep(tree)
     if place is not None:

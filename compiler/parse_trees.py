@@ -1,49 +1,45 @@
 """What the parser does when a rule is complete: the nodes of the tree, with the places where they start and end.
 
-Lark has such functions of its own. They go through a dozen wrappers for each of the rules between a name and an
-expression, most of which only pass on what they get; those take half of the time of a parse.
+Most rules between a name and an expression only pass on what they get; those have no function at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from lark import Tree
-from lark.grammar import Rule
-from lark.tree import Meta
+from ttscale.compiler.trees import Tree
 
 Child = Any
 """A Token, or a Tree of them."""
 Builder = Callable[[list[Child]], Child]
 
-_new_meta: Callable[[], Meta] = Meta
+
+class Rule(NamedTuple):
+    """One production of the grammar, and what its node is.
+
+    `expansion` are the symbols that it is made from; `kept` the places of those that stand in the node, each with
+    whether its children stand there instead of it (those of rules called `_x`). `name` is what the node is called;
+    with `passes` a node of one child is that child.
+    """
+
+    origin: str
+    expansion: tuple[str, ...]
+    name: str
+    kept: tuple[tuple[int, bool], ...]
+    passes: bool
 
 
-def builders(rules: Iterable[Rule]) -> dict[Rule, Builder]:
-    """For each rule the function from its children to its node: nodes of rules called `_x` vanish in their parent."""
-    return {rule: _builder(rule) for rule in rules}
-
-
-def _builder(rule: Rule) -> Builder:
-    symbols: list[Any] = list(rule.expansion)
-    inline = [not symbol.is_term and symbol.name.startswith("_") for symbol in symbols]
-    kept = [
-        place
-        for place, symbol in enumerate(symbols)
-        if rule.options.keep_all_tokens or not (symbol.is_term and symbol.filter_out)
-    ]
-    name = str(rule.alias or rule.origin.name)
-    if len(symbols) == 1 and inline == [True] and name.startswith("_"):
-        return _passed_on
-    if rule.options.expand1 and not rule.alias and len(kept) == 1:
-        return _only_child(kept[0], inline[kept[0]])
-    return _node(name, [(place, inline[place]) for place in kept])
-
-
-def _passed_on(children: list[Child]) -> Child:
-    """The node of `_x: _y`: both vanish, so one will do for the other."""
-    return children[0]
+def builder(rule: Rule) -> Builder | None:
+    """The function from what a rule was made from to its node; None where that is its only child as it is."""
+    if len(rule.expansion) == 1 and rule.kept == ((0, True),) and rule.name.startswith("_"):
+        return None  # of `_x: _y` both vanish, so one will do for the other
+    if rule.passes and len(rule.kept) == 1:
+        place, inline = rule.kept[0]
+        if len(rule.expansion) == 1 and not inline:
+            return None
+        return _only_child(place, inline)
+    return _node(rule.name, rule.kept)
 
 
 def _only_child(place: int, inline: bool) -> Builder:
@@ -55,8 +51,16 @@ def _only_child(place: int, inline: bool) -> Builder:
     return build
 
 
-def _node(name: str, kept: list[tuple[int, bool]]) -> Builder:
+def _node(name: str, kept: tuple[tuple[int, bool], ...]) -> Builder:
+    inlines = any(inline for _, inline in kept)
+    places = [place for place, _ in kept]
+
     def build(children: list[Child]) -> Child:
+        """Where nothing is left out and nothing vanishes, what the rule was made from is the node's own list."""
+        items: list[Child] = children if len(places) == len(children) else [children[place] for place in places]
+        return _placed(name, items, children)
+
+    def build_inline(children: list[Child]) -> Child:
         items: list[Child] = []
         for place, inline in kept:
             if not inline:
@@ -66,24 +70,20 @@ def _node(name: str, kept: list[tuple[int, bool]]) -> Builder:
             else:
                 # The child is gone with this, so its list may grow: a long list is not copied for each item.
                 items = children[place].children
-        return Tree(name, items, _meta(children))
+        return _placed(name, items, children)
 
-    return build
+    return build_inline if inlines else build
 
 
-def _meta(children: list[Child]) -> Meta:
-    """Where the first of the children starts and the last one ends; what was left out of the tree counts too."""
-    meta = _new_meta()
-    place: Any
+def _placed(name: str, items: list[Child], children: list[Child]) -> Tree:
+    """A node from where the first of `children` starts to where the last ends; what was left out counts too."""
+    start = end = -1
     for first in children:
-        place = first.meta if isinstance(first, Tree) else first
-        if place is first or not place.empty:
-            meta.start_pos = place.start_pos
-            meta.empty = False
+        if first.start_pos >= 0:
+            start = first.start_pos
             break
     for last in reversed(children):
-        place = last.meta if isinstance(last, Tree) else last
-        if place is last or not place.empty:
-            meta.end_pos = place.end_pos
+        if last.end_pos >= 0:
+            end = last.end_pos
             break
-    return meta
+    return Tree(name, items, start, end)

@@ -1,49 +1,21 @@
-"""The parser itself: loaded from ready-made tables, or built from the grammar where they do not fit.
-
-Building 570 states takes a third of a second, most of what `ttscale check` may take; loading them takes a tenth
-of that. So the tables lie beside the grammar as `tables.json`, made by `pytest --update`, and are used only if they
-were made from this very grammar by this very version of Lark. Nothing is written at run time.
-"""
+"""The tables of the parser: made from the grammar by Lark, and written to `tables.json`."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Iterable
 from typing import Any
 
 import lark
 from lark import Lark
-from lark.exceptions import UnexpectedToken
-from lark.grammar import Rule
-from lark.lexer import TerminalDef
+from lark.grammar import Rule as LarkRule
 from lark.parsers.grammar_analysis import RulePtr
-from lark.parsers.lalr_analysis import IntParseTable, Reduce, Shift
-from ttscale.compiler.frozen import dataclass
-from ttscale.compiler.lexer import ContextLexer, LineFilter
-from ttscale.compiler.parse_trees import builders
-from ttscale.grammar import grammar_text, tables_text
-
-FORMAT = 2
-"""Changes when `tables.json` is laid out in another way or `place_of` names places in another way."""
-
-
-@dataclass(frozen=True)
-class Parser:
-    """A parser and the place that each of its states, counted from 0, stands for.
-
-    A place is written `model EQUAL`: inside the rule `model`, behind its `EQUAL`. See `place_of`.
-    """
-
-    lark: Lark
-    places: tuple[str, ...]
-
-    def places_at(self, error: UnexpectedToken) -> tuple[str, ...]:
-        """Where the parser was at `error`: the innermost place first, then what is around it."""
-        state = error.interactive_parser.parser_state
-        return tuple(self.places[number] for number in reversed(state.state_stack))
+from lark.parsers.lalr_analysis import Shift
+from ttscale.compiler.lexer import LineFilter
+from ttscale.compiler.parse_trees import Rule
+from ttscale.compiler.parser import Parser, key
+from ttscale.grammar import grammar_text
 
 
 def plain_parser(*, debug: bool = False) -> Lark:
@@ -69,27 +41,30 @@ def build_parser() -> Parser:
         built = plain_parser(debug=True)
     finally:
         lark.logger.setLevel(level)
-    states = _number_states(built)
-    return Parser(_quicken(built), tuple(place_of(items) for items in states))
-
-
-def _number_states(built: Lark) -> list[Iterable[RulePtr]]:
-    """Let numbers stand for the states of a parser built in debug mode; the items of each, in order."""
     frontend: Any = built.parser
     table = frontend.parser._parse_table
-    numbered = IntParseTable.from_ParseTable(table)
-    frontend.parser._parse_table = frontend.parser.parser.parse_table = numbered
-    frontend.parser.parser.debug = False
-    return list(table.states)
+    numbers = {state: number for number, state in enumerate(table.states)}
+    rules = {rule: number for number, rule in enumerate(built.rules)}
+    rows = [
+        {symbol: numbers[argument] if action is Shift else -1 - rules[argument] for symbol, (action, argument) in row}
+        for row in (sorted(row.items()) for row in table.states.values())
+    ]
+    ordered = sorted(built.terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
+    terminals = [(t.name, t.pattern.to_regexp()) for t in ordered]
+    ends = numbers[table.start_states["module"]], numbers[table.end_states["module"]]
+    return Parser(terminals, [_rule(rule) for rule in rules], rows, ends, [place_of(items) for items in numbers])
 
 
-def _quicken(parser: Lark) -> Lark:
-    """The parser with a lexer and functions for its trees that are made for this grammar."""
-    frontend: Any = parser.parser
-    inner = frontend.parser.parser
-    inner.callbacks = builders(parser.rules)
-    frontend.lexer = ContextLexer(parser.terminals, inner.parse_table.states)
-    return parser
+def _rule(rule: LarkRule) -> Rule:
+    symbols: list[Any] = list(rule.expansion)
+    kept = tuple(
+        (place, not symbol.is_term and str(symbol.name).startswith("_"))
+        for place, symbol in enumerate(symbols)
+        if rule.options.keep_all_tokens or not (symbol.is_term and symbol.filter_out)
+    )
+    passes = bool(rule.options.expand1) and not rule.alias
+    origin = str(rule.origin.name)
+    return Rule(origin, tuple(str(symbol.name) for symbol in symbols), str(rule.alias or origin), kept, passes)
 
 
 def place_of(items: Iterable[RulePtr]) -> str:
@@ -113,56 +88,17 @@ def _repeated(name: str) -> str:
     return f"{made[1]}*" if made else name
 
 
-@cache
-def load_parser() -> Parser:
-    """The parser, loaded or built once per process."""
-    text = tables_text()
-    stored = json.loads(text) if text is not None else {}
-    if stored.get("key") != _key():
-        return build_parser()
-    return _restore(stored)
-
-
 def serialize_tables(parser: Parser) -> str:
     """The text of `tables.json` for a freshly built parser: one JSON object, one line for each state."""
-    data, memo = parser.lark.memo_serialize([TerminalDef, Rule])
-    data["options"] = {
-        name: value
-        for name, value in data["options"].items()
-        if isinstance(value, str | bool | int | list) or value is None
+    whole = {
+        "key": key(),
+        "lark": lark.__version__,
+        "start": parser.start,
+        "end": parser.end,
+        "terminals": parser.terminals,
+        "rules": parser.rules,
+        "places": parser.places,
     }
-    data["options"]["debug"] = False
-    states = data["parser"]["parser"].pop("states")
-    # A state is a list of [token, action, argument]; the argument of a reduction is a rule's place in `memo`.
-    rows = {
-        state: [[token, action, arg["@"] if isinstance(arg, dict) else arg] for token, (action, arg) in row.items()]
-        for state, row in states.items()
-    }
-    whole = {"key": _key(), "data": data, "memo": memo, "places": parser.places}
-    head = json.dumps(whole, separators=(",", ":"), sort_keys=True)
-    lines = ",\n".join(f'"{state}":{json.dumps(sorted(row), separators=(",", ":"))}' for state, row in rows.items())
-    return f'{head[:-1]},"states":{{\n{lines}\n}}}}\n'
-
-
-def _restore(stored: dict[str, Any]) -> Parser:
-    data = stored["data"]
-    table = data["parser"]["parser"]
-    tokens = {int(number): name for number, name in table["tokens"].items()}
-    memo = {int(number): value for number, value in stored["memo"].items()}
-    # Lark would make a lexer for each state and read the rule of each entry; it is given no states, and they follow.
-    table["tokens"], table["states"] = {}, {}
-    load: Callable[..., Lark] = Lark._load_from_dict
-    loaded = load(data, memo, postlex=LineFilter())
-    frontend: Any = loaded.parser
-    rules = {rule["@"]: value for rule, value in zip(data["rules"], loaded.rules, strict=True)}
-    frontend.parser._parse_table.states.update(
-        (int(state), {tokens[token]: (Reduce, rules[arg]) if action else (Shift, arg) for token, action, arg in row})
-        for state, row in stored["states"].items()
-    )
-    return Parser(_quicken(loaded), tuple(stored["places"]))
-
-
-def _key() -> str:
-    """What the tables depend on: their own format, the grammar's text, what the filter adds, and Lark's version."""
-    digest = hashlib.sha256(f"{FORMAT}{grammar_text()}{LineFilter.always_accept}".encode()).hexdigest()
-    return f"{digest} lark {lark.__version__}"
+    head = json.dumps(whole, separators=(",", ":"))
+    lines = ",\n".join(json.dumps(row, separators=(",", ":"), sort_keys=True) for row in parser.rows)
+    return f'{head[:-1]},"states":[\n{lines}\n]}}\n'

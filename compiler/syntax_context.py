@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from lark.exceptions import UnexpectedToken
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.frozen import dataclass
+from ttscale.compiler.parser import Unexpected
 from ttscale.compiler.scan import CLOSER, Piece, scan
 from ttscale.compiler.source import SourceFile, Span
 from ttscale.grammar import DECLARATIONS, KEYWORDS, RESERVED
@@ -62,18 +62,18 @@ class Mistake:
     places: tuple[str, ...] = ()
 
     @staticmethod
-    def of(error: UnexpectedToken, source: SourceFile, start: int, end: int, places: tuple[str, ...] = ()) -> Mistake:
+    def of(error: Unexpected, source: SourceFile, start: int, end: int) -> Mistake:
         """The mistake that `error` reports about characters `start` up to `end` of `source`."""
         token = error.token
-        accepts = frozenset(error.accepts or error.expected or ())
+        accepts, places = error.accepts, error.places
         if token.type == "$END":
             stop = start + len(source.text[start:end].rstrip())
             return Mistake("$END", "", stop, stop, accepts, source.text, start, places)
         return Mistake(
             token.type,
             str(token),
-            start + (token.start_pos or 0),
-            start + (token.end_pos or 0),
+            start + token.start_pos,
+            start + token.end_pos,
             accepts,
             source.text,
             start,

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lark import Token
-from lark.exceptions import UnexpectedInput
 
 pytest.importorskip("pygments")
 
 from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
 from pygments.token import Comment, Error, Keyword, Name, Number, Operator, String
 from pygments.util import ClassNotFound
-from ttscale.compiler.parser_tables import load_parser
+from ttscale.compiler.parser import Unexpected, load_parser
+from ttscale.compiler.trees import Token
 from ttscale.grammar import KEYWORDS, patterns
 from ttscale.grammar.highlight import TtsLexer
 from ttscale.grammar.textmate import textmate, textmate_text
@@ -89,15 +88,12 @@ def programs() -> list[Any]:
     return [pytest.param(file.read_text(encoding="utf-8"), id=f"{file.parent.name}/{file.name}") for file in files]
 
 
-def from_lark(text: str) -> list[Token] | None:
+def from_parser(text: str) -> list[Token] | None:
     """The tokens of the grammar's own lexer, or None for a text with a syntax error."""
-    interactive = load_parser().lark.parse_interactive(text)
     try:
-        tokens = list(interactive.iter_parse())
-        interactive.feed_eof()
-    except UnexpectedInput:
+        return load_parser().tokens(text)
+    except Unexpected:
         return None
-    return tokens
 
 
 def from_pygments(text: str) -> dict[int, Any]:
@@ -187,7 +183,7 @@ def expected_scope(token: Token, text: str) -> str:
 def check_scopes(text: str, scopes: dict[int, str]) -> None:
     """Every character has a scope, and in a text without syntax errors every token has one that fits it, all along."""
     assert not [text[place] for place, scope in scopes.items() if scope in ("", "source.tts") and text[place].strip()]
-    tokens = from_lark(text)
+    tokens = from_parser(text)
     if tokens is None:
         return
     assert not [place for place, scope in scopes.items() if scope.startswith("invalid")]
@@ -202,7 +198,7 @@ def check_scopes(text: str, scopes: dict[int, str]) -> None:
 @pytest.mark.parametrize("text", [pytest.param(EVERYTHING, id="everything"), *programs()])
 def test_words_are_keywords_exactly_where_the_grammar_says_so(text: str) -> None:
     kinds = from_pygments(text)
-    tokens = from_lark(text)
+    tokens = from_parser(text)
     if tokens is None:
         assert len(kinds) == len(text), "what is broken is coloured too"
     check_scopes(text, Editor().scopes(text))
@@ -257,10 +253,10 @@ def in_units(text: str) -> list[int]:
 
 
 def test_the_program_of_everything_has_every_word_of_the_grammar() -> None:
-    tokens = from_lark(EVERYTHING)
+    tokens = from_parser(EVERYTHING)
     assert tokens is not None
     seen = {token.type for token in tokens}
-    terminals = {terminal.name for terminal in load_parser().lark.terminals}
+    terminals = {name for name, _ in load_parser().terminals}
     apart = {"SPACE", "COMMENT", "BAD_CHAR", "LPAR_NL", "LSQB_NL"}
     assert terminals - seen - apart == set()
     words = {"up", "to"} | {name.lower() for name in terminals}

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ttscale.compiler.parser_tables import build_parser, load_parser
+from ttscale.compiler.parser import load_parser
+from ttscale.compiler.parser_tables import build_parser
 from ttscale.compiler.syntax_places import PLACES
 
 SCRIPT = Path(__file__).resolve().parent.parent / ".ci" / "parser-states"

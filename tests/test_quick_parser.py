@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from random import Random
 
+import lark
 import pytest
 from fuzzing import PIECES, SEEDS, WHOLE, mutate
-from lark import Lark, Token, Tree
+from lark import Lark
 from lark.exceptions import UnexpectedToken
-from ttscale.compiler.parser_tables import load_parser, plain_parser
+from ttscale.compiler.parser import Unexpected, load_parser
+from ttscale.compiler.parser_tables import plain_parser
+from ttscale.compiler.trees import Token, Tree
 
 HERE = Path(__file__).resolve().parent
 PROGRAMS = [path.read_text(encoding="utf-8") for path in sorted((HERE.parent / "examples").rglob("*.tts"))]
@@ -23,29 +26,51 @@ def plain() -> Lark:
     return plain_parser()
 
 
-def shape(node: Tree[Token] | Token) -> Iterator[object]:
-    """Every node of a tree with its place, the outermost first."""
+def shape(node: Tree | Token) -> Iterator[object]:
+    """Every node of our tree with its place, the outermost first."""
     if isinstance(node, Token):
         yield node.type, str(node), node.start_pos, node.end_pos
         return
-    yield str(node.data), len(node.children), *([] if node.meta.empty else [node.meta.start_pos, node.meta.end_pos])
+    yield node.data, len(node.children), *([] if node.start_pos < 0 else [node.start_pos, node.end_pos])
     for child in node.children:
         yield from shape(child)
 
 
-def outcome(parser: Lark, text: str) -> list[object]:
-    """The tree of a text, or the mistake in it."""
+def shape_of_lark(node: lark.Tree[lark.Token] | lark.Token) -> Iterator[object]:
+    """The same of one of Lark's."""
+    if isinstance(node, lark.Token):
+        yield node.type, str(node), node.start_pos, node.end_pos
+        return
+    yield str(node.data), len(node.children), *([] if node.meta.empty else [node.meta.start_pos, node.meta.end_pos])
+    for child in node.children:
+        yield from shape_of_lark(child)
+
+
+def mistake(token: Token | lark.Token, accepts: Iterable[str]) -> list[object]:
+    """What is known about a token that does not fit."""
+    found = [] if token.type == "$END" else [str(token), token.start_pos, token.end_pos]
+    return ["mistake", token.type, *found, sorted(accepts)]
+
+
+def ours(text: str) -> list[object]:
+    """What our parser makes of a text: its tree, or the mistake in it."""
     try:
-        return list(shape(parser.parse(text)))
+        return list(shape(load_parser().parse(text)))
+    except Unexpected as error:
+        return mistake(error.token, error.accepts)
+
+
+def theirs(text: str) -> list[object]:
+    """What Lark makes of it."""
+    try:
+        return list(shape_of_lark(plain().parse(text)))
     except UnexpectedToken as error:
-        token = error.token
-        found = [] if token.type == "$END" else [str(token), token.start_pos, token.end_pos]
-        return ["mistake", token.type, *found, sorted(error.accepts or ())]
+        return mistake(error.token, error.accepts or ())
 
 
 @pytest.mark.parametrize("text", [*WHOLE, *PROGRAMS], ids=range(len(WHOLE) + len(PROGRAMS)))
 def test_a_right_text_makes_the_same_tree(text: str) -> None:
-    assert outcome(load_parser().lark, text) == outcome(plain(), text)
+    assert ours(text) == theirs(text)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -53,7 +78,7 @@ def test_a_broken_text_makes_the_same_mistake(seed: int) -> None:
     random = Random(seed)
     for _ in range(60):
         text = mutate(random.choice(SEEDS), random)
-        assert outcome(load_parser().lark, text) == outcome(plain(), text), text
+        assert ours(text) == theirs(text), text
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -61,7 +86,7 @@ def test_noise_makes_the_same_mistake(seed: int) -> None:
     random = Random(seed)
     for _ in range(100):
         text = "".join(random.choice(PIECES) + random.choice(["", " ", "\n"]) for _ in range(random.randint(1, 12)))
-        assert outcome(load_parser().lark, text) == outcome(plain(), text), text
+        assert ours(text) == theirs(text), text
 
 
 @pytest.mark.parametrize(
@@ -93,4 +118,9 @@ def test_noise_makes_the_same_mistake(seed: int) -> None:
     ],
 )
 def test_words_that_are_keywords_only_somewhere(text: str) -> None:
-    assert outcome(load_parser().lark, text) == outcome(plain(), text)
+    assert ours(text) == theirs(text)
+
+
+def test_a_tree_is_shown_as_lark_shows_it() -> None:
+    for text in PROGRAMS:
+        assert load_parser().parse(text).pretty() == plain().parse(text).pretty()

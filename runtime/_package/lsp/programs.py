@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lark import Token, Tree
 from ttscale.compiler import ast
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.driver import Checked, compile_source
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
 from ttscale.compiler.source import SourceFile
+from ttscale.compiler.trees import Tree
 from ttscale.library.loader import FileLoader
 from ttscale.lsp.assigned import Assigned
 from ttscale.runtime.data_columns import DataColumns
@@ -71,7 +71,7 @@ class Programs:
     def __init__(self) -> None:
         self._buffers: dict[str, SourceFile] = {}
         self._checked: dict[str, Checked] = {}
-        self._trees: dict[str, Tree[Token]] = {}
+        self._trees: dict[str, Tree] = {}
         self._modules: dict[SourceFile, tuple[ast.Module, list[Diagnostic]]] = {}
         self._assigned: dict[str, Assigned] = {}
 
