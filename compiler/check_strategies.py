@@ -163,7 +163,8 @@ def _parameter(
             return Rules()
         if rule is None or stage not in rule.where:
             message = f"`{value.name}` may be `{label}`, which is no rule for `{stage}({argument}: …)`"
-            hint = did_you_mean(label, [rule.name for rule in RULES.values()], f"rules here are {_rules(stage)}")
+            fitting = [one.name for one in RULES.values() if stage in one.where]
+            hint = did_you_mean(label, fitting, f"rules here are {_rules(stage)}")
             frame.report("E0224", message, value.span, hint=hint)
             return Rules()
         found.append(rule)
