@@ -122,10 +122,12 @@ def test_the_verifier_sees_what_is_wrong() -> None:
     assert broken(source=ir.Ref("main/later")) == ["main/vote reads main/later, which does not stand before it"]
     assert broken(source=None) == ["main/vote has no source"]
     assert broken(source=ir.Input("answer")) == ["main/vote reads the input answer, which is not there"]
-    assert broken(args={}) == ["main/vote lacks `weight`"]
-    assert broken(args={"weight": ir.Const(None), "by": ir.Const(None)}) == [
-        "main/vote has `by`, which `vote` does not take"
+    none = ir.Const(None)
+    args = {"by": none, "key": none, "lists": none, "weight": none}
+    assert broken(args={name: value for name, value in args.items() if name != "weight"}) == [
+        "main/vote lacks `weight`"
     ]
+    assert broken(args={**args, "top": none}) == ["main/vote has `top`, which `vote` does not take"]
     assert broken(size=ir.Bounds(2, 1)) == ["main/vote has from 2 to 1 candidates"]
     assert broken(size=ir.Bounds(0, 3)) == ["main/vote may give 3 candidates"]
     assert broken(facets=frozenset({"liked"})) == ["main/vote has the facets ['liked']"]
