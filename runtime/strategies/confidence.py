@@ -36,7 +36,7 @@ def group_means(values: Sequence[float], window: int = WINDOW) -> NDArray[float6
 
     array = numpy.asarray(values, dtype=float)
     if len(array) <= window:
-        return array.mean(keepdims=True)
+        return numpy.full(1, array.mean())
     sums = numpy.concatenate(([0.0], numpy.cumsum(array)))
     means: NDArray[float64] = (sums[window:] - sums[:-window]) / window
     return means
