@@ -74,10 +74,7 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
     if stage.op == "rank":
         return [_with_retries(_rank(args, model, prompt, new, size, max(len(labels_of(kind)), 1)), args)]
     if stage.op == "fuse":
-        n = args.get("n")
-        count = n.value if isinstance(n, ir.Const) and isinstance(n.value, int) else 1
-        low = count if size.low > 0 else 0
-        return [_with_retries(Asked(model, prompt, new, low, count if size.high else 0, count, count), args)]
+        return [_with_retries(call, args) for call in _fuse(stage, reader, model, filled, new, size)]
     if stage.op == "critique" and isinstance(kind, ListOf):
         return [_with_retries(Asked(model, prompt, new, min(size.low, 1), min(size.high, 1), 1), args)]
     return [_with_retries(Asked(model, prompt, new, size.low, size.high, size.high), args)]
@@ -143,6 +140,35 @@ def labels_of(kind: Type) -> tuple[str, ...]:
     if isinstance(kind, Choice):
         return kind.labels
     return ("false", "false") if kind == BOOL else ()
+
+
+def _fuse(
+    stage: ir.Stage, reader: Reader, model: ir.Model, filled: ir.Filled, new: Amount, size: ir.Bounds
+) -> list[Asked]:
+    """The merges of groups, and the new candidates."""
+    args = stage.args
+    count, group, show = _constant(args.get("n")) or 1, _constant(args.get("group")), _constant(args.get("show"))
+    merges, levels = merges_of(size.high, group) if group else (0, 0)
+    least, _ = merges_of(size.low, group) if group else (0, 0)
+    shown = min(most for most in (group or size.high, show or size.high) if most)
+    prompt = reader.prompt(filled, stage, model, most=shown, written=new if levels else None)
+    low = count if size.low > 0 else 0
+    shared = 1 if show and args.get("choose") == ir.Const("random") else count
+    found = [Asked(model, prompt, new, low, count if size.high else 0, count, shared, levels + 1)]
+    if merges:
+        merged = reader.prompt(filled, stage, model, most=group, written=new)
+        found.append(Asked(model, merged, new, least, merges, merges))
+    return found
+
+
+def merges_of(size: int, group: int) -> tuple[int, int]:
+    """How many merges of `group` candidates leave as many or fewer, and in how many rounds."""
+    merges = rounds = 0
+    while size > group:
+        groups = math.ceil(size / group)
+        merges += groups - (groups * 2 - size if size < groups * 2 else 0)
+        size, rounds = groups, rounds + 1
+    return merges, rounds
 
 
 def _rank(

@@ -157,6 +157,8 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
         return one(expansion, expansion.evaluate(expr, own, call.site.inner()), expr.span)
     if parameter.kind == "pool":
         value = expansion.evaluate(expr, call.frame, call.site.inner())
+        if isinstance(value, Pool):
+            return value.operand
         return value.rows if isinstance(value, RowsValue) else one(expansion, value, expr.span)
     written = _written_name(expr, call.frame) if parameter.kind == "name" else None
     if written is not None:

@@ -188,8 +188,14 @@ class Reader:
             return Amount(low, shown.high * size.high, shown.expected * size.high, size.high, least=low)
         return shown
 
-    def offered(self, stage: ir.Stage, models: frozenset[str]) -> dict[str, Amount]:
-        """What a stage offers its prompt by name."""
+    def offered(
+        self, stage: ir.Stage, models: frozenset[str], most: int | None = None, written: Amount | None = None
+    ) -> dict[str, Amount]:
+        """What a stage offers its prompt by name.
+
+        `most` candidates are shown where that is less than there are; `written` is what candidates may have that the
+        stage makes itself and reads again.
+        """
         found: dict[str, Amount] = {}
         if stage.question is not None:
             found["question"] = self.argument(stage.question, Text(), models)
@@ -198,6 +204,15 @@ class Reader:
         said, size = self.of(stage.source), stage_size(self, stage)
         text = said.read_by(models, said.text)
         if self.whole and said.writers:
+        if written is not None:
+            longest = max(said.text.high, written.high), max(said.text.expected, written.expected)
+            said = replace(said, text=replace(said.text, high=longest[0], expected=longest[1]))
+        listed_pool = stage.args.get("among")
+        among = self.count(listed_pool) if isinstance(listed_pool, ir.Ref) else None
+        if among is not None:
+            size = ir.Bounds(min(size.low, among.low), max(size.high, among.high))
+        elif most is not None and most < size.high:
+            size = ir.Bounds(min(size.low, most), most)
             text = replace(text, low=1)
         critique = said.read_by(models, said.critique)
         index = replace(SMALL, low=1) if self.whole else SMALL
@@ -211,10 +226,18 @@ class Reader:
         found |= {"first": found["answer"], "second": found["answer"], "keep": SMALL, "n": SMALL}
         return found
 
-    def prompt(self, filled: ir.Filled, stage: ir.Stage, model: ir.Model) -> Amount:
-        """The tokens of one call's prompt."""
+        found["kept"] = Amount(0, SMALL.high * count, SMALL.expected * count, size.high)
+    def prompt(
+        self,
+        filled: ir.Filled,
+        stage: ir.Stage,
+        model: ir.Model,
+        most: int | None = None,
+        written: Amount | None = None,
+    ) -> Amount:
+        """The tokens of one call's prompt; `most` and `written` as in `offered`."""
         models = frozenset({model.name})
-        values = self.offered(stage, models)
+        values = self.offered(stage, models, most, written)
         kinds = dict(filled.prompt.params)
         for name, operand in filled.args:
             values[name] = self.argument(operand, kinds.get(name, Text()), models)

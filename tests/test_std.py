@@ -37,6 +37,8 @@ SAMPLES: dict[str, object] = {
     "critique": "Good.",
     "steps": ["6 * 7"],
     "step": "= 42",
+    "kept": [2, 1],
+    "reference": "42",
 }
 
 
