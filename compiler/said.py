@@ -202,8 +202,6 @@ class Reader:
         if stage.source is None:
             return found
         said, size = self.of(stage.source), stage_size(self, stage)
-        text = said.read_by(models, said.text)
-        if self.whole and said.writers:
         if written is not None:
             longest = max(said.text.high, written.high), max(said.text.expected, written.expected)
             said = replace(said, text=replace(said.text, high=longest[0], expected=longest[1]))
@@ -213,6 +211,8 @@ class Reader:
             size = ir.Bounds(min(size.low, among.low), max(size.high, among.high))
         elif most is not None and most < size.high:
             size = ir.Bounds(min(size.low, most), most)
+        text = said.read_by(models, said.text)
+        if self.whole and said.writers:
             text = replace(text, low=1)
         critique = said.read_by(models, said.critique)
         index = replace(SMALL, low=1) if self.whole else SMALL
@@ -224,9 +224,9 @@ class Reader:
         single = Amount(text.low, text.high, text.expected, None, parts)
         found |= {"answers": listed, "answer": single, "critique": critique}
         found |= {"first": found["answer"], "second": found["answer"], "keep": SMALL, "n": SMALL}
+        found["kept"] = Amount(0, SMALL.high * count, SMALL.expected * count, size.high)
         return found
 
-        found["kept"] = Amount(0, SMALL.high * count, SMALL.expected * count, size.high)
     def prompt(
         self,
         filled: ir.Filled,
