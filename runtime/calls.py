@@ -16,9 +16,9 @@ from itertools import groupby
 from ttscale.compiler.ir import Model, Stage
 from ttscale.compiler.models import prices
 from ttscale.compiler.plan import Cost
-from ttscale.runtime.bank.asking import Drawn, plainly
+from ttscale.runtime.bank.asking import Drawn, is_local, plainly
 from ttscale.runtime.bank.keys import Spot
-from ttscale.runtime.desk import Ask, Desk, Judgement, Reply, ReplyState, Verdict, prompt_sizes, together
+from ttscale.runtime.desk import Ask, Desk, Judgement, Prompt, Reply, ReplyState, Verdict, prompt_sizes, together
 from ttscale.runtime.engines.base import ContextExceeded, Engine, EngineError, Request
 from ttscale.runtime.ledger import Call, CallKey, Decision, Price
 from ttscale.runtime.seeds import messages_digest, sample_seed
@@ -65,7 +65,7 @@ class Caller:
         return self._desk.run_seed
 
     async def engine(self, model: Model) -> Engine:
-        """The engine of a model, started. Raises EngineError."""
+        """The engine of a model; with a bank, weights may not be loaded yet. Raises EngineError."""
         return await self._desk.engines.get(model)
 
     async def sample(self, asks: Sequence[Ask], done: Callable[[int, Reply], None] | None = None) -> list[Reply]:
@@ -113,13 +113,14 @@ class Caller:
         replies: dict[int, Reply] = {}
         pending: list[_Pending] = []
         opened: list[tuple[int, Ask, int, Engine]] = []
+        known: dict[tuple[int, Prompt], int] = {}
         for place, ask, attempt in wanted:
-            engine = await self._open(ask)
+            engine = await self._open(ask, attempt, known)
             if isinstance(engine, Reply):
                 replies[place] = engine
             else:
-                opened.append((place, ask, attempt, engine))
-        sizes = await prompt_sizes((engine, ask.messages) for _, ask, _, engine in opened)
+                opened.append((place, _kept(ask, engine), attempt, engine))
+        sizes = await prompt_sizes(((engine, ask.messages) for _, ask, _, engine in opened), known)
         for place, ask, attempt, engine in opened:
             tokens, context = sizes[id(engine), ask.messages], engine.capabilities.context
             if isinstance(tokens, int) and context is not None and tokens >= context:
@@ -141,10 +142,21 @@ class Caller:
         )
         return replies
 
-    async def _open(self, ask: Ask) -> Engine | Reply:
-        """The engine of an ask; a failed reply where it cannot be opened and `or_else` names another."""
+    async def _open(self, ask: Ask, attempt: int, known: dict[tuple[int, Prompt], int]) -> Engine | Reply:
+        """The engine of an ask; a failed reply where it cannot be opened and `or_else` names another.
+
+        It is not started for a sample that the bank has, whose prompt's tokens are then `known`.
+        """
         try:
-            return await self.engine(ask.model)
+            engine = await self.engine(ask.model)
+            bank = self._desk.bank
+            if bank is not None and is_local(ask.model):
+                tokens = bank.prompt_tokens(engine, _kept(ask, engine), attempt, self._desk.run_seed)
+                if tokens is not None:
+                    known[id(engine), ask.messages] = tokens
+                    return engine
+            await engine.start()
+            return engine
         except EngineError as error:
             if ask.or_else is None:
                 raise
@@ -194,6 +206,7 @@ class Caller:
             limits if any(limit != ask.most_tokens for limit in limits) else None,
             ask.timeout,
             (-self._position,),
+            constraint=ask.constraint,
         )
         missing = dict(enumerate(items))
         state: ReplyState = "failed"
@@ -282,6 +295,11 @@ class Caller:
         self._desk.recorder.emit("call_failed", self._stage, cause=reason, data=data)
 
 
+def _kept(ask: Ask, engine: Engine) -> Ask:
+    """The ask as this engine can serve it: without a constraint where it knows no grammars."""
+    return ask if ask.constraint is None or engine.capabilities.grammar else replace(ask, constraint=None)
+
+
 def _requests(pending: Sequence[_Pending], ordered: bool) -> list[list[_Pending]]:
     """Calls that may be one request, together.
 
@@ -290,7 +308,7 @@ def _requests(pending: Sequence[_Pending], ordered: bool) -> list[list[_Pending]
 
     def settings(item: _Pending) -> tuple[object, ...]:
         ask = item.ask
-        return (id(item.engine), ask.messages, ask.sampling, ask.max_tokens, ask.stop, ask.thinking, ask.timeout)
+        return (id(item.engine), ask.messages, ask.sampling, ask.max_tokens, ask.stop, ask.thinking, ask.timeout, ask.grammar)
 
     if ordered:
         return [list(group) for _, group in groupby(pending, settings)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ttscale.compiler.ir import Model
-from ttscale.runtime.engines.base import Completion, Engine, EngineError, Message, Sampling, thoughts_limit
+from ttscale.runtime.engines.base import Completion, Constraint, Engine, EngineError, Message, Sampling, thoughts_limit
 from ttscale.runtime.ledger import Admission
 from ttscale.runtime.trace import Recorder
 
@@ -20,13 +20,16 @@ class Engines(Protocol):
     """Where a run gets its engines."""
 
     async def get(self, model: Model) -> Engine:
-        """The started engine of a declared model. Raises EngineError."""
+        """The engine of a declared model; with a bank its `start` may be left to who needs it. Raises EngineError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One sample that a stage wants. `series` and `index` are part of its identity, `timeout` is in seconds."""
+    """One sample that a stage wants. `series` and `index` are part of its identity, `timeout` is in seconds.
+
+    `constraint` is kept where the engine can.
+    """
 
     model: Model
     messages: tuple[Message, ...]
@@ -39,6 +42,12 @@ class Ask:
     retry: int = 0
     timeout: float | None = None
     or_else: Model | None = None
+    constraint: Constraint | None = None
+
+    @property
+    def grammar(self) -> str:
+        """The grammar that its answer keeps to; empty where there is none."""
+        return "" if self.constraint is None else self.constraint.grammar
 
     @property
     def most_tokens(self) -> int:
@@ -115,11 +124,15 @@ class Desk:
 Prompt = tuple[Message, ...]
 
 
-async def prompt_sizes(prompts: Iterable[tuple[Engine, Prompt]]) -> dict[tuple[int, Prompt], int | EngineError]:
+async def prompt_sizes(
+    prompts: Iterable[tuple[Engine, Prompt]], known: Mapping[tuple[int, Prompt], int] | None = None
+) -> dict[tuple[int, Prompt], int | EngineError]:
     """The tokens of each prompt, or why its engine cannot tell, by the engine's identity and the prompt.
 
-    Each prompt is counted once and all at the same time, since an engine may have to ask another process.
+    Each prompt that is not `known` is counted once and all at the same time, since an engine may have to ask another
+    process.
     """
+    told = known or {}
 
     async def count(engine: Engine, messages: Prompt) -> int | EngineError:
         try:
@@ -127,9 +140,9 @@ async def prompt_sizes(prompts: Iterable[tuple[Engine, Prompt]]) -> dict[tuple[i
         except EngineError as error:
             return error
 
-    asked = {(id(engine), messages): engine for engine, messages in prompts}
+    asked = {(id(engine), messages): engine for engine, messages in prompts if (id(engine), messages) not in told}
     sizes = await asyncio.gather(*(count(engine, messages) for (_, messages), engine in asked.items()))
-    return dict(zip(asked, sizes, strict=True))
+    return {**told, **dict(zip(asked, sizes, strict=True))}
 
 
 async def together(work: Sequence[Coroutine[object, object, None]], *, ordered: bool) -> None:

@@ -23,6 +23,7 @@ from ttscale.compiler.ir import Model
 from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
 from ttscale.compiler.models import option, weights_locator
 from ttscale.library.recipes import folder_of, recipe_of
+from ttscale.runtime.bank.asking import is_local
 from ttscale.runtime.engines.base import Engine, EngineError
 from ttscale.runtime.engines.llama.gguf import describe_gguf
 from ttscale.runtime.engines.llama.options import LOAD_OPTIONS, LoadOptions, options_of
@@ -322,12 +323,16 @@ class EngineHouse:
         self._engines: dict[object, Engine] = {}
         self._by_model: dict[Model, Engine] = {}
 
-    def for_run(self) -> RunEngines:
-        """A run's view: shared engines, and scripted ones of its own."""
-        return RunEngines(self)
+    def for_run(self, *, with_bank: bool = False) -> RunEngines:
+        """A run's view: shared engines, and scripted ones of its own; with a bank, weights are not loaded by `get`."""
+        return RunEngines(self, with_bank)
 
-    async def get(self, model: Model) -> Engine:
-        """The started engine of a model; models with the same weights and options share one. Raises EngineError."""
+    async def get(self, model: Model, *, load: bool = True) -> Engine:
+        """The engine of a model, started; models with the same weights and options share one. Raises EngineError.
+
+        Without `load` weights of a file are only looked at, and whoever asks for something starts the engine: what a
+        bank has needs none.
+        """
         engine = self._by_model.get(model)
         if engine is None:
             key = await asyncio.to_thread(self._identity, model)
@@ -335,7 +340,10 @@ class EngineHouse:
             if engine is None:
                 engine = self._engines[key] = open_engine(model, home_of(model, self._base_dir))
             self._by_model[model] = engine
-        await engine.start()
+        if load or not is_local(model):
+            await engine.start()
+        else:
+            await asyncio.to_thread(getattr, engine, "digest")  # a hash of the whole file, where none is remembered
         return engine
 
     def _identity(self, model: Model) -> object:
@@ -361,14 +369,15 @@ class EngineHouse:
 class RunEngines:
     """The engines of one run: the house's, but a new scripted engine for each scripted model."""
 
-    def __init__(self, house: EngineHouse) -> None:
+    def __init__(self, house: EngineHouse, with_bank: bool = False) -> None:
         self._house = house
+        self._loads = not with_bank
         self._scripts: dict[str, Engine] = {}
 
     async def get(self, model: Model) -> Engine:
-        """The started engine of a model. Raises EngineError."""
+        """The engine of a model, started but for weights that a bank may make needless. Raises EngineError."""
         if model.kind != "script":
-            return await self._house.get(model)
+            return await self._house.get(model, load=self._loads)
         if model.name not in self._scripts:
             self._scripts[model.name] = open_engine(model, Path())
         return self._scripts[model.name]

@@ -326,7 +326,8 @@ class Program:
         of: Program | None = None,
     ) -> Result:
         made_by = of if of is not None else self
-        engines: Engines = self._house.for_run()
+        bank = self._bank.of(plan.graph, seed)
+        engines: Engines = self._house.for_run(with_bank=bank is not None)
         return await execute(
             plan.graph,
             plan,
@@ -337,7 +338,7 @@ class Program:
             stop=stop,
             folder=made_by._folder,
             rows=made_by.rows,
-            bank=self._bank.of(plan.graph, seed),
+            bank=bank,
         )
 
     def _bound(

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from ttscale.compiler.ir import Model, Stage
 from ttscale.compiler.models import prices
 from ttscale.compiler.plan import Cost
-from ttscale.runtime.bank.asking import Source
-from ttscale.runtime.desk import Desk, Judgement, Verdict, prompt_sizes, together
+from ttscale.runtime.bank.asking import Source, is_local
+from ttscale.runtime.desk import Desk, Judgement, Prompt, Verdict, prompt_sizes, together
 from ttscale.runtime.engines.base import Engine, EngineError, Message, Scored
 from ttscale.runtime.ledger import Call, CallKey, Decision, Price
 
@@ -21,10 +21,22 @@ from ttscale.runtime.ledger import Call, CallKey, Decision, Price
 async def score_labels(
     desk: Desk, stage: Stage, model: Model, engine: Engine, keys: Sequence[CallKey], judgements: Sequence[Judgement]
 ) -> list[Verdict]:
-    """One verdict a judgement, in order; `keys` are their places in the ledger."""
+    """One verdict a judgement, in order; `keys` are their places in the ledger.
+
+    The engine is started unless the bank has all of them. Raises EngineError where it cannot be.
+    """
+    known: dict[tuple[int, Prompt], int] = {}
+    if desk.bank is not None and is_local(model):
+        for judgement in judgements:
+            spellings = [spelling for label in judgement.labels for spelling in label]
+            found = desk.bank.known_scores(engine, judgement.messages, spellings)
+            if found:
+                known[id(engine), judgement.messages] = found[0].prompt_tokens
+    if any((id(engine), judgement.messages) not in known for judgement in judgements):
+        await engine.start()
     calls: dict[int, Call] = {}
     verdicts = [Verdict(None, "cancelled")] * len(judgements)
-    sizes = await prompt_sizes((engine, judgement.messages) for judgement in judgements)
+    sizes = await prompt_sizes(((engine, judgement.messages) for judgement in judgements), known)
     for place, judgement in enumerate(judgements):
         tokens = sizes[id(engine), judgement.messages]
         if isinstance(tokens, EngineError):

@@ -123,7 +123,8 @@ class SeededEngine:
     ) -> list[Scored]:
         self.scored.append(tuple(continuations))
         await asyncio.sleep(self.pause)
-        return [Scored(text, (-0.1 * len(text), -1 / 3), 7) for text in continuations]
+        prompt = await self.count_tokens(messages)
+        return [Scored(text, (-0.1 * len(text), -1 / 3), prompt) for text in continuations]
 
     def stats(self) -> EngineStats:
         return EngineStats(len(self.requests))

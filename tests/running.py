@@ -114,7 +114,8 @@ class FakeEngine:
     ) -> list[Scored]:
         self.scored.append((tuple(messages), tuple(continuations)))
         await asyncio.sleep(0)
-        return [Scored(text, (self.verdict(messages, text),), len(messages)) for text in continuations]
+        prompt = await self.count_tokens(messages)
+        return [Scored(text, (self.verdict(messages, text),), prompt) for text in continuations]
 
     def stats(self) -> EngineStats:
         return EngineStats(len(self.requests))

@@ -11,19 +11,22 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import machine, system
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from ttscale.compiler.ir import Model
 from ttscale.compiler.models import GGUF_PREFIXES, option
 from ttscale.runtime.bank.claims import Grant
 from ttscale.runtime.bank.keys import Draw, Key, Scoring, Spot
-from ttscale.runtime.bank.rows import Want, best
+from ttscale.runtime.bank.rows import Row, Want, best
 from ttscale.runtime.bank.runs import BankRun
 from ttscale.runtime.bank.schema import BankError
 from ttscale.runtime.bank.store import SCORED, Bank
 from ttscale.runtime.engines.base import Completion, Engine, Given, Message, Request, Scored, thoughts_limit
 from ttscale.runtime.seeds import messages_digest
+
+if TYPE_CHECKING:
+    from ttscale.runtime.desk import Ask
 
 T = TypeVar("T")
 JOURNAL_TOKENS = 64
@@ -58,11 +61,45 @@ class Asking:
         self._bank: Bank = run.bank
         self._question = question
         self._failed = ""
+        self._rows: dict[tuple[bytes, Want], Row] = {}  # read before a request was made of them
+        self._scores: dict[bytes, list[Scored]] = {}
 
     @property
     def trouble(self) -> str:
         """Why samples of this question may not have been kept; empty where all is well."""
         return self._failed or self._bank.trouble
+
+    # --- what is there ---------------------------------------------------------------------------------
+
+    def prompt_tokens(self, engine: Engine, ask: Ask, attempt: int, run_seed: int) -> int | None:
+        """The tokens of a prompt whose sample is there, as it is asked for; None where an engine will be needed."""
+        apart = thoughts_limit(ask.thinking) is not None
+        draw = Draw(engine.digest, messages_digest(ask.messages), ask.sampling, ask.stop, ask.grammar, ask.thinking, run_seed)
+        want = Want(Spot(ask.series, attempt, ask.index), ask.max_tokens if apart else ask.most_tokens, apart)
+        try:
+            rows = self._bank.find(draw, [want.spot])
+        except (BankError, sqlite3.Error) as error:
+            self._failed = str(error)
+            return None
+        row = best(rows.get(want.spot, ()), want, engine.capabilities.context)
+        if row is None:
+            return None
+        self._rows[draw.digest, want] = row
+        return row.prompt_tokens
+
+    def known_scores(
+        self, engine: Engine, messages: tuple[Message, ...], continuations: Sequence[str]
+    ) -> list[Scored] | None:
+        """A judgement that is there."""
+        scoring = Scoring(engine.digest, messages_digest(messages), tuple(continuations))
+        try:
+            found = self._bank.find_scores(scoring)
+        except (BankError, sqlite3.Error) as error:
+            self._failed = str(error)
+            return None
+        if found is not None:
+            self._scores[scoring.digest] = found
+        return found
 
     # --- samples ---------------------------------------------------------------------------------------
 
@@ -77,7 +114,8 @@ class Asking:
                 yield drawn
             return
         prompt = messages_digest(request.messages)
-        draw = Draw(engine.digest, prompt, request.sampling, request.stop, "", request.thinking, run_seed)
+        grammar = "" if request.constraint is None else request.constraint.grammar
+        draw = Draw(engine.digest, prompt, request.sampling, request.stop, grammar, request.thinking, run_seed)
         limits = (request.max_tokens,) * len(spots) if apart else request.most
         wants = {place: Want(spot, limits[place], apart) for place, spot in enumerate(spots)}
         missing = dict(wants)
@@ -111,14 +149,18 @@ class Asking:
 
     def _there(self, stage: str, draw: Draw, engine: Engine, missing: dict[int, Want]) -> list[Drawn]:
         """What the bank has of what is missing, which is missing no longer."""
+        context = engine.capabilities.context
+        # Where a budget made a want smaller since it was read, another row may serve it.
+        ready = {place: self._rows.get((draw.digest, want)) for place, want in missing.items()}
+        unread = [want.spot for place, want in missing.items() if ready[place] is None]
         try:
-            rows = self._bank.find(draw, [want.spot for want in missing.values()])
+            rows = self._bank.find(draw, unread) if unread else {}
         except (BankError, sqlite3.Error) as error:
             self._failed = str(error)
             return []
         found: list[Drawn] = []
         for place, want in list(missing.items()):
-            row = best(rows.get(want.spot, ()), want, engine.capabilities.context)
+            row = ready[place] or best(rows.get(want.spot, ()), want, context)
             if row is not None:
                 del missing[place]
                 self._run.asked(self._question, stage, draw, want.spot, kept=True)
@@ -174,6 +216,7 @@ class Asking:
             given=given if any(given) else None,
             report_every=JOURNAL_TOKENS if resumes else 0,
         )
+        await engine.start()  # what was to be read from the bank needed no engine, and is gone or too long
         async for made in engine.generate(wanted):
             place = places[made.index]
             completion = replace(made, index=place)
@@ -225,12 +268,15 @@ class Asking:
         pause = FIRST_PAUSE
         while True:
             try:
-                found: list[Scored] | bool | None = self._bank.find_scores(scoring)
+                found: list[Scored] | bool | None = self._scores.get(scoring.digest)
+                if found is None:
+                    found = self._bank.find_scores(scoring)
                 if found is None:
                     asked = self._bank.claim_scores(scoring, messages, label_of(model))
                     found = await self._answer(asked, scoring, lambda got: [SCORED] if got is True else [])
             except (BankError, sqlite3.Error) as error:
                 self._failed = str(error)
+                await engine.start()
                 return await engine.score(messages, continuations, priority=priority), "fresh"
             if isinstance(found, list):
                 self._run.asked(self._question, stage, scoring, SCORED, kept=True)
@@ -240,6 +286,7 @@ class Asking:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         try:
+            await engine.start()
             scored = await engine.score(messages, continuations, priority=priority)
         except BaseException:
             self._give_back(scoring, [SCORED])
@@ -260,9 +307,15 @@ async def plainly(engine: Engine, request: Request, places: Sequence[int] | None
             seeds=tuple(request.seeds[place] for place in places),
             limits=None if request.limits is None else tuple(request.limits[place] for place in places),
         )
+    await engine.start()
     async for made in engine.generate(request):
         completion = made if places is None else replace(made, index=places[made.index])
         yield Drawn(completion, "fresh", completion.new_tokens)
+
+
+def is_local(model: Model) -> bool:
+    """Whether a model's engine counts prompts as exactly as the bank's samples tell, and takes long to start."""
+    return model.kind == "gguf" and not model.plugin
 
 
 def label_of(model: Model) -> str:

@@ -69,8 +69,8 @@ class CountedHouse(EngineHouse):
         super().__init__(base_dir)
         self.opened: dict[int, Engine] = {}
 
-    async def get(self, model: Model) -> Engine:
-        engine = await super().get(model)
+    async def get(self, model: Model, *, load: bool = True) -> Engine:
+        engine = await super().get(model, load=load)
         self.opened[id(engine)] = engine
         return engine
 
@@ -117,17 +117,18 @@ class Opened:
         self, inputs: Mapping[str, object], listener: Listener | None, stop: asyncio.Event | None
     ) -> Result:
         """Answer one question; setting `stop` answers with what is there. Raises RunError."""
+        bank = self.bank.of(self.plan.graph, self.seed)
         return await execute(
             self.plan.graph,
             self.plan,
             inputs,
-            self.house.for_run(),
+            self.house.for_run(with_bank=bank is not None),
             run_seed=self.seed,
             listener=listener,
             stop=stop,
             folder=self.folder,
             rows=self.rows,
-            bank=self.bank.of(self.plan.graph, self.seed),
+            bank=bank,
         )
 
     def saved(self) -> int:
