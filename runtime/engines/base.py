@@ -47,6 +47,14 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """What an answer may be: a grammar in GBNF that begins at `root`, and the JSON schema it was made from, if one was."""
+
+    grammar: str
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Samples of one prompt.
 
@@ -57,6 +65,7 @@ class Request:
 
     Where the engine `resumes`, `given` has one beginning a seed, or None, to go on from; its tokens count as new ones.
     With `report_every` n a completion with finish "running" comes for every n tokens of a sample, with these alone.
+    Where the engine has the capability `grammar`, every answer (after its thoughts) that is not cut fits `constraint`.
     """
 
     messages: tuple[Message, ...]
@@ -70,6 +79,7 @@ class Request:
     priority: tuple[int, ...] = ()
     given: tuple[Given | None, ...] | None = None
     report_every: int = 0
+    constraint: Constraint | None = None
 
     @property
     def most(self) -> tuple[int, ...]:
@@ -88,7 +98,7 @@ class Completion:
     """One finished sample.
 
     `index` is the position of its seed in the request. `logprobs` are natural-log probabilities of the
-    chosen tokens under the model's own distribution (temperature 1, no truncation), empty where the engine
+    chosen tokens under the model's own distribution (temperature 1, no truncation, no constraint), empty where the engine
     cannot tell; tokens that the engine put in by itself, to end a block of thoughts, have 0 there. `prompt_tokens`
     counts the whole rendered prompt, `new_tokens` what was generated and put in, `thought_tokens` those of them up to
     the end of the last block of thoughts.
@@ -123,7 +133,8 @@ class Scored:
 class Capabilities:
     """What this engine can do with this model; `None` means unprobed.
 
-    `resumes` says that it goes on from given tokens of an answer and reports running ones (see Request).
+    `resumes` says that it goes on from given tokens of an answer and reports running ones (see Request), `grammar`
+    that it keeps answers to a `constraint`.
     """
 
     chat_template: bool | None = True
@@ -133,6 +144,7 @@ class Capabilities:
     continuation: bool | None = True
     context: int | None = None
     resumes: bool = False
+    grammar: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)
