@@ -16,6 +16,7 @@ from ttscale.compiler.check_frame import Program, did_you_mean, listed
 from ttscale.compiler.check_rows import check_row_expression
 from ttscale.compiler.data import is_option
 from ttscale.compiler.diagnostics import Label, suggest
+from ttscale.compiler.model_hints import text_of
 from ttscale.compiler.readers import EXAMPLES, KIND_WORDS, NO_SHAPE, READERS, SHAPES, OptionKind, Reader
 from ttscale.compiler.resolve_types import literal
 from ttscale.compiler.scope import ModuleScope
@@ -26,13 +27,23 @@ def check_dataset(declaration: ast.DatasetDecl, scope: ModuleScope, program: Pro
     """The reader of a dataset, what it reads, its options and its fields."""
     value = declaration.value
     if not (isinstance(value, ast_expressions.Call) and isinstance(value.callee, ast_expressions.Name)):
-        hint = 'write `dataset NAME = jsonl("file.jsonl", question: question, answer: answer)`'
+        file = text_of(value)
+        kind = _kind_of(file) if file else "jsonl"
+        call = f'{kind}("{file or "file.jsonl"}", question: question, answer: answer)'
+        hint = f"write `dataset {declaration.name} = {call}`"
         program.report("E0270", f"a dataset is made by {listed(list(READERS))}", value.span, hint=hint)
         return
     kind = value.callee.name
     reader = READERS.get(kind)
     if reader is None:
         hint = did_you_mean(kind, list(READERS), f"there are {listed(list(READERS))}")
+        file = text_of(value)
+        if kind in ("load_dataset", "datasets", "dataset", "hub", "huggingface", "load", "read", "open", "file"):
+            reader_name = "hf" if kind in ("load_dataset", "datasets", "hub", "huggingface") else _kind_of(file)
+            more = ', split: "test"' if reader_name == "hf" else ""
+            hint = f'write `{reader_name}("{file or "…"}"{more})`'
+        elif kind in ("read_csv", "read_json", "read_parquet", "from_csv", "from_json", "from_jsonl", "read_jsonl"):
+            hint = f'write `{kind.partition("_")[2]}("{file or "…"}")`'
         program.report("E0270", f"there is no kind of dataset `{kind}`", value.callee.span, hint=hint)
         return
     _locator(value, reader, program)
@@ -49,12 +60,25 @@ def check_dataset(declaration: ast.DatasetDecl, scope: ModuleScope, program: Pro
         _argument(arg, arg.name, reader, program)
 
 
+def _kind_of(file: str) -> str:
+    """The reader for a file of this name; the hub's for what is no file."""
+    suffix = file.removesuffix(".gz").rpartition(".")[2]
+    if suffix in READERS:
+        return suffix
+    return "hf" if "/" in file and "." not in file else "jsonl"
+
+
 def _locator(call: ast_expressions.Call, reader: Reader, program: Program) -> None:
     given = [arg for arg in call.args if arg.name is None]
     texts = [value for arg in given if isinstance(value := _written(arg.value), str)]
     hint = f'write `{reader.name}("{reader.example}", …)`'
     if len(given) != 1 or len(texts) != 1 or not texts[0]:
         place = given[-1].span if given else call.span
+        written = program.text(place)
+        if len(given) == 1 and not texts and re.fullmatch(r"[\w./-]+", written):
+            hint = f'write it in quotes: `{reader.name}("{written}", …)`'
+        elif len(texts) > 1 and texts[-1].isidentifier():
+            hint = f"fields are named: write `{texts[-1]}: {texts[-1]}`"
         program.report("E0271", f"`{reader.name}` needs {reader.names}, as a text", place, hint=hint)
     elif reader.must and not re.fullmatch(reader.must, texts[0]):
         program.report("E0271", f"`{reader.name}` needs {reader.names}", given[0].span, hint=hint)

@@ -138,9 +138,9 @@ def _unknown(expr: ast_expressions.Name, frame: Frame) -> None:
         frame.report("E0210", message, expr.span, hint=f"write `{name}({takes})`")
     elif frame.names_are_complete():
         known = [*frame.visible(), *frame.scope.names]
-        hint = instead_of(name) if name in ("True", "False", "None", "null", "self", "dspy") else None
+        other = instead_of(name) if name in ("True", "False", "None", "null", "self", "dspy") else None
         otherwise = f"there is {listed(known, 8)}" if known else "declare it, or write a text in quotes"
-        hint = hint or did_you_mean(name, known, otherwise)
+        hint = other or did_you_mean(name, known, otherwise)
         frame.report("E0202", f"there is nothing called `{name}` here", expr.span, hint=hint)
 
 

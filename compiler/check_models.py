@@ -6,10 +6,13 @@ Codes:
 
 from __future__ import annotations
 
+import re
+
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.check_arguments import thinking
 from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import Frame, Program, did_you_mean
+from ttscale.compiler.model_hints import call_of
 from ttscale.compiler.models import GGUF_PREFIXES, read_model, weights_locator
 from ttscale.compiler.scope import ModuleScope
 from ttscale.compiler.source import Span
@@ -51,6 +54,8 @@ def _locator(text: str, span: Span, program: Program) -> None:
         program.report("E0242", f"there is no kind of locator `{scheme}:`", span, hint=hint)
     elif not text.lower().endswith(".gguf"):
         hint = "a file's name ends in `.gguf`; an installed package is written `pypi:PACKAGE`"
+        if re.search(r"\.[a-z]{2,}$", text) is None:
+            hint = f"write `{call_of(text)}`; a file's name ends in `.gguf`"
         program.report("E0242", f"`{text}` does not lead to a GGUF file", span, hint=hint)
 
 

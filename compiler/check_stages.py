@@ -62,6 +62,10 @@ ELSEWHERE: Mapping[str, str] = {
 """What other tools call the arguments; only where the stage has the one on the right."""
 
 
+PIPED = replace(ANYTHING)
+"""What was piped into a stage that takes nothing, which is reported."""
+
+
 @dataclass
 class StageCall:
     """A stage call while its arguments are read: what they are, by name.
@@ -97,6 +101,9 @@ def stage(
     runs = None if expr.when is None else condition(expr.when, frame)
     inside = frame if runs is None else frame.under(runs)
     before = _source(expr, signature, piped, source, frame)
+    if piped is None and signature.source == "pool" and before is not ANYTHING:
+        # The pool was given as the first argument, as to a function: that is said, and the rest is read without it.
+        expr = replace(expr, args=_without_first(expr.args))
     stage_call = StageCall(expr, signature, before, inside)
     _arguments(stage_call)
     _what_is_missing(stage_call)
@@ -128,18 +135,27 @@ def _source(
         if piped is not None:
             message = f"`{name}` makes its own answers, and nothing can be piped into it"
             filled = piped is not None and isinstance(piped.type, types.MessageType | types.PromptType)
-            hint = f"write `{name}(prompt(…), …)`" if filled else "put what it should see into its prompt's arguments"
+            text = "" if source is None else frame.text(source.span)
+            text = text if 0 < len(text) <= 40 and "\n" not in text else "prompt(…)"
+            hint = "put what it should see into its prompt's arguments"
+            if filled:
+                hint = f"write `{name}({text}{', …' if expr.args else ''})`"
             frame.report("E0218", message, expr.callee.span, hint=hint)
+            return PIPED
         return ANYTHING
     if piped is None:
         first = next((arg for arg in expr.args if arg.name is None), None)
-        if first is not None and isinstance(first.value, ast_expressions.Name):
-            hint = f"write `{first.value.name} |> {name}({'…' if len(expr.args) > 1 else ''})`"
-        else:
-            others = len(expr.args) - (first is not None)
-            hint = f"write `… |> {name}({'…' if others else ''})`"
+        others = len(expr.args) - (first is not None)
+        hint = f"write `… |> {name}({'…' if others else ''})`"
+        given = _given_pool(expr, frame)
+        if given is not None and first is not None:
+            rest = ", ".join(frame.text(arg.span) for arg in expr.args if arg is not first)
+            rest = rest if len(rest) <= 60 and "\n" not in rest else "…"
+            text = frame.text(first.value.span)
+            text = text if len(text) <= 40 and "\n" not in text else "…"
+            hint = f"write `{text} |> {name}({rest})`"
         frame.report("E0219", f"`{name}` needs a pool piped in", expr.callee.span, hint=hint)
-        return ANYTHING
+        return ANYTHING if given is None else given
     if piped.is_known and not piped.is_pool:
         message = f"`{name}` works on a pool, and this is {describe(piped.type)}"
         hint = "a pool comes from a stage such as `generate(…)`"
@@ -152,6 +168,24 @@ def _source(
         frame.report("E0218", message, source.span if source is not None else expr.span, hint=hint)
         return ANYTHING
     return piped
+
+
+def _given_pool(expr: ast_expressions.Call, frame: Frame) -> Typed | None:
+    """The pool that a stage is given in its brackets instead of in front of it."""
+    first = next((arg for arg in expr.args if arg.name is None), None)
+    if first is None or isinstance(first.value, ast_expressions.UpTo):
+        return None
+    kept = list(frame.program.diagnostics)
+    typed = frame.type(first.value)
+    if not typed.is_pool:
+        frame.program.diagnostics[:] = kept
+        return None
+    return typed
+
+
+def _without_first(args: tuple[ast_expressions.Arg, ...]) -> tuple[ast_expressions.Arg, ...]:
+    place = next(number for number, arg in enumerate(args) if arg.name is None)
+    return args[:place] + args[place + 1 :]
 
 
 # --- arguments -----------------------------------------------------------------------------------
@@ -189,6 +223,10 @@ def _arguments(call: StageCall) -> None:
 
 
 def _one_more(call: StageCall, arg: ast_expressions.Arg) -> None:
+    prompt = call.given.get("prompt")
+    if prompt is not None and isinstance(call.frame.type(prompt).type, types.PromptType):
+        look_at(arg.value, call.frame)  # `generate(ask, question)`: told where the prompt stands, unfilled
+        return
     names = [parameter.name for parameter in call.signature.parameters]
     message = f"`{call.signature.name}` does not know what this argument is"
     call.frame.report("E0213", message, arg.span, hint=f"name it: it takes {listed(names, 30)}")
@@ -214,7 +252,8 @@ def _what_is_missing(call: StageCall) -> None:
     name = signature.name
     span = call.expr.span
     for parameter in signature.parameters:
-        if parameter.required and parameter.name not in given and parameter.name not in call.meant:
+        piped = parameter.kind == "prompt" and call.source is PIPED
+        if parameter.required and parameter.name not in given and parameter.name not in call.meant and not piped:
             if parameter.kind == "strategy":
                 rules = [rule.name for rule in RULES.values() if name in rule.where]
                 hint = f"write `{name}({parameter.name}: {rules[0]})`; there are {listed(rules)}"

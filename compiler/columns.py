@@ -151,6 +151,8 @@ class _Check:
         for name in _columns_in(expr):
             if name.name not in known:
                 hint = did_you_mean(name.name, list(known), f"it has {listed(list(table.columns.names))}")
+                if name.name in ("row", "item", "example", "sample", "record", "x"):
+                    hint = f"columns are written alone, without `{name.name}.`: `{table.columns.names[0]}`"
                 self.tell(f"column `{name.name}` is not in {table.columns.file}", name.span, hint, table)
 
     def tell(

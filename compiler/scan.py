@@ -42,7 +42,7 @@ _HEADER = re.compile(
       (?P<named>model|dataset|record|prompt|metric|pipeline|search)[ \t]+(?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<other>eval[ \t]+[A-Za-z_]|test[ \t]*["']|use[ \t]+\S)
     | (?P<foreign>import[ \t]+\S|from[ \t]+\S+[ \t]+import\b|(?:def|fn|func|function)[ \t]+\w+[ \t]*\(
-      |(?:async[ \t]+def|class|struct|let|const|var)[ \t]+\w|//|/\*|(?:model|pipeline|dataset)[ \t]*:
+      |(?:async[ \t]+def|class|struct|let|const|var)[ \t]+\w|//|/\*|(?:model|pipeline|dataset)[ \t]*:|test[ \t]+\w+[ \t]*\{
       |[a-z]+[ \t]+\w+[ \t]*\([^()\n]*\)[ \t]*->|(?!given|fix|with)[a-z]+[ \t]+\w+[ \t]*=[ \t]*\w+\()
     )""",
     re.VERBOSE | re.MULTILINE,
@@ -116,6 +116,8 @@ def split_declarations(text: str) -> list[Header]:
             position += 1
         if position < len(hidden) and hidden[position][0] < match.start():
             continue
+        if match["foreign"] and headers and _is_inside(text, headers[-1].start, match.start()):
+            continue
         keyword = match["named"] or (match["other"] or "")[:4].rstrip()
         headers.append(Header(keyword, match["name"], match.start(), len(text)))
     starts = [header.start for header in headers] + [len(text)]
@@ -123,6 +125,16 @@ def split_declarations(text: str) -> list[Header]:
     if starts[0] > 0:
         whole.insert(0, Header("", None, 0, starts[0]))
     return whole
+
+
+def _is_inside(text: str, start: int, end: int) -> bool:
+    """Whether a bracket that opens behind `start` is still open at `end`."""
+    depth = 0
+    for piece in scan(text, start):
+        if piece.start >= end:
+            break
+        depth += (piece.kind == "open") - (piece.kind == "close")
+    return depth > 0
 
 
 def _hidden_spans(text: str) -> list[tuple[int, int]]:

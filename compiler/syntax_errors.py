@@ -19,6 +19,7 @@ from ttscale.compiler.syntax_brackets import (
     wrong_closer,
 )
 from ttscale.compiler.syntax_context import VALUE_STARTS, Mistake, is_reserved, one_of
+from ttscale.compiler.syntax_habits import bare_locator, clauses_without_braces, format_letter, last_bound
 from ttscale.compiler.syntax_hints import FOREIGN_WORDS, TOP_WORDS
 from ttscale.compiler.syntax_places import place_message
 from ttscale.grammar import DECLARATIONS
@@ -156,6 +157,8 @@ def _unknown_clause(mistake: Mistake, file: str) -> Diagnostic | None:
         if marker in mistake.accepts and mistake.value not in known:
             near = suggest(mistake.value, known)
             hint = f"did you mean `{near}`?" if near else f"there are {one_of([f'`{word}`' for word in known])}"
+            if what == "line of a test" and mistake.following() in ("(", "."):
+                hint = f"write `expect {mistake.value}{mistake.following()}...`: a test says what it expects"
             return mistake.diagnostic(
                 "E0135", f"`{mistake.value}` begins no {what}", label=f"expected a {what}", hint=hint, file=file
             )
@@ -242,7 +245,10 @@ def _no_type(mistake: Mistake, file: str) -> Diagnostic | None:
     if mistake.type == "NAME" and mistake.previous(2) != "param":
         hint = f"write `{name}: {mistake.value}`"
     else:
-        hint = f"write `param {name}: Int`" if mistake.previous(2) == "param" else f"write `{name}: Text`"
+        hint = f"write `{name}: Text`"
+        if mistake.previous(2) == "param":
+            value = _value_behind(mistake) if mistake.type == "EQUAL" else "..."
+            hint = f"write `param {name}: {_kind_of(value)}{'' if value == '...' else f' = {value}'}`"
     return mistake.diagnostic(
         "E0113",
         f"`{name}` has no type",
@@ -251,6 +257,15 @@ def _no_type(mistake: Mistake, file: str) -> Diagnostic | None:
         hint=hint,
         file=file,
     )
+
+
+def _kind_of(value: str) -> str:
+    """The type of a value that is written out."""
+    if value[:1] == '"':
+        return "Text"
+    if value in ("true", "false"):
+        return "Bool"
+    return "Float" if re.fullmatch(r"\d+\.\d+", value) else "Int"
 
 
 def _missing_equal(mistake: Mistake, file: str) -> Diagnostic | None:
@@ -295,14 +310,17 @@ _WITH_EQUAL = {
 def _missing_arrow(mistake: Mistake, file: str) -> Diagnostic | None:
     if "ARROW" not in mistake.accepts:
         return None
-    keyword = next((mistake.piece_text(piece) for piece in mistake.before if piece.kind == "word"), "pipeline")
+    words = [mistake.piece_text(piece) for piece in mistake.before if piece.kind == "word"]
+    keyword = words[0] if words else "pipeline"
+    name = words[1] if len(words) > 1 else "NAME"
+    inputs = "()" if mistake.previous() == ")" and mistake.previous(2) == "(" else "(...)"
     tail = {"prompt": '= "..."', "metric": "= ..."}.get(keyword, "{")
     result = "Bool" if keyword == "metric" else "Text"
     return mistake.diagnostic(
         "E0112",
         f"expected `->` and the type of the result of this {keyword}",
         label=f"found {mistake.found}",
-        hint=f"write `{keyword} NAME(...) -> {result} {tail}`",
+        hint=f"write `{keyword} {name}{inputs} -> {result} {tail}`",
         file=file,
     )
 
@@ -410,16 +428,6 @@ def _missing_value(mistake: Mistake, file: str) -> Diagnostic | None:
     )
 
 
-def last_bound(mistake: Mistake) -> str | None:
-    """The last name that was given a value before the mistake, on a line of its own."""
-    pieces = mistake.before
-    for place in range(len(pieces) - 1, 0, -1):
-        name, sign = pieces[place - 1], pieces[place]
-        if mistake.piece_text(sign) == "=" and name.kind == "word" and mistake.first_on_line(name.start):
-            return mistake.piece_text(name)
-    return None
-
-
 def _use(mistake: Mistake, file: str) -> Diagnostic | None:
     if mistake.place == "use USE_PATH" and mistake.previous() == "python":
         return mistake.diagnostic(
@@ -457,6 +465,9 @@ def _tts_number(mistake: Mistake, file: str) -> Diagnostic | None:
 RULES: tuple[Rule, ...] = (
     wrong_closer,
     foreign_sign,
+    format_letter,
+    bare_locator,
+    clauses_without_braces,
     _number,
     _use,
     stray_character,
