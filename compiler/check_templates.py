@@ -9,7 +9,7 @@ Codes:
     E0302  a name in a template that the prompt does not take
     E0303  a filter or test that templates do not have
     E0304  a template that loads another one
-    E0308  a field that a record in a template, or a text, does not have
+    E0308  a field that a record or JSON in a template, or a text, does not have
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ttscale.compiler import ast, types
 from ttscale.compiler.check_frame import Frame, did_you_mean, listed
 from ttscale.compiler.check_types import describe
+from ttscale.compiler.schema_types import as_list, fields_of, member_of, type_of_schema
 from ttscale.compiler.source import Span
 
 if TYPE_CHECKING:
@@ -120,23 +121,88 @@ def _without_line(text: str, number: int) -> str | None:
 
 
 def _fields(template: ast.Template, tree: nodes.Template, kinds: dict[str, types.Type], frame: Frame) -> None:
-    """Fields of records, and of what has none: `{{ invoice.vendr }}`, `{{ question.text }}`."""
+    """Fields of records and JSON, and of what has none: `{{ invoice.vendr }}`, `{{ question.text }}`."""
     from jinja2 import nodes
 
-    for node in tree.find_all(nodes.Getattr):
-        if not isinstance(node.node, nodes.Name) or node.node.name not in kinds:
-            continue
-        name, kind = node.node.name, kinds[node.node.name]
-        kind = kind.item if isinstance(kind, types.Optional) else kind
-        span = _word(template, node.lineno, node.attr)
-        if isinstance(kind, types.Record):
-            known = [field.name for field in kind.fields]
-            if node.attr not in known:
-                hint = did_you_mean(node.attr, known, f"it has {listed(known)}")
-                frame.report("E0308", f"`{name}` has no field `{node.attr}`", span, hint=hint)
-        elif isinstance(kind, types.Text | types.Choice) and not hasattr("", node.attr):
-            message = f"`{name}` is {describe(kind)}, which has no field `{node.attr}`"
-            frame.report("E0308", message, span, hint=f"write `{{{{ {name} }}}}`")
+    def walk(node: nodes.Node, scope: dict[str, types.Type]) -> None:
+        if isinstance(node, nodes.For):
+            walk(node.iter, scope)
+            inner = {**scope, "loop": types.ANY, **dict.fromkeys(_bound(node.target), types.ANY)}
+            listed_ = as_list(_kind(node.iter, scope))
+            if isinstance(node.target, nodes.Name) and isinstance(listed_, types.ListOf):
+                inner[node.target.name] = listed_.item
+            for part in (*node.body, *node.else_, *([node.test] if node.test is not None else [])):
+                walk(part, inner)
+            return
+        if isinstance(node, nodes.Assign):
+            walk(node.node, scope)
+            scope.update(dict.fromkeys(_bound(node.target), types.ANY))
+            if isinstance(node.target, nodes.Name):
+                scope[node.target.name] = _kind(node.node, scope)
+            return
+        if isinstance(node, nodes.Macro | nodes.CallBlock | nodes.With | nodes.AssignBlock):
+            scope = {**scope, **dict.fromkeys(_bound(node), types.ANY)}
+        if isinstance(node, nodes.Getattr):
+            _field(template, node, scope, frame)
+        for child in node.iter_child_nodes():
+            walk(child, scope)
+
+    walk(tree, dict(kinds))
+
+
+def _bound(node: nodes.Node) -> list[str]:
+    """The names that a target, or the head of a block, binds."""
+    from jinja2 import nodes
+
+    found = [node] if isinstance(node, nodes.Name) else list(node.find_all(nodes.Name))
+    return [name.name for name in found if name.ctx in ("store", "param")]
+
+
+def _kind(node: nodes.Node, scope: dict[str, types.Type]) -> types.Type:
+    """The type of an expression of a template, as far as it is one of names, fields and places."""
+    from jinja2 import nodes
+
+    if isinstance(node, nodes.Name):
+        return scope.get(node.name, types.ANY)
+    if isinstance(node, nodes.Getattr):
+        return member_of(_kind(node.node, scope), node.attr)
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+        owner = _kind(node.node, scope)
+        if isinstance(node.arg.value, str):
+            return member_of(owner, node.arg.value)
+        inner = as_list(owner)
+        return inner.item if isinstance(inner, types.ListOf) and isinstance(node.arg.value, int) else types.ANY
+    return types.ANY
+
+
+def _said(node: nodes.Node) -> str:
+    """An expression of names, fields and places as it is written."""
+    from jinja2 import nodes
+
+    match node:
+        case nodes.Name(name=name):
+            return str(name)
+        case nodes.Getattr(node=inner, attr=attr):
+            return f"{_said(inner)}.{attr}"
+        case nodes.Getitem(node=inner, arg=nodes.Const(value=value)):
+            return f"{_said(inner)}[{value!r}]"
+    return "…"
+
+
+def _field(template: ast.Template, node: nodes.Getattr, scope: dict[str, types.Type], frame: Frame) -> None:
+    name, kind = _said(node.node), _kind(node.node, scope)
+    kind = kind.item if isinstance(kind, types.Optional) else kind
+    kind = type_of_schema(kind) if isinstance(kind, types.Json) else kind
+    span = _word(template, node.lineno, node.attr)
+    if isinstance(kind, types.Record | types.Json):
+        members = None if isinstance(kind, types.Record) else fields_of(kind)
+        known = [own.name for own in kind.fields] if isinstance(kind, types.Record) else list(fields_of(kind).known)
+        if node.attr not in known and (members is None or not (members.open or hasattr({}, node.attr))):
+            hint = did_you_mean(node.attr, known, f"it has {listed(known)}")
+            frame.report("E0308", f"`{name}` has no field `{node.attr}`", span, hint=hint)
+    elif isinstance(kind, types.Text | types.Choice) and not hasattr("", node.attr):
+        message = f"`{name}` is {describe(kind)}, which has no field `{node.attr}`"
+        frame.report("E0308", message, span, hint=f"write `{{{{ {name} }}}}`")
 
 
 _HINTS = (

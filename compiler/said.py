@@ -20,6 +20,8 @@ from ttscale.compiler.prompt_tokens import (
     of_text,
     text_of,
 )
+from ttscale.compiler.schema import follow, parsed, part_of
+from ttscale.compiler.schema_shape import asked_shape
 from ttscale.compiler.types import Answers, Choice, Json, ListOf, Optional, Record, Text, Type
 
 INPUT_TOKENS = 512
@@ -285,9 +287,13 @@ def output_format(kind: Type) -> Amount:
             )
             nested = sum(output_format(f.type).high for f in fields)
             return Amount(0, 512 + written + nested, 64 + 16 * len(fields))
-        case Json(text=text):  # a shape may be twice as long as its schema
-            length = len(text.encode())
-            return Amount(0, 2 * length + 1024, 32 + length // 4) if text else Amount(0, 8192, 512)
+        case Json(text=text, at=at) if text:
+            root = parsed(text)
+            at_part = follow(root, f"#{at}")
+            length = len(asked_shape(part_of(root, at_part or ()), root).encode())
+            return Amount(0, length + JOIN_SLACK, length // 3)
+        case Json():
+            return Amount(0, 8192, 512)
         case ListOf(item=item) | Optional(item=item):
             return output_format(item)
     return Amount(0, 512 + 4 * len(str(kind).encode()), 32)

@@ -103,8 +103,8 @@ def _attribute(value: object, name: str, span: Span | None) -> object:
     value = single(value)
     if value is None:
         return None
-    if isinstance(value, answers.JsonObject) and name not in value:
-        return None  # the checker knows that the schema has such a property
+    if isinstance(value, answers.JsonObject) and name in value.optional:
+        return None
     if isinstance(value, Mapping):
         return _named(name, {str(key): item for key, item in value.items()}, "field", span)
     if is_dataclass(value) and not name.startswith("_") and hasattr(value, name):

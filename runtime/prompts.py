@@ -24,7 +24,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ttscale.compiler import ir
 from ttscale.compiler import types as t
 from ttscale.compiler.source import Span
-from ttscale.runtime.answers import output_format, show
+from ttscale.runtime.answers import JsonObject, output_format, show
 from ttscale.runtime.chats import ChatError, turns_of
 from ttscale.runtime.engines.base import Message
 
@@ -78,6 +78,14 @@ class _Environment(ImmutableSandboxedEnvironment):
         for name in _GROWING_FILTERS:
             self.filters.pop(name, None)
         self.filters |= {"tojson": _tojson, "join": _join, "replace": _replace}
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A field of a record before what Python has under its name: `{{ form.items }}` is the field `items`."""
+        if isinstance(obj, Mapping) and attribute in obj:
+            return obj[attribute]
+        if isinstance(obj, JsonObject) and attribute in obj.optional:
+            return None
+        return super().getattr(obj, attribute)
 
     def concat(self, parts: Iterable[str]) -> str:
         """The text of a macro or a `set` block, from the pieces that it wrote."""
@@ -258,7 +266,8 @@ def _presented(type_: t.Type, value: object) -> object:
             return value
         case Mapping():
             fields = {f.name: f.type for f in type_.fields} if isinstance(type_, t.Record) else {}
-            return {str(name): _presented(fields.get(str(name), t.ANY), item) for name, item in value.items()}
+            made = {str(name): _presented(fields.get(str(name), t.ANY), item) for name, item in value.items()}
+            return value.like(made) if isinstance(value, JsonObject) else made
         case float() if value.is_integer() and abs(value) < 1e15:
             return int(value)
         case list() | tuple():

@@ -16,7 +16,7 @@ from ttscale.compiler.schema import read_schema, schema_file
 from ttscale.compiler.schema_types import fields_of
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
-from ttscale.runtime.answers import output_format, read
+from ttscale.runtime.answers import coerce, output_format, read
 from ttscale.runtime.answers.schema import problems
 
 ITEM = {"type": "object", "properties": {"sku": {"type": "string"}, "count": {"type": "integer"}}, "required": ["sku"]}
@@ -406,3 +406,61 @@ def test_diff_says_what_changed_in_a_schema(tmp_path: Path) -> None:
     assert "changed  schema form.json" in shown and '-    "total",' in shown
     (change,) = tts("diff", *files, "--json").json["changes"]
     assert (change["kind"], change["name"]) == ("schema", "form.json")
+
+
+# --- templates -------------------------------------------------------------------------------------
+
+TEMPLATE = """tts 1
+model m = script({"PROMPT": ["yes"], "": ["no"]})
+record Line { sku: Text }
+record Bill { items: [Line]  inner: {a: Int} }
+prompt say(form: Json("form.json"), bill: Bill) -> Text = "TEXT"
+pipeline main(form: Json("form.json"), bill: Bill) -> Text {
+  return generate(say(form, bill), from: m)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "hint"),
+    [
+        ("{{ form.vendr }}", "`form` has no field `vendr`", "did you mean `vendor`?"),
+        ("{{ form.items[0].sk }}", "`form.items[0]` has no field `sk`", "did you mean `sku`?"),
+        ("{% for i in form.items %}{{ i.sk }}{% endfor %}", "`i` has no field `sk`", "did you mean `sku`?"),
+        ("{% set first = bill.items[0] %}{{ first.sk }}", "`first` has no field `sk`", "did you mean `sku`?"),
+        ("{{ bill.inner.b }}", "`bill.inner` has no field `b`", "did you mean `a`?"),
+        ("{% for i in bill.items if i.sk %}{% endfor %}", "`i` has no field `sk`", "did you mean `sku`?"),
+        ("{{ form.kind.label }}", "`form.kind` is Choice(bill, reminder), which has no field `label`",
+         "write `{{ form.kind }}`"),
+        ("{% for form in bill.items %}{{ form.sku }}{{ loop.index }}{% endfor %}", "", ""),
+        ("{% for a, b in form.items %}{{ a.anything }}{% endfor %}", "", ""),
+        ("{% macro row(form) %}{{ form.anything }}{% endmacro %}{{ row(1) }}", "", ""),
+        ("{{ form.total }} {{ form.due }} {{ form.items[0].count }}", "", ""),
+    ],
+)  # fmt: skip
+def test_fields_in_templates(tmp_path: Path, text: str, wrong: str, hint: str) -> None:
+    write(tmp_path)
+    found = program(tmp_path, text=TEMPLATE.replace("TEXT", text + "{{ bill.items }}{{ form.vendor }}"))
+    assert [(m, h) for code, m, h in said(found) if code == "E0308"] == ([(wrong, hint)] if wrong else [])
+    assert all(code == "E0308" for code, _, _ in said(found))
+
+
+def test_templates_see_fields_before_methods_and_none_where_one_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path)
+    file = tmp_path / "main.tts"
+    text = "{% for i in form.items %}{{ i.sku }},{% endfor %} {% for i in bill.items %}{{ i.sku }}{% endfor %}"
+    text += " {{ form.due }}"
+    file.write_text(TEMPLATE.replace("TEXT", text).replace("PROMPT", "a,b, x none"), encoding="utf-8")
+    form = {"vendor": "v", "total": 1, "kind": "bill", "items": [{"sku": "a"}, {"sku": "b"}]}
+    bill = {"items": [{"sku": "x"}], "inner": {"a": 1}}
+    ran = tts("run", file, "--set", f"form={json.dumps(form)}", "--set", f"bill={json.dumps(bill)}")
+    assert ran.out.strip() == "yes", ran.err
+
+
+def test_a_property_that_is_left_out_is_none_and_another_is_an_error() -> None:
+    kind = t.Json("form.json", schema_file("form.json", json.dumps(INVOICE)).canonical)
+    value, _ = coerce(kind, {"vendor": "v", "total": 1, "kind": "bill", "items": [{"sku": "a"}]})
+    assert isinstance(value, dict) and value["due"] is None and "due" not in value
+    assert value["items"][0]["count"] is None
+    with pytest.raises(KeyError):
+        value["anything"]

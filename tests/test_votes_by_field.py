@@ -80,7 +80,7 @@ def test_a_put_together_answer_has_the_parents_that_it_is_of() -> None:
 def test_an_answer_that_agrees_in_every_field_is_itself_the_winner() -> None:
     outcome = vote(FREE, [{"a": 1, "b": 1}, {"a": 2, "b": 2}, {"a": 1, "b": 2}])
     assert outcome.picked == 2 and outcome.parents == () and outcome.pool.candidates[0].parents == ()
-    assert outcome.decided == "1 of 3 agree in every field"
+    assert outcome.decided == "1 of 3 agree in every field; 67% of all fields agree"
 
 
 def test_ties_go_to_what_appeared_first() -> None:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from ttscale.compiler import types as t
+from ttscale.compiler.schema_shape import asked_shape, commented, schema_text, shape_of_schema
 from ttscale.runtime.answers.schema import schema_of
-from ttscale.runtime.answers.schema_shape import commented, schema_text, shape_of_schema
 
 
 def output_format(type_: t.Type, *, folder: Path | None = None) -> str:
@@ -26,7 +26,8 @@ def output_format(type_: t.Type, *, folder: Path | None = None) -> str:
         case t.Code(language):
             return f"Give the program in one fenced block that begins with ```{language} and ends with ```."
         case t.Json():
-            return _json_format(type_, folder)
+            known = schema_of(type_, folder)
+            return "Reply with one JSON value and nothing else." if known is None else asked_shape(*known)
         case t.Record():
             return "Reply with one JSON object and nothing else, of this shape:\n" + _shape(type_, "", folder)
         case t.ListOf(item):
@@ -40,18 +41,6 @@ def output_format(type_: t.Type, *, folder: Path | None = None) -> str:
             return f'{inner} If there is none, reply with "none".'.strip()
         case _:
             return ""
-
-
-def _json_format(type_: t.Json, folder: Path | None) -> str:
-    """The shape that a schema describes, with its descriptions as comments; the schema itself where it is no shape."""
-    known = schema_of(type_, folder)
-    if known is None:
-        return "Reply with one JSON value and nothing else."
-    shape = shape_of_schema(*known, "")
-    if shape is None:
-        return f"Reply with one JSON value and nothing else. It must fit this schema:\n{schema_text(*known)}"
-    what = "object" if shape.startswith("{") else "array" if shape.startswith("[") else "value"
-    return f"Reply with one JSON {what} and nothing else, of this shape:\n{shape}"
 
 
 def _shape(type_: t.Type, indent: str, folder: Path | None, *, described: bool = False) -> str:

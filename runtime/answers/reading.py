@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ttscale.compiler import types as t
+from ttscale.compiler.schema_types import as_list, fields_of, member_of
 from ttscale.runtime.answers import labels, maths, numbers, schema, structure
 from ttscale.runtime.answers.markers import last_line, tails
 
@@ -339,7 +340,20 @@ def _read_numbers(type_: t.ListOf, item: t.Type, pieces: Sequence[str], listed: 
 
 
 class JsonObject(dict[str, object]):
-    """An object that was read as `Json`: a property that the schema knows and the answer leaves out is none."""
+    """An object that was read as `Json`: a property that its schema has and the answer leaves out is None."""
+
+    optional: frozenset[str] = frozenset()
+
+    def __missing__(self, name: str) -> object:
+        if name in self.optional:
+            return None
+        raise KeyError(name)
+
+    def like(self, items: Mapping[str, object]) -> JsonObject:
+        """Other items with the same properties to leave out."""
+        made = JsonObject(items)
+        made.optional = self.optional
+        return made
 
 
 def _read_json(type_: t.Json, text: str, folder: Path | None) -> Read:
@@ -361,7 +375,7 @@ def _checked_json(type_: t.Json, value: object, folder: Path | None) -> Read:
     given = _plain(value)
     if known is not None and schema.problems(given, *known):
         return UNREADABLE
-    return _marked(value), json_key(value)
+    return _marked(type_, value), json_key(value)
 
 
 def _plain(value: object) -> object:
@@ -371,10 +385,18 @@ def _plain(value: object) -> object:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _marked(value: object) -> object:
+def _marked(type_: t.Type, value: object) -> object:
+    """A value whose objects know the properties that they may leave out."""
     if isinstance(value, Mapping):
-        return JsonObject((str(name), _marked(item)) for name, item in value.items())
-    return [_marked(item) for item in value] if isinstance(value, list | tuple) else value
+        made = JsonObject((str(name), _marked(member_of(type_, str(name)), item)) for name, item in value.items())
+        inner = type_.item if isinstance(type_, t.Optional) else type_
+        if isinstance(inner, t.Json):
+            made.optional = frozenset(fields_of(inner).known) - made.keys()
+        return made
+    if isinstance(value, list | tuple):
+        listed = as_list(type_)
+        return [_marked(listed.item if isinstance(listed, t.ListOf) else t.ANY, item) for item in value]
+    return value
 
 
 def json_key(value: object, *, ordered: bool = True) -> str:

@@ -251,11 +251,13 @@ def classes_of(records: Sequence[Record]) -> dict[str, Any] | None:
 
 
 def _fields(records: Sequence[Record]) -> dict[str, float] | None:
-    """The share of right values of each field of a record."""
+    """The share of right values of each field of a record, over the answers that should have it."""
     known = [record["fields"] for record in records if record.get("fields")]
     if not known:
         return None
-    return {name: sum(own[name] for own in known) / len(known) for name in known[0]}
+    names = dict.fromkeys(name for own in known for name in own)
+    told = {name: [own[name] for own in known if name in own] for name in names}
+    return {name: sum(values) / len(values) for name, values in told.items()}
 
 
 def calibration(scored: Sequence[Record]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ answers from 0 by first appearance, null for unreadable ones.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -321,6 +322,8 @@ def _of_classes(result: Result, type_: t.Type, value: object, key: object, item:
 
 def _of_fields(type_: t.Type, key: object, item: Item) -> Record:
     record = type_.item if isinstance(type_, t.Optional) else type_
+    if isinstance(record, t.Json) and item.gold is not None:
+        return _of_properties(record, key, item)
     if not isinstance(record, t.Record) or item.gold is None:
         return {}
     wanted = coerce(record, item.gold)[1]
@@ -329,3 +332,14 @@ def _of_fields(type_: t.Type, key: object, item: Item) -> Record:
     given = key if isinstance(key, tuple) and len(key) == len(wanted) else (None,) * len(wanted)
     triples = zip(record.fields, given, wanted, strict=True)
     return {"fields": {own.name: equal(own.type, got, gold) for own, got, gold in triples}}
+
+
+def _of_properties(type_: t.Json, key: object, item: Item) -> Record:
+    """Which properties of the gold object an answer has right; the keys of JSON are JSON themselves."""
+    wanted = coerce(type_, item.gold)[1]
+    gold = json.loads(wanted) if isinstance(wanted, str) else None
+    if not isinstance(gold, dict) or not gold:
+        return {}
+    given = json.loads(key) if isinstance(key, str) else None
+    own = given if isinstance(given, dict) else {}
+    return {"fields": {name: name in own and own[name] == value for name, value in gold.items()}}

@@ -100,11 +100,12 @@ def elect(
 
 
 def described(found: Elected, size: int) -> str:
-    """What decided, in a few words: "3 of 5 agree in every field"."""
+    """What decided, in a few words: "3 of 5 agree in every field; 80% of all fields agree"."""
     if found.whole:
-        return f"{found.whole} of {size} agree in every field"
+        fields = "" if found.whole == size else f"; {found.agreement:.0%} of all fields agree"
+        return f"{found.whole} of {size} agree in every field{fields}"
     how = f"put together from {len(found.parents)} of {size} answers" if found.parents else f"the nearest of {size}"
-    return f"{how}, field by field; they agree in {found.agreement:.0%} of the fields"
+    return f"{how}, field by field; {found.agreement:.0%} of all fields agree"
 
 
 def _put_together(nearest: Candidate, parents: Sequence[Candidate], text: str) -> Candidate:

@@ -46,6 +46,15 @@ def commented(shape: str, words: str) -> str:
     return f"{first}  // {said}{newline}{rest}" if said else shape
 
 
+def asked_shape(schema: object, root: Mapping[str, object]) -> str:
+    """What a prompt says of an answer that must fit a schema: its shape, or the schema where it has none."""
+    shape = shape_of_schema(schema, root, "")
+    if shape is None:
+        return f"Reply with one JSON value and nothing else. It must fit this schema:\n{schema_text(schema, root)}"
+    what = "object" if shape.startswith("{") else "array" if shape.startswith("[") else "value"
+    return f"Reply with one JSON {what} and nothing else, of this shape:\n{shape}"
+
+
 def schema_text(schema: object, root: Mapping[str, object]) -> str:
     """A schema as JSON, with the definitions that it may refer to."""
     shared = {key: root[key] for key in ("$defs", "definitions") if key in root}
