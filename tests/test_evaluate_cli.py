@@ -138,6 +138,70 @@ def test_a_run_that_is_killed_goes_on_and_keeps_every_answer(folder: Path) -> No
     assert len(ids) == len(set(ids)) == 150
 
 
+COUNTED = '''
+import asyncio, os
+from pathlib import Path
+from ttscale.plugin import Capabilities, Completion, EngineStats, engine
+
+
+class Counted:
+    capabilities = Capabilities(scoring=False)
+    digest = "counted:1"
+
+    def __init__(self, log):
+        self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    async def start(self): ...
+
+    async def count_tokens(self, messages):
+        return sum(len(message.content) for message in messages)
+
+    async def generate(self, request):
+        for index, seed in enumerate(request.seeds):
+            await asyncio.sleep(0.02)
+            os.write(self.log, f"{seed}\\n".encode())
+            yield Completion(index, f"Answer: {seed % 2}", "stop", 1, 3)
+
+    async def score(self, messages, continuations, *, priority=()):
+        return []
+
+    def stats(self):
+        return EngineStats()
+
+    async def close(self):
+        os.close(self.log)
+
+
+@engine(scoring=False)
+def counted(log: Path) -> Counted:
+    """Writes a line for every sample that it makes."""
+    return Counted(log)
+'''
+
+
+def test_two_processes_on_one_evaluation_make_no_sample_twice(folder: Path) -> None:
+    """Both end complete with the same figures; every sample is made by one of them, once."""
+    (folder / "counted.py").write_text(COUNTED, encoding="utf-8")
+    text = write_bench(folder, 12).read_text(encoding="utf-8")
+    own = re.sub(
+        r"model small = script.*", 'use python("./counted.py") { counted }\nmodel small = counted("made.log")', text
+    )
+    (folder / "shared.tts").write_text(own, encoding="utf-8")
+    command = ["eval", "shared.tts", "main", "--on", "sums", "--bank", "bank.sqlite", "--out", "run", "--json"]
+    both = [start(*command, cwd=folder) for _ in range(2)]
+    said = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    first, second = (json.loads(out) for out, _ in said)
+    assert first["state"]["done"] == second["state"]["done"] == 12
+    assert first["arms"][0]["figures"]["accuracy"] == second["arms"][0]["figures"]["accuracy"]
+    made = (folder / "made.log").read_text(encoding="utf-8").split()
+    assert len(made) == len(set(made)) == 12 * 3
+    asked = sum(found["state"]["new"]["calls"] for found in (first, second))
+    assert asked == 12 * 3
+    third = tts(*command).json
+    assert third["state"]["new"]["calls"] == 0 and third["state"]["kept"] == 12
+
+
 def test_the_help_shows_the_commands_and_examples() -> None:
     listed = tts("--help").out
     assert all(f"  {name} " in listed for name in ("eval", "compare", "report"))

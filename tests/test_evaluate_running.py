@@ -52,6 +52,19 @@ def test_what_a_kill_leaves_is_taken_over_and_the_broken_line_is_made_again(tmp_
             assert again.accuracy == whole.accuracy and len(lines(folder)) == 12
 
 
+def test_what_another_process_leaves_when_it_dies_in_a_line_spoils_no_record(tmp_path: Path) -> None:
+    """Two processes write to one folder; one is killed within a line, and the other goes on."""
+    first = RunFolder(tmp_path, "accuracy")
+    with (tmp_path / "rows.jsonl").open("a", encoding="utf-8") as dying:
+        dying.write('{"arm": "half a li')
+    first.add({"arm": "a", "id": "q", "asked": "x", "seed": 0})
+    first.close()
+    again = RunFolder(tmp_path, "accuracy")
+    again.close()
+    assert again.of("a", "q", "x", 0) is not None and again.dropped == 0
+    assert (tmp_path / "rows.jsonl").read_text(encoding="utf-8").count("\n") == 1
+
+
 def test_other_parameters_and_seeds_are_other_records_in_the_same_folder(tmp_path: Path) -> None:
     with program(ANSWERS, VOTE) as own:
         own.evaluate(rows(GOLDS), folder=tmp_path)

@@ -1,17 +1,18 @@
 """A run folder: `run.json` says what was asked, `rows.jsonl` keeps a record a line, appended when it is made.
 
 A record is known by its arm's digest, its question (id and a hash of what it asks), its seed and the measures that
-graded it. So one folder may hold
-records of several versions of a program: what fits is taken over, what does not stays and is left alone, and a kill
-costs no more than the questions that were on their way. A last line without its end is dropped.
+graded it. So one folder may hold records of several versions of a program: what fits is taken over, what does not stays
+and is left alone, and a kill costs no more than the questions that were on their way. A last line without its end is
+dropped. Several processes may write to one folder: a line is written, and an end cut off, under a lock.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from ttscale.runtime.evaluate.arms import Arm, Item
 from ttscale.runtime.evaluate.measuring import Record
@@ -39,7 +40,7 @@ class RunFolder:
     def __init__(self, path: Path | None, measured: str = "") -> None:
         self.path = path
         self.measured = measured
-        self._file: IO[str] | None = None
+        self._file: int | None = None
         self._records: dict[Key, Record] = {}
         self.dropped = 0
         if path is None:
@@ -47,16 +48,16 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             rows = path / ROWS
-            if rows.exists():
+            self._file = os.open(rows, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+            with _alone(self._file):
                 self._read(rows)
-            self._file = rows.open("a", encoding="utf-8")
         except OSError as error:
             raise FolderError(f"the run folder {path} cannot be used: {error.strerror or error}") from error
 
     def _read(self, rows: Path) -> None:
-        text = rows.read_bytes()
-        whole = text.rfind(b"\n") + 1
-        for number, line in enumerate(text[:whole].decode("utf-8", "replace").split("\n"), 1):
+        assert self._file is not None
+        self.dropped = int(_cut(self._file))
+        for number, line in enumerate(rows.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
             if not line.strip():
                 continue
             try:
@@ -66,9 +67,6 @@ class RunFolder:
                 raise FolderError(
                     f"{rows}:{number} is no record of an evaluation", hint="name another folder with --out"
                 ) from None
-        if whole < len(text):
-            self.dropped = 1
-            os.truncate(rows, whole)
 
     def find(self, arm: Arm, item: Item, seed: int) -> Record | None:
         """The record of a question, if it was answered; one that ended in an error is tried again."""
@@ -84,8 +82,10 @@ class RunFolder:
         record["measured"] = self.measured
         self._records[key_of(record)] = record
         if self._file is not None:
-            self._file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
-            self._file.flush()
+            line = json.dumps(record, ensure_ascii=False, default=str) + "\n"
+            with _alone(self._file):
+                _cut(self._file)
+                _write(self._file, line.encode("utf-8", "replace"))
 
     def write_run(self, document: Record) -> None:
         """Write `run.json`, whole or not at all."""
@@ -95,8 +95,45 @@ class RunFolder:
     def close(self) -> None:
         """Close the file; idempotent."""
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
             self._file = None
+
+
+@contextmanager
+def _alone(file: int) -> Iterator[None]:
+    """Hold a file against other processes; where the system has no such locks, nothing is held."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _cut(file: int) -> bool:
+    """Cut off a last line without its end, which a killed process has left; whether there was one."""
+    size = os.fstat(file).st_size
+    kept = size
+    while kept:
+        start = max(0, kept - 65_536)
+        os.lseek(file, start, os.SEEK_SET)
+        end = os.read(file, kept - start).rfind(b"\n")
+        if end >= 0:
+            kept = start + end + 1
+            break
+        kept = start
+    if kept < size:
+        os.ftruncate(file, kept)
+    return kept < size
+
+
+def _write(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
 
 
 def key_of(record: Record) -> Key:
