@@ -83,7 +83,8 @@ def check_vote(given: Mapping[str, ast_expressions.Expr], source: Typed, frame: 
     by, lists, key = (given.get(name) for name in ABOUT)
     way = by.name if isinstance(by, ast_expressions.Name) and frame.local(by.name) is None else None
     is_keyed = key is not None and parts.has_lists
-    if by is not None and not parts.has_fields and not is_keyed:
+    known = way in ("whole", "fields") or not isinstance(by, ast_expressions.Name)
+    if by is not None and known and not parts.has_fields and not is_keyed:
         message = f"`by:` is for answers that have fields, and these are {kind}"
         hint = "leave it out: such answers are voted as a whole"
         if isinstance(kind, types.ListOf) and parts.item_fields:

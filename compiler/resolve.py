@@ -23,7 +23,7 @@ Codes:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ttscale.compiler import ast
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, Label, suggest
@@ -31,7 +31,6 @@ from ttscale.compiler.lower import lower
 from ttscale.compiler.models import OPTIONS
 from ttscale.compiler.parse import parse
 from ttscale.compiler.python_names import LoadFault, PythonModule, PythonReader
-from ttscale.compiler.resolve_schemas import read_schemas
 from ttscale.compiler.resolve_types import (
     TYPE_NAMES,
     is_broken,
@@ -42,10 +41,12 @@ from ttscale.compiler.resolve_types import (
     prompt_type,
     type_of,
 )
-from ttscale.compiler.schema import SchemaFile, SchemaReader
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol, SymbolKind
 from ttscale.compiler.signatures import FUNCTIONS, LATER, RULES, SIGNATURES
 from ttscale.compiler.source import SourceFile, Span
+
+if TYPE_CHECKING:
+    from ttscale.compiler.schema import SchemaFile, SchemaReader
 
 __all__ = [
     "EDITION",
@@ -148,6 +149,8 @@ class _Linker:
 
     def use_schemas(self, tree: ast.Module, source: SourceFile) -> None:
         """The schema files that types of this module name; a loader that reads none leaves them to the run."""
+        from ttscale.compiler.resolve_schemas import read_schemas  # few programs have schemas
+
         reader: SchemaReader | None = getattr(self.load, "schema", None)
         if reader is None:
             return

@@ -20,7 +20,7 @@ from ttscale.compiler.prompt_tokens import (
     of_text,
     text_of,
 )
-from ttscale.compiler.schema import follow, parsed, part_of
+from ttscale.compiler.schema_parts import follow, parsed, part_of
 from ttscale.compiler.schema_shape import asked_shape
 from ttscale.compiler.types import Answers, Choice, Json, ListOf, Optional, Record, Text, Type
 

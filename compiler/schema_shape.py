@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ttscale.compiler.schema import follow, part_of
+from ttscale.compiler.schema_parts import follow, part_of
 from ttscale.compiler.schema_types import description_of
 
 _CHOOSING = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")

@@ -10,12 +10,12 @@ An object stays a `Json` type that names its part of the schema, so that a schem
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from ttscale.compiler import types
 from ttscale.compiler.check_types import join
-from ttscale.compiler.schema import Pointer, follow, parsed, part_of
+from ttscale.compiler.frozen import dataclass
+from ttscale.compiler.schema_parts import Pointer, follow, parsed, part_of
 from ttscale.compiler.types import Json, Type
 
 _SIMPLE: Mapping[str, Type] = {

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ttscale.compiler import ast
 from ttscale.compiler.python_names import PythonModule, PythonSignature
-from ttscale.compiler.schema import SchemaFile
 from ttscale.compiler.source import SourceFile
+
+if TYPE_CHECKING:
+    from ttscale.compiler.schema import SchemaFile
 
 SymbolKind = Literal["model", "record", "prompt", "dataset", "metric", "pipeline", "search", "module", "python"]
 
