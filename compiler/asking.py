@@ -177,7 +177,9 @@ def _rank(
     if args.get("method") == ir.Const("pairwise"):
         pairs = size.high * (size.high - 1)
         return Asked(model, prompt, new, max(0, size.low - 1), pairs * labels, pairs, labels)
-    return Asked(model, prompt, new, 1 if size.low > 1 else 0, 1 if size.high else 0, 1 if size.high else 0)
+    lists = _constant(args.get("orders")) or 1
+    high = lists if size.high else 0
+    return Asked(model, prompt, new, lists if size.low > 1 else 0, high, high)
 
 
 def _generate(stage: ir.Stage, reader: Reader) -> list[Asked]:

@@ -24,7 +24,6 @@ from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.lint_view import View, asked_by, constant, number, prompts_of
 from ttscale.compiler.models import option
-from ttscale.compiler.signatures import RULES
 
 
 @dataclass(frozen=True, slots=True)

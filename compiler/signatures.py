@@ -170,7 +170,10 @@ RANK = Signature(
         USING,
         *asking(256, 0.0),
         Parameter("keep", "int", low=1, doc="how many stay; default all"),
-        Parameter("method", "name", "listwise", choices=("listwise", "pairwise")),
+        Parameter("method", "name", "listwise", choices=("listwise", "pairwise", "checklist")),
+        Parameter(
+            "orders", "int", low=1, high=64, doc="lists in so many shuffled orders, mean place; default as given"
+        ),
     ),
     uses=frozenset({"critiqued"}),
     gives=frozenset({"ranked"}),

@@ -25,6 +25,7 @@ STAGES = (
     "critique(from: {model})",
     "rank(from: {model}, keep: 1)",
     "rank(from: {model}, method: pairwise)",
+    "rank(from: {model}, orders: {few})",
     "verify(from: {model})",
     "verify(from: {model}, otherwise: none) when agreement({pool}) < 0.5",
     "fuse(from: {model}, n: {n})",

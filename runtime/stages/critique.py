@@ -9,6 +9,7 @@ from ttscale.runtime.answers import read
 from ttscale.runtime.desk import Reply
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answer, offered_answers, usable
+from ttscale.runtime.stages.forms import is_kept, reviews
 
 
 async def critique(context: StageContext, pool: Pool) -> Pool:
@@ -54,7 +55,10 @@ async def _each(context: StageContext, candidates: tuple[Candidate, ...]) -> lis
 async def _all_at_once(context: StageContext, candidates: tuple[Candidate, ...]) -> list[str | None]:
     filled = context.using()
     offered = {"answers": offered_answers(candidates), "answer": candidates[0].text}
-    (reply,) = await context.caller.sample([context.ask(context.messages(filled, offered))])
+    ask = context.ask(context.messages(filled, offered))
+    if is_kept(filled, context.constant("constrain")):
+        ask = replace(ask, constraint=reviews(len(candidates), ask.max_tokens))
+    (reply,) = await context.caller.sample([ask])
     text = _text(context, reply)
     if text is None:
         return [None] * len(candidates)

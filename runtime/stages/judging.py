@@ -17,8 +17,10 @@ from ttscale.compiler.ir import Filled, Model
 from ttscale.compiler.types import BOOL, Choice, Simple, Type
 from ttscale.runtime.answers import read
 from ttscale.runtime.desk import Judgement
-from ttscale.runtime.engines.base import Message
-from ttscale.runtime.stages.context import StageContext
+from ttscale.runtime.engines.base import Constraint, Message
+from ttscale.runtime.stages import forms
+from ttscale.runtime.stages.context import JUDGE_TOKENS, StageContext
+from ttscale.runtime.stages.forms import is_kept
 from ttscale.runtime.strategies.judgements import digit_mean
 
 AFFIRMATIVE = ("yes", "true", "correct", "right", "accept", "accepted", "valid", "good")
@@ -106,7 +108,11 @@ async def argued(
     """
     labels = labels_of(filled.prompt.result)
     asks = [(messages, index) for messages in prompts for index in range(verdicts)]
-    found = await _sampled(context, filled.prompt.result, labels, model, asks)
+    words = [label.words[0] for label in labels]
+    form = None
+    if words and is_kept(filled, context.constant("constrain")):
+        form = forms.verdict(words, context.integer("max_tokens", JUDGE_TOKENS))
+    found = await _sampled(context, filled.prompt.result, labels, model, asks, form)
     return [_mean(found[start : start + verdicts]) for start in range(0, len(found), verdicts)]
 
 
@@ -148,11 +154,15 @@ async def _sampled(
     labels: Sequence[Label],
     model: Model,
     prompts: Sequence[tuple[tuple[Message, ...], int]],
+    form: Constraint | None = None,
 ) -> list[Opinion]:
     """One sampled opinion for every prompt and place among its samples."""
     heat = context.number("temperature")
     settled = 0.0 if heat is None else heat
-    asks = [context.ask(messages, model=model, temperature=settled, index=index) for messages, index in prompts]
+    asks = [
+        replace(context.ask(messages, model=model, temperature=settled, index=index), constraint=form)
+        for messages, index in prompts
+    ]
     found: list[Opinion] = []
     unreadable: list[str] = []
     for reply in await context.caller.sample(asks):

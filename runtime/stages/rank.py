@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from ttscale.runtime.engines.base import Message
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answers, usable
+from ttscale.runtime.stages.forms import is_kept, order_of
 from ttscale.runtime.stages.judging import labels_of, opinions
 
 _CHAIN = re.compile(r"[\[(#]?\d{1,4}[\])]?(?:\s*(?:>=?|≻|,|;|->|→|\bthen\b)\s*(?:and\s+)?[\[(#]?\d{1,4}[\])]?)+")
@@ -57,22 +59,63 @@ def _is_duel(filled: Filled) -> bool:
 
 
 async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], keep: int) -> tuple[int, ...] | None:
+    """The order of one list, or with `orders: k` that of the mean places in k lists, each shuffled by the run's seed.
+
+    Shuffling takes a judge's liking for a place out (Tang et al., "Found in the Middle: Permutation Self-Consistency",
+    2023, put orders together by the Kendall tau; mean places are Borda's count, and ties go to the first). Candidates
+    that a judge did not name share the mean of the places that are left.
+    """
     filled = context.using()
-    wanted = min(keep, len(candidates))
-    messages = context.messages(filled, {"answers": offered_answers(candidates), "keep": wanted})
+    count, wanted, lists = len(candidates), min(keep, len(candidates)), context.integer("orders", 0)
+    shown = [shuffled(context, count, number) for number in range(lists)] or [tuple(range(count))]
     heat = context.number("temperature")
-    (reply,) = await context.caller.sample([context.ask(messages, temperature=0.0 if heat is None else heat)])
-    if reply.state == "failed":
-        context.failed(reply)
-    if reply.state != "done" or reply.completion is None:
+    asks = []
+    for number, places in enumerate(shown):
+        offered = {"answers": offered_answers([candidates[place] for place in places]), "keep": wanted}
+        asks.append(
+            context.ask(context.messages(filled, offered), temperature=0.0 if heat is None else heat, index=number)
+        )
+    if is_kept(filled, context.constant("constrain")) and context.constant("method") != "checklist":
+        asks = [replace(ask, constraint=order_of(count, wanted)) for ask in asks]
+    sums = [0.0] * count
+    unreadable: list[str] = []
+    asked = 0
+    for places, reply in zip(shown, await context.caller.sample(asks), strict=True):
+        if reply.state == "failed":
+            context.failed(reply)
+        if reply.state != "done" or reply.completion is None:
+            continue
+        asked += 1
+        order = parse_ranking(_verdict(context, reply.completion.text), count, wanted)
+        if order is None:
+            unreadable.append(reply.completion.text)
+            continue
+        if not lists:
+            context.judged(1, [])
+            return order
+        for place, standing in enumerate(order, 1):
+            sums[places[standing]] += place if place <= wanted else (wanted + 1 + count) / 2
+    if asked:
+        context.judged(asked, unreadable)
+    if asked == len(unreadable):
         return None
-    order = parse_ranking(reply.completion.text, len(candidates), wanted)
-    context.judged(1, [reply.completion.text] if order is None else [])
-    return order
+    return tuple(sorted(range(count), key=lambda place: sums[place]))
 
 
-async def _pairwise(context: StageContext, candidates: tuple[Candidate, ...]) -> tuple[int, ...] | None:
-    """Order by the sum of win probabilities, each pair asked in both orders (Copeland's count, softened)."""
+def shuffled(context: StageContext, count: int, number: int) -> tuple[int, ...]:
+    """Places in another order for each number, the same in every run with this seed."""
+    order = list(range(count))
+    random.Random(f"{context.caller.run_seed} {context.stage.path} {number}").shuffle(order)
+    return tuple(order)
+
+
+async def _pairwise(
+    context: StageContext, candidates: tuple[Candidate, ...]
+) -> tuple[tuple[int, ...] | None, tuple[Comparison, ...]]:
+    """Order by the sum of win probabilities, each pair asked in both orders (Copeland's count, softened).
+
+    The verdicts stay with the pool, for `select(by: bradley_terry)`.
+    """
     filled = context.using()
     pairs = [(i, j) for i in range(len(candidates)) for j in range(len(candidates)) if i != j]
     listed = offered_answers(candidates)

@@ -5,14 +5,17 @@ Each set shows the candidates in another order, drawn from the run's seed, so th
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ttscale.compiler.ir import Filled, Strategy
 from ttscale.runtime.pool import Candidate, Pool
+from ttscale.runtime.stages import forms
 from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answers, usable
+from ttscale.runtime.stages.forms import is_kept
 from ttscale.runtime.stages.judging import affirmative, labels_of, opinions
+from ttscale.runtime.stages.rank import shuffled
 from ttscale.runtime.strategies.judgements import rubric_totals
 from ttscale.runtime.strategies.sources import argument
 
@@ -38,7 +41,7 @@ async def by_rubric(context: StageContext, pool: Pool, rule: Strategy) -> dict[i
         return {}
     filled, model = context.using(), context.model()
     sets = whole(rule, "k")
-    orders = [_order(context, candidates, number) for number in range(sets)]
+    orders = [shuffled(context, len(candidates), number) for number in range(sets)]
     try:
         prompts = [
             context.messages(filled, {"answers": offered_answers([candidates[i] for i in order])}) for order in orders
@@ -47,6 +50,9 @@ async def by_rubric(context: StageContext, pool: Pool, rule: Strategy) -> dict[i
         context.note(error.diagnostic.message)
         return {}
     asks = [context.ask(messages, model=model, index=number) for number, messages in enumerate(prompts)]
+    if is_kept(filled, context.constant("constrain")):
+        form = forms.grades(len(candidates), asks[0].max_tokens)
+        asks = [replace(ask, constraint=form) for ask in asks]
     graded: list[tuple[float, ...]] = []
     reviews: list[tuple[Sequence[int], str]] = []
     unreadable: list[str] = []
@@ -71,13 +77,6 @@ async def by_rubric(context: StageContext, pool: Pool, rule: Strategy) -> dict[i
     judged = await _judged(context, meta, candidates, reviews) if isinstance(meta, Filled) else None
     found = rubric_totals(graded, judged, whole(rule, "keep", len(graded)))
     return {id(candidate): total for candidate, total in zip(candidates, found.totals, strict=True)}
-
-
-def _order(context: StageContext, candidates: Sequence[Candidate], number: int) -> list[int]:
-    """The places of the candidates in another order for each set, the same in every run with this seed."""
-    order = list(range(len(candidates)))
-    random.Random(f"{context.caller.run_seed} {context.stage.path} {number}").shuffle(order)
-    return order
 
 
 async def _judged(
