@@ -86,7 +86,7 @@ async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], ke
         if reply.state != "done" or reply.completion is None:
             continue
         asked += 1
-        order = parse_ranking(_verdict(context, reply.completion.text), count, wanted)
+        order = parse_ranking(reply.completion.text, count, wanted)
         if order is None:
             unreadable.append(reply.completion.text)
             continue
@@ -109,13 +109,8 @@ def shuffled(context: StageContext, count: int, number: int) -> tuple[int, ...]:
     return tuple(order)
 
 
-async def _pairwise(
-    context: StageContext, candidates: tuple[Candidate, ...]
-) -> tuple[tuple[int, ...] | None, tuple[Comparison, ...]]:
-    """Order by the sum of win probabilities, each pair asked in both orders (Copeland's count, softened).
-
-    The verdicts stay with the pool, for `select(by: bradley_terry)`.
-    """
+async def _pairwise(context: StageContext, candidates: tuple[Candidate, ...]) -> tuple[int, ...] | None:
+    """Order by the sum of win probabilities, each pair asked in both orders (Copeland's count, softened)."""
     filled = context.using()
     pairs = [(i, j) for i in range(len(candidates)) for j in range(len(candidates)) if i != j]
     listed = offered_answers(candidates)
