@@ -144,12 +144,24 @@ def _no_such(expr: ast_expressions.Call, frame: Frame) -> Typed:
     later = frame.bound_later(name)
     callables = [n for n, s in frame.scope.names.items() if s.kind in ("prompt", "pipeline")]
     near = suggest(name, callables)
+    member = _in_a_module(name, frame)
     hint = f"did you mean `{near}`?" if near is not None else instead_of(name) or ""
+    if member is not None:
+        hint = f"did you mean `{member}`?"
     if not hint:
         hint = did_you_mean(name, [*SIGNATURES, *FUNCTIONS, *LATER], f"stages are {listed(tuple(SIGNATURES))}")
     labels = () if later is None else (Label(later, "this is bound further down, and is a value"),)
     frame.report("E0210", f"there is no stage or prompt `{name}`", expr.callee.span, hint=hint, labels=labels)
     return _unknown_call(expr, frame)
+
+
+def _in_a_module(name: str, frame: Frame) -> str | None:
+    """`p.solve` where a module `p` has what is called as `solve`."""
+    for alias, symbol in frame.scope.names.items():
+        module = frame.program.linked.modules.get(symbol.module) if symbol.kind == "module" else None
+        if module is not None and not is_broken(symbol) and module.exported(name) is not None:
+            return f"{alias}.{name}"
+    return None
 
 
 def _symbol_call(

@@ -143,6 +143,9 @@ def _settings(declaration: ast.PromptDecl, frame: Frame) -> None:
         parameter = GENERATE.parameter(name) if name in SETTINGS else None
         if parameter is None:
             hint = did_you_mean(name, list(SETTINGS), f"there are {listed(SETTINGS)}")
+            role = {"human": "user", "ai": "assistant", "instructions": "system"}.get(name, name)
+            if role in ("system", "user", "assistant"):
+                hint = f'a message has no `:`: write `{role} """…"""`'
             frame.report("E0211", f"a prompt has no setting `{name}`", arg.span, hint=hint)
         elif name in seen:
             frame.report("E0213", f"`{name}` is given twice", arg.span, hint="keep one of them")

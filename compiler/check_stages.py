@@ -58,8 +58,28 @@ ELSEWHERE: Mapping[str, str] = {
     "prompt": "using",
     "k": "keep",
     "threshold": "min_probability",
+    "top": "keep",
+    "top_n": "keep",
+    "best_of": "n",
+    "num_return_sequences": "n",
+    "repetition_penalty": "repeat_penalty",
+    "frequency_penalty": "repeat_penalty",
+    "presence_penalty": "repeat_penalty",
+    "stop_sequences": "stop",
+    "seed": "series",
+    "fewshot": "examples",
+    "demos": "examples",
+    "reasoning": "thinking",
+    "reasoning_effort": "thinking",
+    "llm": "from",
+    "judge": "from",
+    "template": "using",
+    "num_shots": "shots",
+    "min_confidence": "min_probability",
 }
 """What other tools call the arguments; only where the stage has the one on the right."""
+TOPS = ("k", "top_k", "n", "keep", "limit", "top_n")
+"""What others call `top:` of `filter`."""
 
 
 PIPED = replace(ANYTHING)
@@ -161,6 +181,8 @@ def _source(
         hint = "a pool comes from a stage such as `generate(…)`"
         if isinstance(piped.type, types.MessageType):
             hint = f"write `generate(…) |> {name}(…)`"
+        elif isinstance(piped.type, types.ListOf):
+            hint = "join pools with `+` instead of a list: `a + b`"
         elif piped.states is not None:
             parts = list(piped.states)
             hint = f"name one of its states, as in `result.{parts[0]}`, or add them"
@@ -229,14 +251,26 @@ def _one_more(call: StageCall, arg: ast_expressions.Arg) -> None:
         return
     names = [parameter.name for parameter in call.signature.parameters]
     message = f"`{call.signature.name}` does not know what this argument is"
-    call.frame.report("E0213", message, arg.span, hint=f"name it: it takes {listed(names, 30)}")
+    hint = f"name it: it takes {listed(names, 30)}"
+    match arg.value:
+        case (
+            ast_expressions.Compare(operands=(ast_expressions.Name(), ast_expressions.LiteralValue(raw=raw)))
+            | ast_expressions.Binary(left=ast_expressions.Name(), right=ast_expressions.LiteralValue(raw=raw))
+        ) if "min_score" in names:
+            hint = f"write `min_score: {raw}`"
+        case ast_expressions.LiteralValue(value=int(), raw=raw) if "n" in names or "keep" in names or "top" in names:
+            most = next(option for option in ("n", "keep", "top") if option in names)
+            hint = f"write `{most}: {raw}`"
+        case ast_expressions.Name(name=model) if "from" in names and model in call.frame.models():
+            hint = f"write `from: {model}`"
+    call.frame.report("E0213", message, arg.span, hint=hint)
     look_at(arg.value, call.frame)
 
 
 def _no_such_argument(call: StageCall, arg: ast_expressions.Arg) -> None:
     name = arg.name or ""
     known = [parameter.name for parameter in call.signature.parameters]
-    other = ELSEWHERE.get(name)
+    other = "top" if "top" in known and name in TOPS else ELSEWHERE.get(name)
     if other is not None and other in known:
         hint = f"here it is called `{other}:`"
     else:
@@ -256,16 +290,17 @@ def _what_is_missing(call: StageCall) -> None:
         if parameter.required and parameter.name not in given and parameter.name not in call.meant and not piped:
             if parameter.kind == "strategy":
                 rules = [rule.name for rule in RULES.values() if name in rule.where]
-                hint = f"write `{name}({parameter.name}: {rules[0]})`; there are {listed(rules)}"
+                usual = "score" if "score" in rules else rules[0]
+                hint = f"write `{name}({parameter.name}: {usual})`; there are {listed(rules)}"
             else:
                 hint = f"write `{name}(ask(question))` with a prompt `ask`"
             frame.report("E0212", f"`{name}` needs `{parameter.name}:`, {parameter.doc}", span, hint=hint)
     if name == "filter" and "min_score" in given and "by" not in given:
         must_have("scored", call.source, given["min_score"].span, "`min_score:`", frame)
-    if name == "filter" and not given and not any(arg.name for arg in call.expr.args):
+    if name == "filter" and not given and not call.expr.args:
         hint = "write `filter(top: 4, by: score)`, `filter(min_share: 0.2)` or `filter(unique: true)`"
         frame.report("E0212", "`filter` does not say what to keep", span, hint=hint)
-    asks = call.asks if name == "score" else signature.calls != "none"
+    asks = call.asks if name in ("score", "select") else signature.calls != "none"
     if asks and "from" not in given and "from" not in call.meant and not call.asked_in_rule:
         models = frame.models()
         if len(models) != 1 and frame.names_are_complete():

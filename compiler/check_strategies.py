@@ -22,6 +22,20 @@ from ttscale.compiler.signatures import RULES, USING, Parameter, RuleSignature
 ALIASES = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
 JUDGE = (USING, Parameter("from", "model", doc="the judge"))
 
+OTHER_RULES = {
+    **dict.fromkeys(("best", "max", "highest", "top", "argmax", "scores", "rating"), "score"),
+    **dict.fromkeys(
+        ("logprob", "logprobs", "log_prob", "log_probs", "logp", "probability", "mean_logprob"), "likelihood"
+    ),
+    **dict.fromkeys(("judge", "llm_judge", "llm_as_judge", "reward", "reward_model", "rm", "verifier"), "yes_no"),
+    **dict.fromkeys(("random", "any", "one"), "first"),
+    **dict.fromkeys(("self_consistency", "consistency", "vote", "frequency", "count", "mode"), "majority"),
+    **dict.fromkeys(("prm", "step_scores", "process_reward"), "steps"),
+    **dict.fromkeys(("tokens", "len", "shortest", "longest"), "length"),
+    **dict.fromkeys(("bon", "best_of_n", "weighted_bon"), "weighted_best_of_n"),
+}
+"""What other tools call the rules."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -124,7 +138,12 @@ def _rules(stage: str) -> str:
 def _unknown(name: str, value: ast_expressions.Expr, stage: str, what: str, frame: Frame) -> None:
     fitting = [rule for rule in RULES.values() if stage in rule.where]
     known = [n for rule in fitting for n in (rule.name, *rule.aliases)]
+    other = OTHER_RULES.get(name.lower().replace("-", "_"))
     hint = did_you_mean(name, known, f"there are {_rules(stage)}")
+    if other is not None and other in known and name not in known:
+        hint = f"here it is called `{other}`"
+    elif other == "yes_no" and "score" in known:
+        hint = "ask the judge first: `… |> score(by: yes_no)`, and name `score` here"
     frame.report("E0222", f"there is no rule `{name}` for {what}", value.span, hint=hint)
 
 

@@ -174,12 +174,19 @@ def must_be_static(expr: ast_expressions.Expr, frame: Frame, typed: Typed, what:
     """Reports what only a run can tell where the plan needs it; whether it is static."""
     if typed.static or not typed.is_known:
         return True
+    hint = "use a number or a `param`, so that the cost can be bounded"
+    local = frame.local(expr.name) if isinstance(expr, ast_expressions.Name) else None
+    if local is not None and local.kind == "input" and isinstance(expr, ast_expressions.Name):
+        kind = plain(local.value.type)
+        example = {types.INT: "Int in {1, 2, 4} = 4", types.FLOAT: "Float = 0.8", types.BOOL: "Bool = true"}.get(kind)
+        if example is not None:
+            hint = f"make it a parameter, in the body: `param {expr.name}: {example}`"
     frame.report(
         "E0235",
         f"{what} must be known before the run",
         expr.span,
         label="only a run can tell this",
-        hint="use a number or a `param`, so that the cost can be bounded",
+        hint=hint,
     )
     return False
 
@@ -267,4 +274,6 @@ def choice_of_names(expr: ast_expressions.Expr, frame: Frame, allowed: tuple[str
         frame.report("E0217", f"{what} must be one of {listed(allowed)}", expr.span, hint=f"write `{allowed[0]}`")
         return
     hint = did_you_mean(name, list(allowed), f"it can be {listed(allowed)}")
+    if name in ("true", "false") and "on" in allowed:
+        hint = f"write `{'on' if name == 'true' else 'off'}`"
     frame.report("E0217", f"`{name}` is not something {what} can be", expr.span, hint=hint)

@@ -163,7 +163,7 @@ class DeclarationLowering(ExpressionLowering):
         inputs, result, *items = trees(node)
         parts = tuple(self._message(item) for item in items if item.data != "setting")
         settings = tuple(self.argument(item) for item in items if item.data == "setting")
-        if not parts:
+        if not parts and not any(setting.name in ("system", "user", "assistant") for setting in settings):
             self.report(
                 "E0118",
                 f"the prompt `{name}` says nothing",

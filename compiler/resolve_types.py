@@ -41,6 +41,16 @@ ELSEWHERE = {
     "Real": "Float",
     "Decimal": "Number",
     "Boolean": "Bool",
+    "boolean": "Bool",
+    "bool": "Bool",
+    "integer": "Int",
+    "number": "Number",
+    "double": "Float",
+    "dict": "Json(…)",
+    "Dict": "Json(…)",
+    "Any": "Text",
+    "list": "[Text]",
+    "Literal": "Choice(…)",
     "Enum": "Choice(…)",
     "List": "[Text]",
     "Array": "[Text]",
@@ -146,7 +156,8 @@ def _named_type(
                 hint="types are Text, Number, Choice(…), [T], a record, …",
             )
         ]
-    return types.ANY, [_unknown_type(name, written.span, scope)]
+    inside = next((item.name for item in written.items if isinstance(item, ast_expressions.TypeName)), "")
+    return types.ANY, [_unknown_type(name, written.span, scope, inside)]
 
 
 def _record_symbol(name: str, scope: ModuleScope, linked: Linked) -> Symbol | None:
@@ -160,9 +171,13 @@ def _record_symbol(name: str, scope: ModuleScope, linked: Linked) -> Symbol | No
     return module if is_broken(module) else linked.modules[module.module].exported(member)
 
 
-def _unknown_type(name: str, span: Span, scope: ModuleScope) -> Diagnostic:
+def _unknown_type(name: str, span: Span, scope: ModuleScope, inside: str = "") -> Diagnostic:
+    """`inside` is the name of the type in its brackets: `Optional[Number]`."""
     records = [n for n, s in scope.names.items() if s.kind == "record"]
-    if name in ELSEWHERE:
+    inner = f"`{inside}?`" if name == "Optional" else f"`[{inside}]`"
+    if name in ("Optional", "List", "Array", "list", "Sequence") and inside:
+        hint = f"here it is written {inner}"
+    elif name in ELSEWHERE:
         hint = f"here it is called `{ELSEWHERE[name]}`"
     elif (near := suggest(name, [*TYPE_NAMES, *records])) is not None:
         hint = f"did you mean `{near}`?"

@@ -19,13 +19,15 @@ from ttscale.compiler.syntax_brackets import (
     wrong_closer,
 )
 from ttscale.compiler.syntax_context import VALUE_STARTS, Mistake, is_reserved, one_of
-from ttscale.compiler.syntax_habits import bare_locator, clauses_without_braces, format_letter, last_bound
+from ttscale.compiler.syntax_habits import HABITS, in_loop, last_bound
 from ttscale.compiler.syntax_hints import FOREIGN_WORDS, TOP_WORDS
 from ttscale.compiler.syntax_places import place_message
 from ttscale.grammar import DECLARATIONS
 
 CLAUSES = ("maximize", "minimize", "holdout", "budget", "trials", "sampler", "seed", "seeds", "fix", "metric", "match")
 ROLES = ("system", "user", "assistant", "chat")
+OTHER_ROLES = {"ai": "assistant", "bot": "assistant", "model": "assistant", "instructions": "system"}
+"""What others call the roles, where it is not `user`."""
 
 Rule = Callable[[Mistake, str], Diagnostic | None]
 
@@ -188,7 +190,7 @@ def _unknown_role(mistake: Mistake, file: str) -> Diagnostic | None:
         f"`{word}` is no role of a message",
         at=(piece.start, piece.end),
         label="expected `system`, `user`, `assistant` or `chat`",
-        hint=f"did you mean `{near}`?" if near else 'write `user """..."""`',
+        hint=f"did you mean `{near}`?" if near else f'write `{OTHER_ROLES.get(word, "user")} """..."""`',
         file=file,
     )
 
@@ -280,13 +282,14 @@ def _missing_equal(mistake: Mistake, file: str) -> Diagnostic | None:
     else:
         hint = f"write `{_WITH_EQUAL[rule].format(name)}`"
         if rule == "binding" and mistake.value in ("(", "|>", ".", "["):
+            end = "yield" if in_loop(mistake) else "return"
             tail = "(...)" if mistake.value == "(" else f" {mistake.value} ..." if mistake.value == "|>" else "..."
             return mistake.diagnostic(
                 "E0111",
-                "this value is neither named nor returned",
+                f"this value is neither named nor {'yielded' if end == 'yield' else 'returned'}",
                 at=(mistake.before[-1].start, mistake.before[-1].end),
-                label="expected `NAME =` or `return` before this",
-                hint=f"write `return {name}{tail}` to end with it, or `answers = {name}{tail}` to name it",
+                label=f"expected `NAME =` or `{end}` before this",
+                hint=f"write `{end} {name}{tail}` to end with it, or `answers = {name}{tail}` to name it",
                 file=file,
             )
         if rule == "binding":
@@ -464,10 +467,8 @@ def _tts_number(mistake: Mistake, file: str) -> Diagnostic | None:
 
 RULES: tuple[Rule, ...] = (
     wrong_closer,
+    *HABITS,
     foreign_sign,
-    format_letter,
-    bare_locator,
-    clauses_without_braces,
     _number,
     _use,
     stray_character,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.diagnostics import Diagnostic, suggest
 from ttscale.compiler.syntax_context import Mistake
+from ttscale.grammar import DECLARATIONS
 
+STATEMENTS = ("return", "param", "require", "budget", "yield")
 _LOCATORS = ("pypi", "hf", "ollama", "http", "https")
 
 
@@ -65,6 +67,122 @@ def clauses_without_braces(mistake: Mistake, file: str) -> Diagnostic | None:
     )
 
 
+def statement(mistake: Mistake, file: str) -> Diagnostic | None:
+    """What stands where a statement of a body begins: `model m = …`, `Return x`, `x += 1`, `retrun x`, a nameless loop."""
+    if mistake.place == "binding NAME":
+        return _after_name(mistake, file)
+    is_start = "RETURN" in mistake.accepts or "YIELD" in mistake.accepts
+    if is_start and mistake.value in ("repeat", "match", "map") and mistake.first_on_line(mistake.start):
+        head = {"repeat": "repeat 3 with x = drafts", "match": "match which", "map": "map x in items"}[mistake.value]
+        name = {"repeat": "better", "match": "answer", "map": "parts"}[mistake.value]
+        return mistake.diagnostic(
+            "E0145",
+            f"what `{mistake.value}` gives needs a name",
+            label="expected `NAME =` or `return` before this",
+            hint=f"write `{name} = {head} {{ ... }}`",
+            file=file,
+        )
+    return None
+
+
+def _after_name(mistake: Mistake, file: str) -> Diagnostic | None:
+    word, piece = mistake.previous(), mistake.before[-1]
+    at = (piece.start, piece.end)
+    if word in DECLARATIONS and mistake.type == "NAME":
+        return mistake.diagnostic(
+            "E0109",
+            f"a `{word}` is declared at the top of the file",
+            at=at,
+            label="this is the body of a pipeline",
+            hint="move it out of the `{ }`, in front of the `pipeline`",
+            file=file,
+        )
+    if mistake.type in ("NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NONE", "MATCH", "REPEAT", "MAP"):
+        near = word.lower() if word.lower() in STATEMENTS else suggest(word, STATEMENTS)
+        if near is not None:
+            hint = f"write `{near}` in small letters" if word.lower() == near else f"did you mean `{near}`?"
+            return mistake.diagnostic(
+                "E0111", f"there is no `{word}`", at=at, label="expected a statement", hint=hint, file=file
+            )
+    if mistake.value in ("+", "-", "*", "/", "%") and mistake.following() == "=":
+        return mistake.diagnostic(
+            "E0129",
+            "a name gets its value once",
+            at=(mistake.start, mistake.end + 1),
+            label="there is no such sign",
+            hint=f"give the result a name of its own: `new_{word} = {word} {mistake.value} ...`",
+            file=file,
+        )
+    return None
+
+
+def in_loop(mistake: Mistake) -> bool:
+    """Whether the innermost brace is that of a `map` or `repeat`, which ends with `yield`."""
+    if not mistake.open:
+        return False
+    before = mistake.text[: mistake.open[-1].start]
+    return re.search(r"\b(?:map|repeat)\b[^{}]*$", before) is not None
+
+
+def member_sign(mistake: Mistake, file: str) -> Diagnostic | None:
+    """`p::solve(…)`."""
+    if mistake.value != ":" or mistake.previous() != ":" or mistake.before[-1].end != mistake.start:
+        return None
+    return mistake.diagnostic(
+        "E0107",
+        "a member of a module is written with `.`",
+        at=(mistake.start - 1, mistake.end),
+        label="expected `.`",
+        hint=f"write `{mistake.previous(2)}.{mistake.following()}`",
+        file=file,
+    )
+
+
+def other_format(mistake: Mistake, file: str) -> Diagnostic | None:
+    """A file in YAML or JSON, and decorators."""
+    if "$END" not in mistake.accepts or mistake.open or not mistake.first_on_line(mistake.start):
+        return None
+    if mistake.value == "@":
+        return mistake.diagnostic(
+            "E0107", "there are no decorators", label="expected a declaration", hint="leave the line out", file=file
+        )
+    is_yaml = mistake.following() == ":" and mistake.value not in DECLARATIONS
+    what = "JSON" if mistake.value in ("{", "[") else "YAML" if is_yaml or mistake.value == "-" else None
+    if what is None:
+        return None
+    return mistake.diagnostic(
+        "E0109",
+        f"this looks like {what}, and a program is a list of declarations",
+        label="expected a declaration, such as `model` or `pipeline`",
+        hint="`ttscale new` writes a first program to begin with",
+        file=file,
+    )
+
+
+def type_habits(mistake: Mistake, file: str) -> Diagnostic | None:
+    """`Choice["a", "b"]`, `Choice(a|b)`, `Text[]`, `Text | none`."""
+    text = mistake.text
+    line = text[text.rfind("\n", 0, mistake.start) + 1 : mistake.start]
+    hint = ""
+    if re.search(r"\b(?:Choice|Literal|Enum)\[$", line) and mistake.type in ("STRING", "FENCE"):
+        rest = re.match(r"([^\]\n]*)\]", text[mistake.start :])
+        hint = f"write `Choice({rest[1] if rest else mistake.value})`"
+    elif mistake.value == "]" and (found := re.search(r"\b([A-Z]\w*)\[$", line)):
+        hint = f"a list is written `[{found[1]}]`"
+    elif mistake.type == "VBAR" and re.search(r"(?:->|:)[^=]*\bChoice\([^)]*$", line):
+        hint = "separate the labels by commas: `Choice(yes, no)`"
+    elif mistake.type == "VBAR" and (found := re.search(r"(?:->|:)\s*([A-Z]\w*)\s*$", line)):
+        none = re.match(r"\|\s*(?:none|None|null)\b", text[mistake.start :])
+        hint = (
+            f"a value that may be missing is written `{found[1]}?`" if none else "choose one type, or a record of both"
+        )
+    if not hint:
+        return None
+    return mistake.diagnostic(
+        "E0143", "types are not written so here", label=f"found {mistake.found}", hint=hint, file=file
+    )
+
+
 def last_bound(mistake: Mistake) -> str | None:
     """The last name that was given a value before the mistake, on a line of its own."""
     pieces = mistake.before
@@ -73,3 +191,15 @@ def last_bound(mistake: Mistake) -> str | None:
         if mistake.piece_text(sign) == "=" and name.kind == "word" and mistake.first_on_line(name.start):
             return mistake.piece_text(name)
     return None
+
+
+HABITS = (
+    format_letter,
+    type_habits,
+    other_format,
+    member_sign,
+    bare_locator,
+    clauses_without_braces,
+    statement,
+)
+"""The rules of this module, in order."""

@@ -45,7 +45,8 @@ TOP_WORDS = {
     "fn": FOREIGN_WORDS["def"],
     "func": FOREIGN_WORDS["def"],
     "function": FOREIGN_WORDS["def"],
-    "class": "write `record NAME { field: Text }`",
+    "class": "a record is `record NAME { field: Text }`; what DSPy calls a signature is a "
+    "`prompt ask(question: Text) -> Text = ...`, and a module a `pipeline`",
     "struct": "write `record NAME { field: Text }`",
     "type": "write `record NAME { field: Text }`",
     "let": "at the top, name a `model`, `prompt`, `dataset`, `metric` or `pipeline`",
