@@ -308,7 +308,8 @@ def _requests(pending: Sequence[_Pending], ordered: bool) -> list[list[_Pending]
 
     def settings(item: _Pending) -> tuple[object, ...]:
         ask = item.ask
-        return (id(item.engine), ask.messages, ask.sampling, ask.max_tokens, ask.stop, ask.thinking, ask.timeout, ask.grammar)
+        limits = (ask.max_tokens, ask.stop, ask.thinking, ask.timeout, ask.grammar)
+        return (id(item.engine), ask.messages, ask.sampling, *limits)
 
     if ordered:
         return [list(group) for _, group in groupby(pending, settings)]

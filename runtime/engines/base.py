@@ -48,7 +48,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What an answer may be: a grammar in GBNF that begins at `root`, and the JSON schema it was made from, if one was."""
+    """What an answer may be: a grammar in GBNF that begins at `root`, and the JSON schema it comes from, if any."""
 
     grammar: str
     schema: str = ""
@@ -98,10 +98,10 @@ class Completion:
     """One finished sample.
 
     `index` is the position of its seed in the request. `logprobs` are natural-log probabilities of the
-    chosen tokens under the model's own distribution (temperature 1, no truncation, no constraint), empty where the engine
-    cannot tell; tokens that the engine put in by itself, to end a block of thoughts, have 0 there. `prompt_tokens`
-    counts the whole rendered prompt, `new_tokens` what was generated and put in, `thought_tokens` those of them up to
-    the end of the last block of thoughts.
+    chosen tokens under the model's own distribution (temperature 1, no truncation or constraint), empty where the
+    engine cannot tell; tokens that the engine put in by itself, to end a block of thoughts, have 0 there.
+    `prompt_tokens` counts the whole rendered prompt, `new_tokens` what was generated and put in, `thought_tokens` those
+    of them up to the end of the last block of thoughts.
     `error` says why when `finish` is "failed" or "cancelled", and when it is "length" because the context was full.
     `pieces` are the bytes of every token, thoughts and their tags included, or empty where the engine cannot tell.
     """

@@ -27,11 +27,13 @@ from ttscale.compiler.ir import (
 )
 from ttscale.compiler.types import CHAT, Answers, ListOf, Optional, Text, Type
 from ttscale.runtime.answers import read_reply
+from ttscale.runtime.answers.schema import SchemaError
 from ttscale.runtime.calls import Caller
 from ttscale.runtime.chats import asked_in
 from ttscale.runtime.desk import Ask, Reply
-from ttscale.runtime.engines.base import EngineError, Message, Sampling
+from ttscale.runtime.engines.base import Constraint, EngineError, Message, Sampling
 from ttscale.runtime.fewshot import RowStore, with_examples
+from ttscale.runtime.grammars import constraint_for, is_structured
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.prompts import PromptError, render
 from ttscale.runtime.result import Judgements, RunError
@@ -185,8 +187,9 @@ class StageContext:
         temperature: float | None = None,
         series: int | None = None,
         index: int = 0,
+        reads: Type | None = None,
     ) -> Ask:
-        """An ask with this stage's settings."""
+        """An ask with this stage's settings; `reads` is what a new candidate's answer is read as."""
         stop = self.constant("stop")
         return Ask(
             model if model is not None else self.model(),
@@ -200,7 +203,18 @@ class StageContext:
             self.integer("retry", 0),
             self.number("timeout"),
             self.optional_model("or_else"),
+            None if reads is None or messages[-1].role == "assistant" else self._constraint(reads),
         )
+
+    def _constraint(self, reads: Type) -> Constraint | None:
+        """What an answer may say: where `constrain` does not say otherwise, JSON is kept to its type and schema."""
+        wanted = self.constant("constrain")
+        if wanted is False or (wanted is None and not is_structured(reads)):
+            return None
+        try:
+            return constraint_for(reads, self._folder)
+        except SchemaError as error:
+            raise RunError(Diagnostic("R0705", str(error), self.stage.span, hint=error.hint)) from error
 
     @staticmethod
     def _thinking(argument: Argument | None) -> str:

@@ -73,12 +73,23 @@ async def _draw(context: StageContext, combinations: list[Combination], low: int
     for one in combinations:
         for index in range(low, high):
             asks.append(
-                context.ask(one.messages, model=one.model, temperature=one.temperature, series=one.series, index=index)
+                context.ask(
+                    one.messages,
+                    model=one.model,
+                    temperature=one.temperature,
+                    series=one.series,
+                    index=index,
+                    reads=one.origin.type,
+                )
             )
             origins.append(one.origin)
     if hedge:
         first = combinations[0]
-        asks.append(context.ask(first.messages, model=first.model, temperature=0.0, series=first.series))
+        asks.append(
+            context.ask(
+                first.messages, model=first.model, temperature=0.0, series=first.series, reads=first.origin.type
+            )
+        )
         origins.append(first.origin)
     found = await context.candidates(asks, origins)
     width = high - low

@@ -119,7 +119,9 @@ class LlamaEngine:
         if self._capabilities is None:
             context, _ = self._plan()
             has_template = bool(self.template.strip())
-            return Capabilities(chat_template=has_template, system_role=None, context=context, resumes=True)
+            return Capabilities(
+                chat_template=has_template, system_role=None, context=context, resumes=True, grammar=True
+            )
         return self._capabilities
 
     def stats(self) -> EngineStats:
@@ -198,6 +200,7 @@ class LlamaEngine:
             system_role=answer.system_role,
             context=answer.context,
             resumes=True,
+            grammar=True,
         )
 
     async def close(self) -> None:

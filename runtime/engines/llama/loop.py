@@ -24,10 +24,11 @@ from ttscale.runtime.engines.base import (
     thoughts_limit,
 )
 from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
+from ttscale.runtime.engines.llama.grammar import AGAIN, Constrained, Grammar
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS
 from ttscale.runtime.engines.llama.messages import Ask, Inbound, Outbound, Ready, Report
 from ttscale.runtime.engines.llama.runner import Floats, NoRoom, Runner, Settings
-from ttscale.runtime.engines.llama.sampling import Distribution, Sampler, uniform
+from ttscale.runtime.engines.llama.sampling import Distribution, Sampler, draw_among, penalised, uniform
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.template import ChatTemplate
 from ttscale.runtime.engines.llama.text import Answer
@@ -59,6 +60,7 @@ class Job:
     logprobs: list[list[float]] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)  # of thoughts with a limit of their own
     begun: list[float] = field(default_factory=list)
+    constrained: list[Constrained] = field(default_factory=list)
     row: Floats | None = None
     deadline: float | None = None
 
@@ -79,6 +81,9 @@ class Loop:
         self.vocabulary.show(self.tags.marks)
         ending = self.tags.ending
         self.endings = self.vocabulary.encode_marked(ENOUGH + ending), self.vocabulary.encode_marked(ending)
+        closing = self.vocabulary.encode_marked(self.tags.close)
+        thinks = self.template.thinks and len(closing) < len(self.tags.close)
+        self._marks = (self.vocabulary.encode_marked(self.tags.open), closing) if thinks else ()
         self.sampler = Sampler(self.runner.vocabulary)
         self.context = min(settings.context, self.runner.cells)
         shared = settings.options.kv_unified and not self.runner.offloaded  # rows look at all cells in use
@@ -212,6 +217,10 @@ class Loop:
         now = time.perf_counter()
         job = Job(ask, group, now)
         job.answers = [Answer(request.stop, thinking=thinking, tags=self.tags) for _ in members]
+        if request.constraint is not None:
+            start = Grammar.parsed(self.runner.api, self.runner.vocab, self.runner.vocabulary, request.constraint)
+            marks = self._marks if request.thinking != "off" else ()
+            job.constrained = [Constrained(start.copy(), answer, marks) for answer in job.answers]
         most = thoughts_limit(request.thinking)
         if most is not None:
             job.budgets = [Budget(most, request.max_tokens, *self.endings) for _ in members]
@@ -233,6 +242,8 @@ class Loop:
             member.tail.extend(given.token_ids)
             job.logprobs[index].extend(given.logprobs)
             for token in given.token_ids:
+                if job.constrained and not self.vocabulary.is_end(token):
+                    job.constrained[index].follow(token)
                 if self.vocabulary.is_end(token) or job.answers[index].push(self.vocabulary.piece(token)):
                     self._complete(job, member, "stop")
                     return
@@ -336,9 +347,17 @@ class Loop:
     def _draw(self, job: Job, request: Request, member: Member, distribution: Distribution) -> None:
         index = member.index
         token = distribution.draw(uniform(request.seeds[index], len(member.tail)))
+        if job.constrained and not job.constrained[index].allows(token):
+            try:
+                token = self._draw_again(job, request, member, distribution.row)
+            except EngineError as error:
+                self._complete(job, member, "failed", str(error))
+                return
         is_end = self.vocabulary.is_end(token)
         if is_end and self._end_thoughts(job, member, at_once=True):
             return
+        if job.constrained and not is_end:
+            job.constrained[index].follow(token)
         self._accept(job, member, token, distribution.log_probability(token))
         if is_end or job.answers[index].push(self.vocabulary.piece(token)):
             self._complete(job, member, "stop")
@@ -347,6 +366,13 @@ class Loop:
         else:
             self._progress(job, request, member)
             self._end_thoughts(job, member)
+
+    def _draw_again(self, job: Job, request: Request, member: Member, row: Floats) -> int:
+        """A token in place of one that the request's grammar does not allow."""
+        recent = job.group.prompt + member.tail if request.sampling.repeat_penalty != 1 else ()
+        used = penalised(row, request.sampling, recent)
+        number = uniform(request.seeds[member.index] ^ AGAIN, len(member.tail))
+        return draw_among(job.constrained[member.index].fitting(used), used, request.sampling, number)
 
     def _accept(self, job: Job, member: Member, token: int, logprob: float) -> None:
         """Let a token join a running sample."""

@@ -41,6 +41,49 @@ def uniform(seed: int, index: int) -> float:
     return (_mix((state + (index + 1) * GOLDEN) & MASK) >> 11) * 2.0**-53
 
 
+def penalised(row: Floats, sampling: Sampling, recent: Sequence[int]) -> Floats:
+    """The logits after the penalty for repetition: the row itself where there is none."""
+    if sampling.repeat_penalty == 1.0 or not recent:
+        return row
+    used = row.copy()
+    window = np.unique(np.asarray(recent[-PENALTY_WINDOW:], np.int64))
+    chosen = used[window]
+    used[window] = np.where(chosen > 0, chosen / sampling.repeat_penalty, chosen * sampling.repeat_penalty)
+    return used
+
+
+def draw_among(tokens: Indices, row: Floats, sampling: Sampling, number: float) -> int:
+    """The token at this uniform number if these tokens were all there are, with all settings of `sampling`.
+
+    `row` are logits after penalties. Uses no buffer of the sampler.
+    """
+    few = row[tokens].astype(np.float64)
+    order = np.argsort(-few, kind="stable")
+    tokens, few = tokens[order], few[order]
+    if sampling.temperature <= 0:
+        return int(tokens[0])
+    kept = np.exp(few - few[0])
+    if sampling.top_k:
+        tokens, kept = tokens[: sampling.top_k], kept[: sampling.top_k]
+    tokens, kept = _nucleus(tokens, kept, float(kept.sum()), sampling)
+    cumulative = np.cumsum(kept ** (1.0 / sampling.temperature))
+    place = int(np.searchsorted(cumulative, number * float(cumulative[-1]), side="right"))
+    return int(tokens[min(place, len(tokens) - 1)])
+
+
+def _nucleus(
+    tokens: Indices, kept: npt.NDArray[np.float64], total: float, sampling: Sampling
+) -> tuple[Indices, npt.NDArray[np.float64]]:
+    """What top_p and min_p leave of tokens that are in order of their weights."""
+    if sampling.top_p < 1:
+        count = int(np.searchsorted(np.cumsum(kept), sampling.top_p * total, side="left")) + 1
+        tokens, kept = tokens[:count], kept[:count]
+    if sampling.min_p > 0:
+        count = max(1, int((kept >= sampling.min_p * kept[0]).sum()))
+        tokens, kept = tokens[:count], kept[:count]
+    return tokens, kept
+
+
 class Distribution:
     """What one row of logits says: a way to draw, and the model's own log-probabilities."""
 
@@ -76,6 +119,11 @@ class Distribution:
         rest = target - (float(cumulative[place - 1]) if place else 0.0)
         offset = min(int(np.searchsorted(inner, rest, side="right")), len(inner) - 1)
         return start + offset
+
+    @property
+    def row(self) -> Floats:
+        """The logits."""
+        return self._row
 
     def log_probability(self, token: int) -> float:
         """Natural log of the token's probability at temperature 1, without penalties and truncation."""
@@ -118,12 +166,8 @@ class Sampler:
         """What to draw from, valid until the next call. `recent` are tokens that repeat_penalty applies to."""
         soft = self._soften(row)
         base = soft.base
-        used = row
-        if sampling.repeat_penalty != 1.0 and recent:
-            used = row.copy()
-            window = np.unique(np.asarray(recent[-PENALTY_WINDOW:], np.int64))
-            chosen = used[window]
-            used[window] = np.where(chosen > 0, chosen / sampling.repeat_penalty, chosen * sampling.repeat_penalty)
+        used = penalised(row, sampling, recent)
+        if used is not row:
             soft = self._soften(used)
         if sampling.temperature <= 0:
             best: Indices = np.array([int(used.argmax())])
@@ -175,13 +219,7 @@ class Sampler:
         if sampling.top_k:
             tokens, kept = tokens[: sampling.top_k], kept[: sampling.top_k]
             total = float(kept.sum())
-        if sampling.top_p < 1:
-            count = int(np.searchsorted(np.cumsum(kept), sampling.top_p * total, side="left")) + 1
-            tokens, kept = tokens[:count], kept[:count]
-        if sampling.min_p > 0:
-            count = max(1, int((kept >= sampling.min_p * kept[0]).sum()))
-            tokens, kept = tokens[:count], kept[:count]
-        return tokens, kept
+        return _nucleus(tokens, kept, total, sampling)
 
     def _candidates(self, soft: _Soft, sampling: Sampling) -> Indices:
         """Every token that can survive, and not many more."""

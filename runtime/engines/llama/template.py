@@ -43,7 +43,7 @@ class ChatTemplate:
     """One model's template.
 
     `system_role` says whether it takes a system message as it is, `tags` how it marks thoughts, `variants` which
-    settings of `thinking` give prompts of their own.
+    settings of `thinking` give prompts of their own; `thinks` that it knows of thoughts at all.
     """
 
     def __init__(self, source: str, *, bos: str = "", eos: str = "") -> None:
@@ -51,6 +51,7 @@ class ChatTemplate:
         self._tokens = {"bos_token": bos, "eos_token": eos}
         self._compiled = _compile(source) if self.exists else None
         self.tags = tags_of(source)
+        self.thinks = self.tags.close in source or "analysis" in self.tags.open
         self.system_role = self._takes_system()
         self.variants = self._variants()
 

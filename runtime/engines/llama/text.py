@@ -47,6 +47,11 @@ class Answer:
         return self._state == "thoughts"
 
     @property
+    def wrote(self) -> bool:
+        """Whether anything but space has come since the last block."""
+        return bool(self._data[self._answer :].strip())
+
+    @property
     def begun(self) -> bool:
         """Whether the answer itself has begun."""
         return self._state == "answer"
