@@ -127,10 +127,7 @@ def _imports(before: Checked, after: Checked) -> Iterator[Change]:
 
 
 def _schemas(before: Checked, after: Checked) -> Iterator[Change]:
-    """Schema files that both programs name by one path, and that say something else; what is named anew is seen in types.
-
-    The file that was asked for goes by no name here, since the two may be called differently.
-    """
+    """Schema files that both programs name by one path, and that say something else; new names are seen in types."""
     old, new = _schema_texts(before), _schema_texts(after)
     for key, text in new.items():
         if key in old and old[key] != text:
@@ -138,15 +135,15 @@ def _schemas(before: Checked, after: Checked) -> Iterator[Change]:
 
 
 def _schema_texts(program: Checked) -> dict[tuple[str, str], str]:
-    """The schemas by module and path, laid out alike."""
+    """The schemas by module (from the folder of the program's file, which goes by no name) and path, laid out alike."""
     linked = program.linked
-    return {
-        ("" if module == linked.entry else module, path): json.dumps(
-            json.loads(file.canonical), indent=2, ensure_ascii=False
-        )
-        for (module, path), file in linked.schemas.items()
-        if file.canonical
-    }
+    folder = linked.entry.rpartition("/")[0]
+    found: dict[tuple[str, str], str] = {}
+    for (module, path), file in linked.schemas.items():
+        if file.canonical:
+            home = "" if module == linked.entry else module.removeprefix(f"{folder}/")
+            found[home, path] = json.dumps(json.loads(file.canonical), indent=2, ensure_ascii=False)
+    return found
 
 
 def _text(declaration: ast.Declaration | None) -> str:

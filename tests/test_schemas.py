@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from cli_runs import tts
 from ttscale.compiler import types as t
+from ttscale.compiler.bind import bind
+from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.canonical import canonical_hash, module_hash
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.driver import Checked, compile_source
@@ -16,8 +19,12 @@ from ttscale.compiler.schema import read_schema, schema_file
 from ttscale.compiler.schema_types import fields_of
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
-from ttscale.runtime.answers import coerce, output_format, read
-from ttscale.runtime.answers.schema import problems
+from ttscale.library.standard import stage_prompts
+from ttscale.lsp.programs import Programs
+from ttscale.runtime.answers import coerce
+from ttscale.runtime.executor import execute
+from ttscale.runtime.models import EngineHouse
+from ttscale.runtime.result import RunError
 
 ITEM = {"type": "object", "properties": {"sku": {"type": "string"}, "count": {"type": "integer"}}, "required": ["sku"]}
 INVOICE = {
@@ -273,89 +280,6 @@ def test_one_schema_under_two_paths_is_one_type(tmp_path: Path) -> None:
     assert [code for code, _, _ in said(program(tmp_path, "form", 'Json("copy.json")'))] == ["E0238"]
 
 
-# --- values ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("schema", "good", "bad"),
-    [
-        ({"uniqueItems": True}, [1, 2, True], [1, 1.0]),
-        ({"multipleOf": 0.1}, 0.3, 0.35),
-        ({"minimum": 1, "exclusiveMinimum": True}, 2, 1),
-        ({"minProperties": 1}, {"a": 1}, {}),
-        ({"prefixItems": [{"type": "integer"}], "items": {"type": "string"}}, [1, "a"], [1, 2]),
-        ({"contains": {"type": "integer"}, "maxContains": 1}, ["a", 1], [1, 2]),
-        ({"patternProperties": {"^n_": {"type": "number"}}, "additionalProperties": False}, {"n_a": 1}, {"m": 1}),
-        ({"propertyNames": {"maxLength": 2}}, {"ab": 1}, {"abc": 1}),
-        ({"dependentRequired": {"a": ["b"]}}, {"a": 1, "b": 2}, {"a": 1}),
-        ({"if": {"required": ["a"]}, "then": {"required": ["b"]}, "else": {"required": ["c"]}}, {"c": 1}, {"a": 1}),
-        ({"const": True}, True, 1),
-        ({"enum": [[1]]}, [1.0], [True]),
-        ({"type": "string", "nullable": True}, None, 1),
-        ({"$ref": "#/$defs/A", "maximum": 3, "$defs": {"A": {"type": "integer"}}}, 2, 4),
-        (
-            {"$anchor": "top", "properties": {"next": {"$ref": "#top"}}, "required": ["n"]},
-            {"n": 1},
-            {"n": 1, "next": {}},
-        ),
-        ({"dependentSchemas": {"a": {"minProperties": 2}}}, {"a": 1, "b": 1}, {"a": 1}),
-    ],
-)
-def test_keywords_are_checked(schema: dict[str, object], good: object, bad: object) -> None:
-    assert read_schema(json.dumps(schema))[1] == []
-    assert problems(good, schema, schema) == [] and problems(bad, schema, schema) != []
-
-
-def test_the_output_format_shows_what_the_schema_says(tmp_path: Path) -> None:
-    schema = {
-        **INVOICE,
-        "$defs": {
-            "Item": {
-                "type": "object",
-                "description": "a line",
-                "properties": {"sku": {"type": "string", "description": "the article"}, "count": {"minimum": 1}},
-                "required": ["sku"],
-            }
-        },
-    }
-    kind = t.Json("form.json", schema_file("form.json", json.dumps(schema)).canonical)
-    assert output_format(kind) == (
-        "Reply with one JSON object and nothing else, of this shape:\n"
-        "{\n"
-        '  "vendor": "<text>",  // who sent it\n'
-        '  "total": <number>,\n'
-        '  "kind": "bill" or "reminder",\n'
-        '  "paid": true or false,  // may be left out\n'
-        '  "due": "<text>" or null,  // may be left out\n'
-        '  "items": [{\n'
-        '    "sku": "<text>",  // the article\n'
-        '    "count": <JSON>  // at least 1; may be left out\n'
-        "  }, ...]\n"
-        "}"
-    )
-    inner = t.Record("Part", (t.Field("name", t.TEXT, "its name"),))
-    outer = t.Record("Whole", (t.Field("parts", t.ListOf(inner), "all of them"), t.Field("form", kind, "the form")))
-    shown = output_format(outer)
-    for comment in ("[{  // all of them", '"name": "<text>"  // its name', "{  // the form", "// who sent it"):
-        assert comment in shown
-
-
-def test_a_schema_without_one_shape_is_shown_as_it_is() -> None:
-    tree = {"type": "object", "properties": {"next": {"$ref": "#"}}, "description": "a chain"}
-    shown = output_format(t.Json("f", schema_file("f", json.dumps(tree)).canonical))
-    assert json.dumps(tree) in shown
-    again = {"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"oneOf": [{}, {}]}}}
-    kind = t.Json("f", schema_file("f", json.dumps(again)).canonical, "/properties/a")
-    assert '"oneOf"' in output_format(kind) or '"$ref"' in output_format(kind)
-
-
-def test_an_answer_is_read_by_its_part_of_the_schema() -> None:
-    text = schema_file("form.json", json.dumps(INVOICE)).canonical
-    item = t.Json("form.json", text, "/$defs/Item")
-    assert read(item, '{"sku": "a", "count": 2}')[0] == {"sku": "a", "count": 2}
-    assert read(item, '{"count": 2}') == (None, None)
-
-
 # --- hashes, locks, differences --------------------------------------------------------------------
 
 
@@ -464,3 +388,35 @@ def test_a_property_that_is_left_out_is_none_and_another_is_an_error() -> None:
     assert value["items"][0]["count"] is None
     with pytest.raises(KeyError):
         value["anything"]
+
+
+def test_the_editor_sees_the_schema_that_is_being_written(tmp_path: Path) -> None:
+    programs = Programs()
+    name, beside = str(tmp_path / "main.tts"), str(tmp_path / "form.json")
+    programs.put(name, PROGRAM.replace("FIELD", "text(form.vendor)").replace("RESULT", "Text"))
+    checked = programs.checked(name)
+    assert checked is not None and [code for code, _, _ in said(checked)] == ["E0410"]
+    write(tmp_path)
+    programs.forget_files()
+    checked = programs.checked(name)
+    assert checked is not None and said(checked) == []
+    programs.put(beside, '{"type": "objet"}')
+    programs.forget_files()
+    checked = programs.checked(name)
+    assert checked is not None and [code for code, _, _ in said(checked)] == ["E0411"]
+
+
+def test_a_schema_that_no_loader_reads_is_looked_for_in_the_run(tmp_path: Path) -> None:
+    text = PROGRAM.replace("FIELD", "text(form.vendor)").replace("RESULT", "Text")
+    checked = compile_source(SourceFile(str(tmp_path / "main.tts"), text), lambda path, version, file: None)
+    graph, found = bind(checked.require_ok(), "main", {}, std=stage_prompts())
+    assert graph is not None and not found
+    for schema, words in ((None, "cannot be read"), ('{"type": "objet"}', "which JSON does not have")):
+        if schema is not None:
+            write(tmp_path, schema)
+        house = EngineHouse(tmp_path)
+        with pytest.raises(RunError) as raised:
+            asyncio.run(execute(graph, make_plan(graph), {"letter": "x"}, house.for_run(), folder=tmp_path))
+        asyncio.run(house.close())
+        diagnostic = raised.value.diagnostic
+        assert diagnostic.code == "R0714" and words in diagnostic.message and diagnostic.primary is not None
