@@ -294,7 +294,7 @@ def _strategy(call: StageCall, parameter: Parameter, value: ast_expressions.Expr
     call.judges += tuple(rule for rule in found.rules if rule.judge)
     call.asks = call.asks or bool(call.judges)
     call.asked_in_rule = call.asked_in_rule or found.names_model
-    if call.signature.name == "score" and found.rules and not call.asks:
+    if call.signature.name in ("score", "select") and found.rules and not call.asks:
         for option in (p.name for p in call.signature.parameters if p.name not in ("by", "as")):
             extra = next((arg for arg in call.expr.args if arg.name == option), None)
             if extra is not None:

@@ -17,6 +17,7 @@ from ttscale.compiler.expand_arguments import (
 from ttscale.compiler.expand_nodes import condition
 from ttscale.compiler.expand_settings import settings
 from ttscale.compiler.expand_sources import classify, generate, result_of_prompt
+from ttscale.compiler.expand_strategies import ALIASES
 from ttscale.compiler.expansion import (
     Expansion,
     Frame,
@@ -25,7 +26,7 @@ from ttscale.compiler.expansion import (
     Site,
     Value,
 )
-from ttscale.compiler.signatures import META, RULES, Signature, judging
+from ttscale.compiler.signatures import META, RULES, SIGNATURES, Signature, by_checklist, judging
 
 
 def call_stage(
@@ -67,9 +68,14 @@ def call_stage(
 
 
 def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
+    if call.signature.name == "select" and _is_checklist(call):
+        call = _ranked_by_checklist(call)
     signature = call.signature
     args = plain_arguments(expansion, call, ("using", "from"))
     asks = signature.calls != "none"
+    if signature.name == "rank" and args["method"] == ir.Const("checklist"):
+        signature = by_checklist()
+        call = replace(call, signature=signature)
     if signature.name == "score":
         asks = _name_score(args)
         args["meta"] = ir.Const(None)
@@ -103,6 +109,25 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
     amount = expansion.text(call.given["n"].value.span) if "n" in call.given else "1"
     following = 1
     return Pool(ref, result, size, facets, pool.question, call.expr.span, amount, following)
+
+
+def _is_checklist(call: Call) -> bool:
+    """Whether `select` is to ask a judge with a checklist."""
+    by = call.given["by"].value if "by" in call.given else None
+    name = by.callee if isinstance(by, ast_expressions.Call) else by
+    own = name.name if isinstance(name, ast_expressions.Name) else ""
+    return own not in call.frame.names and ALIASES.get(own, own) == "checklist"
+
+
+def _ranked_by_checklist(call: Call) -> Call:
+    """`select(by: checklist)` as the ranking that it is, of which the best one stays."""
+    by = call.given["by"]
+    inner = by.value.args if isinstance(by.value, ast_expressions.Call) else ()
+    given = {name: arg for name, arg in call.given.items() if name != "by"}
+    given |= {arg.name: arg for arg in inner if arg.name is not None}
+    given["method"] = ast_expressions.Arg("method", ast_expressions.Name("checklist", by.span), by.span)
+    given["keep"] = ast_expressions.Arg("keep", ast_expressions.LiteralValue(1, "1", by.span), by.span)
+    return replace(call, signature=SIGNATURES["rank"], given=given)
 
 
 def _judging(args: dict[str, ir.Argument], stage: str) -> Signature:

@@ -288,6 +288,15 @@ _PICK_RULES = (
         paper="When Life Gives You Samples (Khairi et al. 2025)",
     ),
     RuleSignature(
+        "checklist",
+        "pick",
+        ("select",),
+        judge=True,
+        aliases=("chops",),
+        doc="the one that a judge names after it wrote a checklist and went through all candidates, in one call",
+        paper="When Life Gives You Samples (Khairi et al. 2025)",
+    ),
+    RuleSignature(
         "bradley_terry",
         "pick",
         ("select",),
@@ -295,7 +304,8 @@ _PICK_RULES = (
             Parameter("l2", "float", 0.1, low=0, doc="strength of the prior; 0 is none"),
             Parameter("memory", "float", low=0, high=1, doc="how slowly a judge's reputation moves; default all alike"),
         ),
-        aliases=("bt", "fortytwo"),
+        needs=frozenset({"ranked"}),
+        aliases=("bt", "fortytwo", "pairwise"),
         doc="the strongest by recorded comparisons of pairs",
         paper="Fortytwo (Larin et al. 2025)",
     ),
@@ -387,6 +397,17 @@ _JUDGE_RULES = (
         temperature=0.7,
         doc="the sum of k grades from 1 to 10, all candidates graded together by principles, in shuffled order",
         paper="Inference-Time Scaling for Generalist Reward Modeling (Liu et al. 2025)",
+    ),
+    RuleSignature(
+        "another_try",
+        "numbers",
+        ("score",),
+        judge=True,
+        aliases=("self_evaluation", "win_or_tie"),
+        std_prompt="better_again",
+        results=("Choice", "Bool"),
+        doc="how probable it is that starting over would give no better answer",
+        paper=RESTART,
     ),
 )
 

@@ -251,8 +251,14 @@ VOTE = Signature(
 SELECT = Signature(
     "select",
     "pool",
-    (Parameter("by", "strategy", required=True, doc="a source of numbers, or a rule such as best_of_majority"),),
+    (
+        Parameter("by", "strategy", required=True, doc="a source of numbers, or a rule such as best_of_majority"),
+        USING,
+        Parameter("from", "model", doc="who fills the checklist"),
+    ),
     positional=("by",),
+    offers=("answers", "keep"),
+    prompt_results=("[Int]",),
     at_most_one=True,
     doc="picks one candidate",
 )
@@ -267,6 +273,18 @@ META = "judge_grading"
 
 ARGUED = ("argue_verdict", 0.7)
 """The prompt and temperature of verdicts that are argued before they are given."""
+
+
+CHECKLIST = "check_and_choose"
+"""The prompt of `rank(method: checklist)`, which wants room for the list before the verdict."""
+CHECKLIST_TOKENS = 768
+
+
+@cache
+def by_checklist() -> Signature:
+    """The signature of a ranking by one checklist for all candidates."""
+    parameters = (replace(p, default=CHECKLIST_TOKENS) if p.name == "max_tokens" else p for p in RANK.parameters)
+    return replace(RANK, parameters=tuple(parameters), std_prompt=CHECKLIST)
 
 
 @cache

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.ir import Filled
 from ttscale.runtime.engines.base import Message
-from ttscale.runtime.pool import Candidate, Pool
+from ttscale.runtime.pool import Candidate, Comparison, Pool
 from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answers, usable
 from ttscale.runtime.stages.forms import is_kept, order_of
@@ -36,20 +36,40 @@ async def rank(context: StageContext, pool: Pool) -> Pool:
     rest = tuple(c for c in pool if all(c is not good for good in candidates))
     if len(candidates) < 2:
         return Pool((*candidates, *rest)[:keep], pool.type)
+    verdicts: tuple[Comparison, ...] = ()
     try:
         by_pairs = context.constant("method") == "pairwise"
         if not by_pairs and _is_duel(context.using()):
             message = f"prompt `{context.using().prompt.name}` compares two answers, and `rank` asks about all at once"
             raise RunError(Diagnostic("R0710", message, context.stage.span, hint="write `method: pairwise`"))
-        order = await (_pairwise(context, candidates) if by_pairs else _listwise(context, candidates, keep))
+        if by_pairs:
+            order, verdicts = await _pairwise(context, candidates)
+        else:
+            order = await _listwise(context, candidates, keep)
     except MissingValue as error:
         context.note(error.diagnostic.message)
         order = None
     if order is None:
         context.note(f"the order of {context.stage.op} is the one it was given")
         return Pool((*candidates, *rest)[:keep], pool.type)
-    ranked = tuple(replace(candidates[place], rank=number) for number, place in enumerate(order, 1))
-    return Pool((*ranked, *rest)[:keep], pool.type)
+    ranked = {place: replace(candidates[place], rank=number) for number, place in enumerate(order, 1)}
+    found = Pool(tuple(ranked[place] for place in range(len(candidates))), pool.type, verdicts)
+    return _all_verdicts(pool, candidates, order, found.part(order), rest, keep)
+
+
+def _all_verdicts(
+    before: Pool,
+    candidates: tuple[Candidate, ...],
+    order: Sequence[int],
+    ranked: Pool,
+    rest: Sequence[Candidate],
+    keep: int,
+) -> Pool:
+    """The ranked candidates with the verdicts of this judge and of those before it."""
+    at = {id(candidate): place for place, candidate in enumerate(before)}
+    earlier = before.part([at[id(candidates[place])] for place in order]).comparisons
+    joined = Pool((*ranked.candidates, *rest), before.type, (*earlier, *ranked.comparisons))
+    return joined.part(range(min(keep, len(joined))))
 
 
 def _is_duel(filled: Filled) -> bool:
@@ -86,7 +106,7 @@ async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], ke
         if reply.state != "done" or reply.completion is None:
             continue
         asked += 1
-        order = parse_ranking(reply.completion.text, count, wanted)
+        order = parse_ranking(_verdict(context, reply.completion.text), count, wanted)
         if order is None:
             unreadable.append(reply.completion.text)
             continue
@@ -109,8 +129,13 @@ def shuffled(context: StageContext, count: int, number: int) -> tuple[int, ...]:
     return tuple(order)
 
 
-async def _pairwise(context: StageContext, candidates: tuple[Candidate, ...]) -> tuple[int, ...] | None:
-    """Order by the sum of win probabilities, each pair asked in both orders (Copeland's count, softened)."""
+async def _pairwise(
+    context: StageContext, candidates: tuple[Candidate, ...]
+) -> tuple[tuple[int, ...] | None, tuple[Comparison, ...]]:
+    """Order by the sum of win probabilities, each pair asked in both orders (Copeland's count, softened).
+
+    The verdicts stay with the pool, for `select(by: bradley_terry)`.
+    """
     filled = context.using()
     pairs = [(i, j) for i in range(len(candidates)) for j in range(len(candidates)) if i != j]
     listed = offered_answers(candidates)
@@ -123,12 +148,14 @@ async def _pairwise(context: StageContext, candidates: tuple[Candidate, ...]) ->
     ]
     shares = await _shares(context, prompts)
     if all(share is None for share in shares):
-        return None
+        return None, ()
+    judge = context.model().name
+    verdicts = tuple(Comparison(i, j, s, judge) for (i, j), s in zip(pairs, shares, strict=True) if s is not None)
     wins = [0.0] * len(candidates)
     for (i, j), share in zip(pairs, shares, strict=True):
         wins[i] += 0.5 if share is None else share
         wins[j] += 0.5 if share is None else 1 - share
-    return tuple(sorted(range(len(candidates)), key=lambda place: -wins[place]))
+    return tuple(sorted(range(len(candidates)), key=lambda place: -wins[place])), verdicts
 
 
 async def _shares(context: StageContext, prompts: Sequence[tuple[Message, ...]]) -> list[float | None]:
@@ -156,6 +183,17 @@ async def _shares(context: StageContext, prompts: Sequence[tuple[Message, ...]])
         shares.append(None if order is None else float(order[0] == 0))
     context.judged(asked, unreadable)
     return shares
+
+
+_BEST = re.compile(r"\bbest\b[^\w\n]*:(.*)", re.I)
+
+
+def _verdict(context: StageContext, text: str) -> str:
+    """Where a judge's order is: all it wrote, or after a checklist, which is full of numbers, what follows "Best:"."""
+    if context.constant("method") != "checklist":
+        return text
+    found = _BEST.findall(text)
+    return found[-1] if found else ""
 
 
 def parse_ranking(text: str, count: int, wanted: int) -> tuple[int, ...] | None:

@@ -13,7 +13,7 @@ from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import MissingValue, StageContext, is_operand, offered_answer, usable
 from ttscale.runtime.stages.judging import affirmative, argued, grades, labels_of, opinions
 from ttscale.runtime.stages.rubric import by_rubric, whole
-from ttscale.runtime.strategies import numbers
+from ttscale.runtime.strategies import no_better, numbers
 from ttscale.runtime.strategies.grounding import grounded
 from ttscale.runtime.strategies.sources import argument
 
@@ -26,14 +26,14 @@ async def score(context: StageContext, pool: Pool) -> Pool:
     name = str(context.constant("as") or rule.name)
     if rule.name == "rubric":
         given = await by_rubric(context, pool, rule)
-    elif rule.name in ("yes_no", "digit", "verdicts"):
+    elif rule.name in ("yes_no", "digit", "verdicts", "another_try"):
         given = await _judged(context, pool, rule)
     elif rule.name == "grounded":
         source = _source(context, rule)
         given = {id(c): grounded(show(context.item_type, c.answer), source) for c in pool if c.is_readable}
     else:
         given = dict(zip((id(c) for c in pool), numbers(rule, pool), strict=True))
-    return Pool(tuple(_with_score(c, name, given.get(id(c))) for c in pool), pool.type)
+    return replace(pool, candidates=tuple(_with_score(c, name, given.get(id(c))) for c in pool))
 
 
 def _source(context: StageContext, rule: Strategy) -> str:
@@ -66,10 +66,15 @@ async def _judged(context: StageContext, pool: Pool, rule: Strategy) -> dict[int
     if unscored:
         context.note(f"{unscored} of {len(found)} answers have no score, since the budget ended")
     return {
-        id(candidate): opinion.number if opinion.number is not None else opinion.probabilities[place]
+        id(candidate): opinion.number if opinion.number is not None else _share(rule, opinion.probabilities[place])
         for candidate, opinion in zip(candidates, found, strict=True)
         if opinion.state == "done"
     }
+
+
+def _share(rule: Strategy, yes: float) -> float:
+    """P(yes); where the question is whether another try would do better, the chance that it would not."""
+    return no_better(yes, 1 - yes) if rule.name == "another_try" else yes
 
 
 def _with_score(candidate: Candidate, name: str, number: float | None) -> Candidate:
