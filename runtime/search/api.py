@@ -25,6 +25,7 @@ from ttscale.runtime.search.asking import Asker
 from ttscale.runtime.search.baselines import Baseline, BaselineMaker, Skipped
 from ttscale.runtime.search.book import Book, Limits
 from ttscale.runtime.search.errors import SearchError
+from ttscale.runtime.search.expecting import Expectation, expectation
 from ttscale.runtime.search.finals import FEW
 from ttscale.runtime.search.history import Tried
 from ttscale.runtime.search.loop import Driver, News, shuffled
@@ -89,6 +90,7 @@ class Stage:
     key: str
     baselines: list[Baseline] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    expected: Expectation = field(default_factory=Expectation)
 
     @property
     def name(self) -> str:
@@ -287,7 +289,8 @@ async def _baselines(stage: Stage, driver: Driver) -> None:
     """Measure what has to be beaten, first and on the same budget; workers but the first leave that to it."""
     if stage.wishes.worker != "0":
         return
-    stage.baselines, stage.skipped = BaselineMaker(stage.space).all()
+    maker = BaselineMaker(stage.space)
+    stage.baselines, stage.skipped = maker.all()
     for baseline in stage.baselines:
         records = await driver.asker.ask(baseline.arm, stage.items)
         if records is None:
@@ -295,6 +298,11 @@ async def _baselines(stage: Stage, driver: Driver) -> None:
         name = stage.search.goals[0].name
         value = sum(driver.values(records)[name]) / len(records)
         driver.say("baseline", f"{baseline.label}: {name} {value:.3g}")
+        if baseline.label.startswith("majority"):
+            stage.expected = expectation(records)
+            seeded = maker.with_samples(stage.expected.enough)
+            if seeded is not None and driver.waiting:
+                driver.waiting.insert(1, seeded)
 
 
 @dataclass

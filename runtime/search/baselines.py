@@ -160,6 +160,15 @@ class BaselineMaker:
         numbers = [v for v in (axis.values or ()) if type(v) is int] if axis is not None else []
         return max([n for n in numbers if n > 2], default=MAJORITY)
 
+    def with_samples(self, n: int) -> dict[str, object] | None:
+        """The default assignment with at least so many samples, where their number is searched; None elsewhere."""
+        value = self._argument("n") if self.call is not None else None
+        axis = self.space.axes.get(self._text_of(value)) if value is not None else None
+        numbers = [own for own in (axis.values or ()) if type(own) is int] if axis is not None else []
+        if axis is None or not numbers or n < 1:
+            return None
+        return {**self.space.default, axis.name: min([own for own in numbers if own >= n], default=max(numbers))}
+
     def _other_models(self) -> list[str]:
         """The largest of the other models that the program declares, where sizes are known."""
         from ttscale.runtime.model_facts import look

@@ -9,6 +9,7 @@ each proposal (ParEGO, Knowles 2006), so that the whole front is approached.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
@@ -38,6 +39,8 @@ class GaussianProposer:
         self._is_listed = space.combinations <= MOST_LISTED
         self._all = list(space.all()) if self._is_listed else []
         self._vectors: dict[tuple[tuple[str, object], ...], list[float]] = {}
+        self._scales: tuple[Any, float] | None = None
+        self._fit_again = 0
         self._parts: list[int] = []
         for place, axis in enumerate(space.axes.values()):
             width = 1 if axis.ordered else len(self._members(axis.values or ()))
@@ -117,7 +120,10 @@ class GaussianProposer:
         y = np.array(targets)
         mean, spread = float(y.mean()), float(y.std()) or 1.0
         y = (y - mean) / spread
-        model = _fit(x, y, np.array(self._parts), len(self._space.axes))
+        if len(known) >= self._fit_again or self._scales is None:
+            self._scales = _fitted(x, y, np.array(self._parts), len(self._space.axes))
+            self._fit_again = len(known) + 1 + len(known) // 8
+        model = _model(x, y, *self._scales)
         z = np.array([self.vector(own) for own in candidates])
         gains = _improvement(model, z, float(y.max()))
         order = sorted(range(len(candidates)), key=lambda i: (-float(gains[i]), source.random()))[:PRICED]
@@ -156,24 +162,31 @@ def _kernel(a: Any, b: Any, scales: Any) -> Any:
     return (1 + r + r * r / 3) * np.exp(-r)
 
 
-def _fit(x: Any, y: Any, parts: Any, count: int) -> tuple[Any, ...]:
-    """The length scale of each parameter and the noise under which the observations are likeliest."""
+def _model(x: Any, y: Any, scales: Any, noise: float) -> tuple[Any, ...]:
+    """The observations, the root of their covariance, their weights, and the length scales."""
     import numpy as np
 
-    def likelihood(own: list[float], noise: float) -> tuple[float, Any, Any]:
+    lower = np.linalg.cholesky(_kernel(x, x, scales) + noise * np.eye(len(x)))
+    return x, lower, np.linalg.solve(lower.T, np.linalg.solve(lower, y)), scales
+
+
+def _fitted(x: Any, y: Any, parts: Any, count: int) -> tuple[Any, float]:
+    """The length scale of each coordinate, alike within a parameter, and the noise under which `y` is likeliest."""
+    import numpy as np
+
+    def likelihood(own: list[float], noise: float) -> float:
         scales = np.array(own)[parts]
         covariance = _kernel(x, x, scales) + noise * np.eye(len(x))
         try:
             lower = np.linalg.cholesky(covariance)
         except np.linalg.LinAlgError:
-            return -np.inf, None, None
+            return -math.inf
         alpha = np.linalg.solve(lower.T, np.linalg.solve(lower, y))
         # Long scales are likelier before anything is seen: most parameters matter little.
         prior = -0.1 * float(np.sum(np.abs(np.log(np.array(own) / 1.2))))
-        return float(-0.5 * y @ alpha - np.log(np.diag(lower)).sum()) + prior, lower, alpha
+        return float(-0.5 * y @ alpha - np.log(np.diag(lower)).sum()) + prior
 
-    best = max(((likelihood([s] * count, n), s, n) for s in SCALES for n in NOISES), key=lambda found: found[0][0])
-    (value, lower, alpha), scale, noise = best
+    value, scale, noise = max((likelihood([s] * count, n), s, n) for s in SCALES for n in NOISES)
     own = [scale] * count
     for _ in range(2):
         for place in range(count):
@@ -182,9 +195,9 @@ def _fit(x: Any, y: Any, parts: Any, count: int) -> tuple[Any, ...]:
                     continue
                 tried = [*own[:place], other, *own[place + 1 :]]
                 found = likelihood(tried, noise)
-                if found[0] > value:
-                    (value, lower, alpha), own = found, tried
-    return x, lower, alpha, np.array(own)[parts]
+                if found > value:
+                    value, own = found, tried
+    return np.array(own)[parts], noise
 
 
 def _improvement(model: tuple[Any, ...], z: Any, best: float) -> Any:

@@ -42,9 +42,10 @@ def beats(one: Sequence[float], other: Sequence[float]) -> bool:
 def front(history: Sequence[Tried], directions: Sequence[bool]) -> list[Tried]:
     """The finished trials that no other one beats, best in the first goal first; of equals the earliest."""
     done = [(signed(t.values, directions), t) for t in history if t.outcome == "done" and t.values is not None]
+    done.sort(key=lambda pair: (tuple(-v for v in pair[0]), pair[1].number))
     kept: list[tuple[tuple[float, ...], Tried]] = []
     for values, tried in done:
-        if any(beats(other, values) for other, _ in done) or any(other == values for other, _ in kept):
-            continue
-        kept.append((values, tried))
-    return [tried for _, tried in sorted(kept, key=lambda pair: (tuple(-v for v in pair[0]), pair[1].number))]
+        # Whoever beats it, or is its equal, comes before it; and of those that are beaten some kept one beats them too.
+        if not any(other == values or beats(other, values) for other, _ in kept):
+            kept.append((values, tried))
+    return [tried for _, tried in kept]

@@ -68,6 +68,7 @@ async def finish(stage: Stage, driver: Driver, where: str, *, interrupted: bool)
         "skipped": [asdict(own) for own in stage.skipped],
         "verdict": None if verdict is None else _verdict_json(verdict),
         "ablation": ablated,
+        "planned": list(stage.expected.lines),
         "parameters": parameters(stage.space, history, best, driver.directions),
         "as_if_alone": as_if_alone(stage, driver, history),
         "diagnosis": _diagnosis(stage, driver, verdict, best),
@@ -89,7 +90,7 @@ async def _finals(stage: Stage, driver: Driver, history: Sequence[Tried], best: 
     items = stage.held_out or stage.items
     # The best first, then baselines: if the budget ends early, these can be compared.
     arms: list[tuple[Arm, bool, Mapping[str, object]]] = []
-    finalists = list(best[:FINALISTS]) if stage.held_out else done
+    finalists = _finalists(done, best, driver.directions) if stage.held_out else done
     arms += [(driver.arm(t.assignment), False, t.assignment) for t in finalists[:1]]
     arms += [(b.arm, True, {}) for b in stage.baselines]
     arms += [(driver.arm(t.assignment), False, t.assignment) for t in finalists[1:]]
@@ -103,6 +104,16 @@ async def _finals(stage: Stage, driver: Driver, history: Sequence[Tried], best: 
     if stage.held_out:
         return holdout(entries, main, more)
     return cross_validated(entries, main, more, seed=stage.search.seed, compared=len(finalists))
+
+
+def _finalists(done: Sequence[Tried], best: Sequence[Tried], directions: Sequence[bool]) -> list[Tried]:
+    """The front, filled up with the next best in the first goal, to at most five."""
+    sign = 1 if directions[0] else -1
+    others = sorted(
+        (t for t in done if t.values is not None and all(t.number != own.number for own in best)),
+        key=lambda t: (-sign * (t.values or (0.0,))[0], t.number),
+    )
+    return [*best, *others][:FINALISTS]
 
 
 async def _equal_majority(stage: Stage, driver: Driver, best: Tried) -> None:
