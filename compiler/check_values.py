@@ -12,12 +12,20 @@ Codes:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_conditions import Atom, Formula, names_in
 from ttscale.compiler.check_frame import UNKNOWN, Frame, Size, Typed, did_you_mean, listed
 from ttscale.compiler.check_types import describe, fits, plain
+
+PARAMETERS: Mapping[types.Type, str] = {
+    types.INT: "Int in {1, 2, 4} = 4",
+    types.FLOAT: "Float = 0.8",
+    types.BOOL: "Bool = true",
+}
+"""How a parameter that stands for an input of a type is declared."""
 
 
 def value_of(typed: Typed, expr: ast_expressions.Expr, frame: Frame, where: str) -> Typed:
@@ -178,7 +186,7 @@ def must_be_static(expr: ast_expressions.Expr, frame: Frame, typed: Typed, what:
     local = frame.local(expr.name) if isinstance(expr, ast_expressions.Name) else None
     if local is not None and local.kind == "input" and isinstance(expr, ast_expressions.Name):
         kind = plain(local.value.type)
-        example = {types.INT: "Int in {1, 2, 4} = 4", types.FLOAT: "Float = 0.8", types.BOOL: "Bool = true"}.get(kind)
+        example = PARAMETERS.get(kind)
         if example is not None:
             hint = f"make it a parameter, in the body: `param {expr.name}: {example}`"
     frame.report(

@@ -156,8 +156,8 @@ def _named_type(
                 hint="types are Text, Number, Choice(…), [T], a record, …",
             )
         ]
-    inside = next((item.name for item in written.items if isinstance(item, ast_expressions.TypeName)), "")
-    return types.ANY, [_unknown_type(name, written.span, scope, inside)]
+    held = next((item.name for item in written.items if isinstance(item, ast_expressions.TypeName)), "")
+    return types.ANY, [_unknown_type(name, written.span, scope, held)]
 
 
 def _record_symbol(name: str, scope: ModuleScope, linked: Linked) -> Symbol | None:
@@ -171,11 +171,11 @@ def _record_symbol(name: str, scope: ModuleScope, linked: Linked) -> Symbol | No
     return module if is_broken(module) else linked.modules[module.module].exported(member)
 
 
-def _unknown_type(name: str, span: Span, scope: ModuleScope, inside: str = "") -> Diagnostic:
-    """`inside` is the name of the type in its brackets: `Optional[Number]`."""
+def _unknown_type(name: str, span: Span, scope: ModuleScope, held: str = "") -> Diagnostic:
+    """`held` is the name of the type in its brackets: `Optional[Number]`."""
     records = [n for n, s in scope.names.items() if s.kind == "record"]
-    inner = f"`{inside}?`" if name == "Optional" else f"`[{inside}]`"
-    if name in ("Optional", "List", "Array", "list", "Sequence") and inside:
+    inner = f"`{held}?`" if name == "Optional" else f"`[{held}]`"
+    if name in ("Optional", "List", "Array", "list", "Sequence") and held:
         hint = f"here it is written {inner}"
     elif name in ELSEWHERE:
         hint = f"here it is called `{ELSEWHERE[name]}`"

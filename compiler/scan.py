@@ -42,8 +42,10 @@ _HEADER = re.compile(
       (?P<named>model|dataset|record|prompt|metric|pipeline|search)[ \t]+(?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<other>eval[ \t]+[A-Za-z_]|test[ \t]*["']|use[ \t]+\S)
     | (?P<foreign>import[ \t]+\S|from[ \t]+\S+[ \t]+import\b|(?:def|fn|func|function)[ \t]+\w+[ \t]*\(
-      |(?:async[ \t]+def|class|struct|let|const|var)[ \t]+\w|//|/\*|(?:model|pipeline|dataset)[ \t]*:
-      |test[ \t]+\w+[ \t]*\{|[a-z]+[ \t]+\w+[ \t]*\([^()\n]*\)[ \t]*->|(?!given|fix|with)[a-z]+[ \t]+\w+[ \t]*=[ \t]*\w+\()
+      |(?:async[ \t]+def|class|struct|let|const|var)[ \t]+\w
+      |//|/\*|(?:model|pipeline|dataset)[ \t]*:
+      |test[ \t]+\w+[ \t]*\{|[a-z]+[ \t]+\w+[ \t]*\([^()\n]*\)[ \t]*->
+      |(?!given|fix|with)[a-z]+[ \t]+\w+[ \t]*=[ \t]*\w+\()
     )""",
     re.VERBOSE | re.MULTILINE,
 )

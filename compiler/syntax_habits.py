@@ -68,7 +68,7 @@ def clauses_without_braces(mistake: Mistake, file: str) -> Diagnostic | None:
 
 
 def statement(mistake: Mistake, file: str) -> Diagnostic | None:
-    """What stands where a statement of a body begins: `model m = …`, `Return x`, `x += 1`, `retrun x`, a nameless loop."""
+    """Where a statement of a body begins: `model m = …`, `Return x`, `x += 1`, `retrun x`, a nameless loop."""
     if mistake.place == "binding NAME":
         return _after_name(mistake, file)
     is_start = "RETURN" in mistake.accepts or "YIELD" in mistake.accepts
