@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 from ttscale.compiler import types as t
 from ttscale.compiler.ir import Const, Strategy
+from ttscale.compiler.selectors import parse_selector
 from ttscale.runtime import answers
-from ttscale.runtime.pool import Candidate, Pool
+from ttscale.runtime.pool import Candidate, Comparison, Pool
 from ttscale.runtime.strategies import (
+    Strengths,
     aggregate,
     apply_stage,
     best_of_k,
     best_of_majority,
+    bradley_terry,
     fit_mixture,
     frequent_classes,
     highest,
@@ -27,7 +30,7 @@ from ttscale.runtime.strategies import (
     vote,
     weighted_best_of_n,
 )
-from ttscale.runtime.strategies.choosing import class_means
+from ttscale.runtime.strategies.choosing import class_means, gate_of, samples_of_gate
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "vectors"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the reference vectors are not beside the project")
@@ -81,6 +84,37 @@ def test_best_of_majority(case: dict[str, Any]) -> None:
     assert index is not None and given["answers"][index] == expected["selected_in_order"][0]
 
 
+@pytest.mark.parametrize("case", [c for c in cases("best_of_majority") if "pi_ref_of_optimal" in c["input"]])
+def test_the_gate_of_best_of_majority(case: dict[str, Any]) -> None:
+    probability, expected = case["input"]["pi_ref_of_optimal"], case["expected"]
+    assert 1 / probability == pytest.approx(expected["C_star"])
+    assert gate_of(probability) == pytest.approx(expected["alpha=3/(4C*)"])
+    assert samples_of_gate(probability) == pytest.approx(expected["N_min(k=1,eps_RM=0.1)=16C*ln(kC*/eps^2)"])
+
+
+@pytest.mark.parametrize("case", cases("bradley_terry"))
+def test_strengths_of_a_tournament(case: dict[str, Any]) -> None:
+    given, expected = case["input"], case["expected"]
+    games = [Comparison(i, j, 1.0, weight=weight) for i, j, weight in given["comparisons_[winner,loser,weight]"]]
+    n = given["n_items"]
+    if "theta_zero_mean_mle" in expected:
+        theta = bradley_terry(n, games, l2=0)
+        assert theta == pytest.approx(expected["theta_zero_mean_mle"], abs=1e-5)
+        assert Strengths(theta, {}).shares == pytest.approx(expected["pi_sum_to_one"], abs=1e-5)
+        chances = (1 / (1 + math.exp(theta[c.second] - theta[c.first])) for c in games)
+        nll = -sum(c.weight * math.log(chance) for c, chance in zip(games, chances, strict=True))
+        assert nll == pytest.approx(expected["nll"], abs=1e-6)
+    else:
+        with pytest.raises(ValueError, match="l2"):
+            bradley_terry(n, games, l2=0)
+    theta = bradley_terry(n, games, l2=0.1)
+    assert theta == pytest.approx(expected["theta_l2_0.1"], abs=1e-5)
+    assert list(Strengths(theta, {}).ranking) == expected["ranking"]
+    # The rule that pipelines run merges both orders of a pair first; winners stay.
+    pool = Pool(tuple(Candidate(f"{i}", f"{i}", f"{i}") for i in range(n)), t.TEXT, tuple(games))
+    assert choose("select", Strategy("bradley_terry"), pool) == f"{expected['ranking'][0]}"
+
+
 @pytest.mark.parametrize("case", cases("prm_votes_compute_optimal_tts"), ids=lambda c: c["name"])
 def test_votes_and_picks_by_step_scores(case: dict[str, Any]) -> None:
     given, expected = case["input"], case["expected"]
@@ -92,6 +126,9 @@ def test_votes_and_picks_by_step_scores(case: dict[str, Any]) -> None:
         rule = Strategy("steps", (), (("of", Const(ours)),))
         assert choose("vote", rule, pool) == expected[f"prm_{theirs}_vote"]
         assert choose("select", rule, pool) == expected[f"prm_{theirs}_max"]
+        for how in ("vote", "max"):
+            assert choose("select", Strategy(f"prm_{theirs}_{how}"), pool) == expected[f"prm_{theirs}_{how}"]
+    assert choose("select", Strategy("majority_vote"), pool) == expected["majority_vote"]
 
 
 @pytest.mark.parametrize("case", [c for c in cases("search_and_learn_aggregation") if "step_scores" in c["input"]])
@@ -121,6 +158,16 @@ def test_min_max_weights(case: dict[str, Any]) -> None:
         return
     index = weighted_best_of_n(classes, min_max(values)).index
     assert index is not None and names[index] == expected["solve_best_of_n_with_weighted_voting"]
+    pairs = zip(names, values, strict=True)
+    pool = Pool(tuple(Candidate(n, n[0], n[0], scores={"r": v}) for n, v in pairs), t.TEXT)
+    for text, wanted in (
+        ("select(by: weighted_best_of_n(min_max(score)))", "solve_best_of_n_with_weighted_voting"),
+        ("select(by: best_of_n)", "solve_best_of_n"),
+        ("vote()", "solve_majority"),
+    ):
+        (stage,) = parse_selector(text)
+        (picked,) = apply_stage(stage.op, stage.args, pool).pool
+        assert picked.text == expected[wanted]
     index = highest(classes, values).index
     assert index is not None and names[index] == expected["solve_best_of_n"]
 
@@ -146,6 +193,8 @@ def test_rpc(case: dict[str, Any]) -> None:
     unguarded = likelihood_mixture(likelihoods, least=2)
     kept = [i for i in range(len(pool)) if i not in expected["pruned_indices"]]
     assert list(unguarded.kept) == kept
+    if len(pool) >= 8 and expected["optimizer_success"]:
+        assert choose("select", Strategy("rpc"), pool) == expected["selected"]
     remaining = Pool(tuple(pool.candidates[i] for i in kept), t.TEXT)
     outcome = apply_stage("vote", {"weight": Strategy("likelihood")}, remaining)
     assert outcome.pool.candidates[0].answer == expected["selected"]
