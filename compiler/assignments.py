@@ -59,8 +59,11 @@ def check_assignments(
             if domain is None or not domain.values():
                 return []
             defaults[name] = domain.values()[0]
-    tally = Tally(space, defaults, std if std is not None else stand_ins() | std_prompts(linked))
-    for assignment in assignments(space, defaults):
+    axes = axes_of(space, defaults)
+    tally = Tally(
+        space, defaults, std if std is not None else stand_ins() | std_prompts(linked), changing=frozenset(axes)
+    )
+    for assignment in assignments(space, defaults, axes):
         tally.add(assignment)
         if any(diagnostic.code == "E0259" for diagnostic in tally.found):
             return []
@@ -70,10 +73,12 @@ def check_assignments(
 # --- which assignments are tried -----------------------------------------------------------------
 
 
-def assignments(space: Space, defaults: Assignment) -> Iterator[Assignment]:
-    """The defaults, then the other assignments that are worth trying, each once."""
+def assignments(
+    space: Space, defaults: Assignment, axes: Mapping[str, tuple[object, ...]] | None = None
+) -> Iterator[Assignment]:
+    """The defaults, then the other assignments that are worth trying, each once; `axes` are those of `axes_of`."""
     yield dict(defaults)
-    axes = _axes(space, defaults)
+    axes = axes_of(space, defaults) if axes is None else axes
     if not axes:
         return
     names = list(axes)
@@ -87,7 +92,7 @@ def assignments(space: Space, defaults: Assignment) -> Iterator[Assignment]:
             yield {**defaults, **dict(zip(names, values, strict=True))}
 
 
-def _axes(space: Space, defaults: Assignment) -> dict[str, tuple[object, ...]]:
+def axes_of(space: Space, defaults: Assignment) -> dict[str, tuple[object, ...]]:
     """The values to try of each parameter that can change the shape."""
     shaping = _shaping(space)
     axes: dict[str, tuple[object, ...]] = {}

@@ -28,9 +28,11 @@ knows the matter, and these:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ttscale.compiler import ast, ir
 from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.expand_memory import Memory
 from ttscale.compiler.expand_values import evaluate
 from ttscale.compiler.expansion import (
     Expansion,
@@ -47,6 +49,7 @@ from ttscale.compiler.expansion import (
     one,
     with_names,
 )
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.passes.prune import models_of
 from ttscale.compiler.resolve_types import prompt_ir, type_of
 from ttscale.compiler.scope import Linked, Symbol
@@ -66,13 +69,14 @@ def expand(
     models: Mapping[str, ir.Model] | None = None,
     std: Mapping[str, ir.Prompt] | None = None,
     named: Expansion | None = None,
+    memory: Memory | None = None,
 ) -> tuple[ir.Graph | None, list[Diagnostic], list[Oversize]]:
     """The graph of the pipeline `symbol` with its parameters at `values` (named in the graph by `params`).
 
     `models` replace declared ones by name; `named` is the expansion in which `values` were made, whose models they
     use; `std` are the prompts that stages use by default, by name (else those of the module std/stages, where it is
-    linked). None with diagnostics where the program cannot be expanded; stages that keep more than they get are
-    listed apart, since they may be a warning.
+    linked); `memory` is what expansions of the same pipeline share. None with diagnostics where the program cannot be
+    expanded; stages that keep more than they get are listed apart, since they may be a warning.
     """
     declaration = symbol.declaration
     assert isinstance(declaration, ast.PipelineDecl)
@@ -80,38 +84,56 @@ def expand(
     if named is not None:
         expansion.models.update(named.models)
         expansion.model_owners.update(named.model_owners)
-    home = linked.scope_of(symbol)
-    inputs: list[tuple[str, Type]] = []
-    given: dict[str, Value] = {}
-    for field in declaration.inputs:
-        kind, _ = type_of(field.type, home, linked)
-        inputs.append((field.name, kind))
-        given[field.name] = Plain(ir.Input(field.name), kind)
-    frame = Frame(
-        module=home,
-        names=with_names(values, given),
-        question=_question(inputs),
-        calls=(f"{symbol.module}#{symbol.name}",),
-    )
-    returns, _ = type_of(declaration.result, home, linked)
+    if memory is None:
+        face = _face(linked, symbol)
+    else:
+        face = memory.once("face", lambda: _face(linked, symbol))
+        expansion.memory = memory
+    frame = replace(face.frame, names=with_names(values, face.frame.names))
     try:
         result = body(expansion, declaration, frame, symbol.name, declaration.span)
-        operand = _returned(expansion, result, returns, declaration.value.span)
+        operand = _returned(expansion, result, face.returns, declaration.value.span)
         budget = budget_of(expansion, declaration, frame)
     except Stop:
         return None, expansion.diagnostics, expansion.oversized
-    asked = {model.name for stage in expansion.stages for model in models_of(stage)}
+    if memory is None:
+        asked = {model.name for stage in expansion.stages for model in models_of(stage)}
+    else:
+        asked = {name for stage in expansion.stages for name in memory.asked(stage)}
     graph = ir.Graph(
         pipeline=symbol.name,
-        inputs=tuple(inputs),
+        inputs=face.inputs,
         params=dict(params),
         budget=budget,
         stages=tuple(expansion.stages),
         result=operand,
-        returns=returns,
+        returns=face.returns,
         models={name: model for name, model in expansion.models.items() if name in asked},
     )
     return graph, expansion.diagnostics, expansion.oversized
+
+
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """What the parameters do not change: a pipeline's inputs and result, and the frame that knows its inputs."""
+
+    inputs: tuple[tuple[str, Type], ...]
+    returns: Type
+    frame: Frame
+
+
+def _face(linked: Linked, symbol: Symbol) -> _Face:
+    declaration = symbol.declaration
+    assert isinstance(declaration, ast.PipelineDecl)
+    home = linked.scope_of(symbol)
+    inputs = tuple((field.name, type_of(field.type, home, linked)[0]) for field in declaration.inputs)
+    frame = Frame(
+        module=home,
+        names={name: Plain(ir.Input(name), kind) for name, kind in inputs},
+        question=_question(list(inputs)),
+        calls=(f"{symbol.module}#{symbol.name}",),
+    )
+    return _Face(inputs, type_of(declaration.result, home, linked)[0], frame)
 
 
 def begin(linked: Linked, models: Mapping[str, ir.Model], std: Mapping[str, ir.Prompt] | None) -> Expansion:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
+from typing import Protocol
 
 from ttscale.compiler import ast, ast_expressions, ir
 from ttscale.compiler.diagnostics import Diagnostic, InternalError, Label, suggest
@@ -167,6 +168,31 @@ class Oversize:
     wanted: ast_expressions.Expr
 
 
+_QUICK = (ast_expressions.Name, ast_expressions.LiteralValue, ast_expressions.Compare, ast_expressions.Quantity)
+"""Expressions that are quicker evaluated than remembered."""
+
+
+class Memory(Protocol):
+    """What remembers parts of earlier expansions of the same pipeline; see `expand_memory`."""
+
+    models: dict[str, ir.Model]
+    prompts: dict[int, ir.Prompt]
+
+    def evaluate(self, expansion: Expansion, expr: ast_expressions.Expr, frame: Frame, site: Site) -> Value:
+        """As `Expansion.evaluate`."""
+
+    def forget(self) -> None:
+        """Remember nothing from now on."""
+
+
+@dataclass
+class Journal:
+    """What an expansion was asked for, in order: paths with how often each was taken by then, and models."""
+
+    claims: list[tuple[str, int]] = field(default_factory=list)
+    models: list[Symbol] = field(default_factory=list)
+
+
 Evaluate = Callable[["Expansion", ast_expressions.Expr, Frame, Site], Value]
 EvaluateBody = Callable[["Expansion", ast.PipelineDecl, Frame, str, Span], Value]
 
@@ -188,9 +214,13 @@ class Expansion:
     oversized: list[Oversize] = field(default_factory=list)
     prompts: dict[int, ir.Prompt] = field(default_factory=dict)
     model_owners: dict[str, str] = field(default_factory=dict)
+    memory: Memory | None = None
+    journal: Journal = field(default_factory=Journal)
 
     def evaluate(self, expr: ast_expressions.Expr, frame: Frame, site: Site) -> Value:
         """What an expression means here; may add stages."""
+        if self.memory is not None and not isinstance(expr, _QUICK):
+            return self.memory.evaluate(self, expr, frame, site)
         return self.evaluate_with(self, expr, frame, site)
 
     def evaluate_body(self, declaration: ast.PipelineDecl, frame: Frame, scope: str, span: Span) -> Value:
@@ -214,6 +244,7 @@ class Expansion:
     def claim(self, path: str) -> str:
         """`path`, or with `#2`, `#3`, … if it is taken."""
         number = self.claimed.get(path, 0) + 1
+        self.journal.claims.append((path, number - 1))
         unique = path if number == 1 else f"{path}#{number}"
         self.claimed[path] = number
         if unique != path:
@@ -247,9 +278,14 @@ class Expansion:
     def model(self, symbol: Symbol) -> ir.Model:
         """The model of a declaration, or the one put in its place from outside."""
         owner = f"{symbol.module}#{symbol.name}"
+        self.journal.models.append(symbol)
         if owner in self.model_owners:
             return self.models[self.model_owners[owner]]
         name = symbol.name
+        if self.memory is not None and owner in self.memory.models:
+            self.models[name] = self.memory.models[owner]
+            self.model_owners[owner] = name
+            return self.models[name]
         if name in self.models:
             stem = symbol.module.rpartition("/")[2].partition(".")[0].partition("@")[0]
             name = self.claim(f"{stem}.{symbol.name}")
@@ -260,18 +296,23 @@ class Expansion:
                 raise InternalError(f"{symbol.name} is not a declared model")
             model, found = read_model(name, symbol.declaration.value, self.linked.scope_of(symbol), self.linked)
             self.diagnostics += found
+            if found and self.memory is not None:
+                self.memory.forget()
         if model is None:
             raise Stop
         self.models[name] = replace(model, name=name)
         self.model_owners[owner] = name
+        if self.memory is not None:
+            self.memory.models[owner] = self.models[name]
         return self.models[name]
 
     def prompt(self, symbol: Symbol) -> ir.Prompt:
         """The prompt of a declaration."""
         key = id(symbol.declaration)
-        if key not in self.prompts:
-            self.prompts[key] = prompt_ir(symbol, self.linked)
-        return self.prompts[key]
+        prompts = self.prompts if self.memory is None else self.memory.prompts
+        if key not in prompts:
+            prompts[key] = prompt_ir(symbol, self.linked)
+        return prompts[key]
 
     def std_prompt(self, name: str, stage: str, span: Span) -> ir.Prompt:
         """The prompt that a stage uses when the file names none."""

@@ -16,6 +16,7 @@ from ttscale.compiler.context_fit import Fit, overflow, tight_fits
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.domains import show
 from ttscale.compiler.expand import expand
+from ttscale.compiler.expand_memory import Memory
 from ttscale.compiler.expand_settings import ENGINE_DEFAULTS
 from ttscale.compiler.expansion import Oversize, Stop, Value
 from ttscale.compiler.feasible import broken_limits, over_budget
@@ -83,13 +84,26 @@ class Tally:
     kept_budget: set[str] = field(default_factory=set)
     over: dict[str, Plan] = field(default_factory=dict)
     tight: dict[tuple[Span, str], list[tuple[Assignment, Fit]]] = field(default_factory=dict)
+    changing: frozenset[str] = frozenset()
+    memory: Memory | None = None
+    values: dict[tuple[str, str], Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.memory = Memory.over(self.space.linked)
+
+    def value(self, name: str, plain: object) -> Value:
+        """A parameter's value, the same one for all assignments that have it."""
+        key = (name, repr(plain))
+        if key not in self.values:
+            self.values[key] = value_of(self.space, name, plain)
+        return self.values[key]
 
     def add(self, assignment: Assignment) -> None:
         """Expand one assignment and note what is wrong with it; one that breaks a `require` is not allowed."""
         values: dict[str, Value] = {}
         try:
             for name, plain in assignment.items():
-                values[name] = value_of(self.space, name, plain)
+                values[name] = self.value(name, plain)
         except Stop:
             return
         rules = broken_rules(self.space, values)
@@ -99,9 +113,14 @@ class Tally:
                     self.found.setdefault(diagnostic, []).append(assignment)
             return
         self.tried.append(assignment)
+        if self.memory is not None:
+            self.memory.vary(values, self.changing)
         symbol = self.space.symbol
         graph, found, oversized = expand(
-            self.space.linked, symbol, values, assignment, std=self.std, named=self.space.expansion
+            *(self.space.linked, symbol, values, assignment),
+            std=self.std,
+            named=self.space.expansion,
+            memory=self.memory,
         )
         for diagnostic in found:
             self.found.setdefault(diagnostic, []).append(assignment)

@@ -11,11 +11,17 @@ from ttscale.compiler.source import Span
 def nodes(tree: object) -> Iterator[object]:
     """The node itself and every node below it, parents first, in the order of their fields."""
     yield tree
+    for part in below(tree):
+        yield from nodes(part)
+
+
+def below(tree: object) -> Iterator[object]:
+    """The nodes right below a node, in the order of its fields."""
     for name in _parts(type(tree)):
         value = getattr(tree, name)
         for part in value if isinstance(value, tuple) else (value,):
             if _parts(type(part)):
-                yield from nodes(part)
+                yield part
 
 
 _FIELDS: dict[type, tuple[str, ...]] = {}
