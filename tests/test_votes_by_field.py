@@ -328,10 +328,12 @@ def test_recorded_answers_are_voted_by_fields(tmp_path: Path) -> None:
     assert tts("replay", file, "--select", "vote(by: each)").code == 1
 
 
-def test_an_evaluation_knows_parents_and_how_far_fields_agree(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["Bill", 'Json("bill.json")'])
+def test_an_evaluation_knows_parents_and_how_far_fields_agree(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "bill.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
     (tmp_path / "rows.jsonl").write_text('{"letter": "x", "total": 95, "answer": {"vendor": "Acme", "total": 95, '
                                          '"due": null}}\n', encoding="utf-8")  # fmt: skip
-    text = RUN.replace("KIND", "Bill") + 'dataset rows = jsonl("rows.jsonl", letter: letter, answer: answer)\n'
+    text = RUN.replace("KIND", kind) + 'dataset rows = jsonl("rows.jsonl", letter: letter, answer: answer)\n'
     text += "eval main on rows { metric same }\n"
     file = tmp_path / "main.tts"
     file.write_text(text, encoding="utf-8")
@@ -340,5 +342,6 @@ def test_an_evaluation_knows_parents_and_how_far_fields_agree(tmp_path: Path) ->
     document = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
     (record,) = document["records"]["main"]
     assert record["score"] == 1 and record["confidences"]["agreement"] == pytest.approx(5 / 9)
+    assert record["fields"] == {"vendor": True, "total": True, "due": True}
     made = next(c for c in record["candidates"] if c.get("parents"))
     assert made["parents"] == [0, 1] and made["stage"] == "main/vote" and made["score"] == 1
