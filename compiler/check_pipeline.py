@@ -22,6 +22,7 @@ from ttscale.compiler.check_conditions import MAYBE
 from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import UNKNOWN, Facet, Frame, Local, Program, Typed
 from ttscale.compiler.check_params import check_budget, check_requires, declare
+from ttscale.compiler.check_strategies import is_rule
 from ttscale.compiler.check_types import describe, fits
 from ttscale.compiler.check_values import expect, fit, typed_as
 from ttscale.compiler.diagnostics import Label
@@ -201,8 +202,18 @@ def _walk(
 
 
 def _calls(declaration: ast.PipelineDecl, scope: ModuleScope, linked: Linked) -> Iterator[tuple[Place, Span]]:
+    rules: set[int] = set()  # `select(by: majority(…))` names the rule, whatever the pipeline is called
     for node in nodes(declaration):
-        if isinstance(node, ast_expressions.Call):
+        if isinstance(node, ast_expressions.Call) and id(node) not in rules:
+            rules |= {id(value) for arg in node.args if _names_rule(node, value := arg.value, arg.name)}
             symbol: Symbol | None = lookup(node.callee, scope, linked)
             if symbol is not None and symbol.kind == "pipeline":
                 yield (symbol.module, symbol.name), node.callee.span
+
+
+def _names_rule(call: ast_expressions.Call, value: ast_expressions.Expr, argument: str | None) -> bool:
+    """Whether an argument of a call is a rule of the language, as in `select(by: adaptive(score))`."""
+    if not (isinstance(value, ast_expressions.Call) and isinstance(value.callee, ast_expressions.Name)):
+        return False
+    named = argument in ("by", "weight") or (argument is None and call.callee.name in ("select", "score"))
+    return named and is_rule(value.callee.name) is not None

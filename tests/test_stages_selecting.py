@@ -121,3 +121,10 @@ async def test_token_log_probabilities_reach_the_rules() -> None:
     assert result.answer == 0
     assert all(len(c.token_logprobs) > 0 for c in result.samples)
     assert "token_logprobs" not in str([event.to_json() for event in result.trace])
+
+
+async def test_a_pipeline_may_have_the_name_of_the_rule_that_it_chooses_by() -> None:
+    body = "return generate(ask(question), from: m, n: 3) |> score(by: length) |> select(by: adaptive(score))"
+    named = pipeline(body, MODELS).replace("pipeline main", "pipeline adaptive")
+    main = "pipeline main(question: Text) -> Number {\nreturn adaptive(question)\n}\n"
+    assert (await answer(named + main, {"m": drafts(), "j": drafts(), "k": drafts()})).answer == 0
