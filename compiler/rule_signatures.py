@@ -117,6 +117,15 @@ _NUMBER_RULES = (
     RuleSignature("length", "numbers", _ALWAYS, doc="new tokens of the candidate", paper=THINK),
     RuleSignature("brevity", "numbers", _ALWAYS, doc="1 / length: the shorter, the more", paper=THINK),
     RuleSignature(
+        "origin",
+        "numbers",
+        _ALWAYS,
+        (Parameter("weights", "text", required=True, doc='a number by model or prompt: "large: 2, small: 0.5"'),),
+        positional=("weights",),
+        aliases=("source_weight",),
+        doc="a weight by the model and the prompt that made the candidate; 1 where none is given",
+    ),
+    RuleSignature(
         "confidence",
         "numbers",
         _ALWAYS,

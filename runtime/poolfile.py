@@ -2,7 +2,7 @@
 
     {"id": "q1", "question": "…", "gold": "42", "samples": [
       {"text": "…", "answer": "42", "correct": true, "logprob_mean": -0.21, "logprob_sum": -33.1,
-       "tokens": 157, "scores": {"reward": 0.83}, "step_scores": [0.9, 0.7], "rank": 1,
+       "tokens": 157, "scores": {"reward": 0.83}, "step_scores": [0.9, 0.7], "rank": 1, "model": "a", "prompt": "b",
        "token_logprobs": [-0.1, …], "token_confidences": [14.2, …]}, …],
      "comparisons": [{"first": 0, "second": 2, "share": 0.9, "judge": "qwen"}, …], "evidence": [{"text": "…"}, …]}
 
@@ -153,12 +153,23 @@ def _sample(sample: object, where: str, type_: t.Type | None, reader: t.Type) ->
         token_logprobs=_floats(sample, "token_logprobs", where) or _of_bank(sample),
         token_confidences=_floats(sample, "token_confidences", where),
         rank=_rank(sample, where),
+        model=_name(sample, "model", where),
+        prompt=_name(sample, "prompt", where),
     )
     if candidate.logprob_mean is None and candidate.token_logprobs:
         total = math.fsum(candidate.token_logprobs)
         mean = total / len(candidate.token_logprobs)
         candidate = replace(candidate, logprob_mean=mean, logprob_sum=total)
     return candidate, None if correct is None else bool(correct), candidate.answer
+
+
+def _name(sample: Mapping[str, object], field: str, where: str) -> str:
+    value = sample.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise PoolFileError(f"{where}: `{field}` is not a name")
+    return value
 
 
 def _key(answer: object, type_: t.Type | None) -> Hashable:

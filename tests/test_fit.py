@@ -15,6 +15,7 @@ from ttscale.runtime.planners import PlannerError, plan_pool
 from ttscale.runtime.planners.drawing import as_svg
 from ttscale.runtime.planners.pool_text import as_text
 from ttscale.runtime.poolfile import read_pool
+from ttscale.runtime.selections import recorded, rules_for
 from ttscale.runtime.strategies import pass_at_k
 
 
@@ -182,3 +183,20 @@ def test_the_command(pool: Path, tmp_path: Path) -> None:
     assert wrong.code == 2
     lost = tts("fit", str(tmp_path / "nothing.jsonl"))
     assert lost.code == 1 and "nothing.jsonl" in lost.err
+
+
+def test_models_are_compared_alone_and_together(tmp_path: Path) -> None:
+    def question(number: int, answers: dict[str, str]) -> dict[str, Any]:
+        samples = [{"answer": a, "model": name} for name, own in answers.items() for a in own]
+        return {"id": number, "gold": "1", "samples": samples}
+
+    rows = [question(0, {"a": "11", "b": "12"}), question(1, {"a": "23", "b": "11"}), question(2, {"b": "11"})]
+    document = plan_pool(read_pool(write(tmp_path, rows)))
+    first, second = document["sources"]
+    assert (first["model"], first["questions"], first["one_sample"]) == ("b", 3, pytest.approx(2.5 / 3))
+    assert (second["model"], second["questions"], second["one_sample"]) == ("a", 2, 0.5)
+    assert second["together"] == {"questions": 3, "one_sample": pytest.approx(2.25 / 3), "majority": 1, "coverage": 1}
+    assert "MODELS" in as_text(document)
+    questions = read_pool(write(tmp_path, rows))
+    every = plan_pool(questions, rules=["all"])["rules"]
+    assert [*every["accuracy"], *every["missing"]] == list(rules_for(recorded(questions)))

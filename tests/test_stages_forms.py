@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from running import FakeEngine, answer, pipeline
+from ttscale.compiler import types as t
 from ttscale.runtime.engines.base import Capabilities
 from ttscale.runtime.result import Judgements
 from ttscale.runtime.stages import forms
@@ -135,3 +136,35 @@ async def test_orders_that_cannot_be_read_are_left_out() -> None:
     silent = FakeEngine(lambda request, place: "well")
     kept = await answer(over("rank(from: j, orders: 2)"), {"m": drafts(), "j": silent})
     assert kept.answer == [0, 1, 2] and any("is the one it was given" in note for note in kept.notes)
+
+
+# --- with weights ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.model
+async def test_a_small_model_cannot_break_a_form() -> None:
+    from engine_files import embedded_weights
+    from ttscale.runtime.answers import read
+    from ttscale.runtime.engines.base import Constraint, Message, Request, Sampling
+    from ttscale.runtime.engines.llama.engine import LlamaEngine
+
+    engine = LlamaEngine(embedded_weights(), ctx=512, threads=1)
+
+    async def replies(form: Constraint, max_tokens: int) -> list[str]:
+        asked = (Message("user", "Judge the three answers above, and take your time."),)
+        # hot enough to write nonsense
+        request = Request(asked, (1, 2), max_tokens, Sampling(1.5, top_p=1.0), constraint=form)
+        found = [one async for one in engine.generate(request)]
+        assert [one.finish for one in found] == ["stop", "stop"], [(one.error, one.text) for one in found]
+        return [one.text for one in found]
+
+    try:
+        assert all(parse_ranking(text, 3, 3) for text in await replies(forms.order_of(3, 3), 16))
+        assert all(len(text.split(", ")) == 5 for text in await replies(forms.order_of(40, 5), 40))
+        assert all(parse_grades(text, 3) for text in await replies(forms.grades(3, 40), 120))
+        choice = t.Choice(("yes", "no"))
+        assert all(read(choice, text)[0] for text in await replies(forms.verdict(("yes", "no"), 30), 120))
+        lists = [read(t.ListOf(t.Text()), text)[0] for text in await replies(forms.reviews(3, 40), 120)]
+        assert [len(own) for own in lists if isinstance(own, list | tuple)] == [3, 3]
+    finally:
+        await engine.close()

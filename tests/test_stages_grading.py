@@ -15,9 +15,11 @@ from ttscale.compiler.ir import Budget
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
 from ttscale.runtime.engines.base import Capabilities, Message
-from ttscale.runtime.result import Judgements
+from ttscale.runtime.result import Judgements, RunError
 from ttscale.runtime.stages.rubric import parse_grades
+from ttscale.runtime.strategies.code_agreement import consensus_scores
 from ttscale.runtime.strategies.judgements import digit_mean, rubric_totals, verdict_mean
+from ttscale.runtime.strategies.weights import by_origin
 
 VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
 TWO = 'model m = gguf("m.gguf")\nmodel j = gguf("j.gguf")'
@@ -255,3 +257,39 @@ def test_prompts_of_judges_must_suit_their_rule() -> None:
     assert codes("score(by: yes_no, using: own, from: j)", listing) == ["E0225", "E0226"]
     assert codes("score(by: likelihood, temperature: 0.2)") == ["E0211"]
     assert codes("score(by: rubric(k: 0), from: j)") == ["E0216"]
+
+
+# --- programs and tests ----------------------------------------------------------------------------------
+
+
+def test_programs_and_tests_confirm_each_other() -> None:
+    passed = [[True, True, False], [True, True, False], [True, False, False], [False, False, False], [True] * 3]
+    assert consensus_scores(passed) == [4, 4, 1, 0, 3]
+    assert consensus_scores(passed, root=True) == pytest.approx([2 * 2**0.5, 2 * 2**0.5, 1, 0, 3])
+    assert consensus_scores([]) == []
+    with pytest.raises(ValueError, match="all tests"):
+        consensus_scores([[True], [True, False]])
+
+
+# --- weights by origin -----------------------------------------------------------------------------------
+
+
+def test_weights_are_read_by_name() -> None:
+    assert by_origin("large: 2, small: 0.5") == {"large": 2, "small": 0.5}
+    assert [by_origin(text) for text in ("", "a", "a: x", "a: -1", "a: 1, a: 2", ": 3", "a: nan")] == [
+        "", "a", "a: x", "a: -1", "a: 2", ": 3", "a: nan",
+    ]  # fmt: skip
+
+
+async def test_models_and_prompts_weigh_what_they_are_given() -> None:
+    text = pipeline(
+        "x = generate(ask(question), from: [m, m, j], n: 1)\nreturn x |> vote(weight: origin({}))", TWO, "Number"
+    )
+    engines = {"m": FakeEngine(lambda request, place: "Answer: 1"), "j": FakeEngine(lambda request, place: "Answer: 2")}
+    assert (await answer(text.replace("{}", '"j: 1.5"'), engines)).answer == 1
+    assert (await answer(text.replace("{}", '"j: 2.5"'), engines)).answer == 2
+    assert (await answer(text.replace("{}", 'weights: "m: 0.2, ask: 3"'), engines)).answer == 2
+    with pytest.raises(RunError, match="weighs none"):
+        await answer(text.replace("{}", '"k: 2"'), engines)
+    with pytest.raises(RunError, match="cannot read"):
+        await answer(text.replace("{}", '"j = 2"'), engines)

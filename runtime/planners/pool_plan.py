@@ -9,6 +9,7 @@
     document["rules"]         # {"k", "accuracy": {rule: […]}, "missing": {rule: why}}
     document["difficulty"]    # bins, each with its best rule per k, and the two-fold comparison
     document["verifiers"]     # one for every recorded score
+    document["sources"]       # models, where samples name several: alone, and the best k together
 
 Shares are from 0 to 1, tokens are new tokens of one question (a pool file does not know prompts).
 """
@@ -23,6 +24,7 @@ from ttscale.runtime.metrics.intervals import mean_interval
 from ttscale.runtime.planners.coverage import PowerLaw, coverage_curve, fit_power_law
 from ttscale.runtime.planners.difficulty import level, quantile_bins, strategy_table
 from ttscale.runtime.planners.pool_rules import rule_credits
+from ttscale.runtime.planners.pool_sources import sources_of
 from ttscale.runtime.planners.pool_verifiers import verifiers_of
 from ttscale.runtime.planners.saturation import fit_saturation
 from ttscale.runtime.poolfile import Question
@@ -100,6 +102,7 @@ def plan_pool(
     }
     document["difficulty"] = _difficulty(known, counts, sizes, credits, bins, difficulty)
     document["verifiers"] = verifiers_of(known, wrong=wrong, ratio=ratio)
+    document["sources"] = sources_of(known)
     return document
 
 

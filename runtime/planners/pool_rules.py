@@ -48,7 +48,7 @@ def rule_credits(
 
     Raises CompileError for a rule that cannot be read.
     """
-    texts = permitted(questions) if rules is None else list(rules)
+    texts = permitted(questions) if rules is None else [text for rule in rules for text in _meant(rule, questions)]
     parsed = {text: parse_selector(text) for text in texts}
     cells = max(1, len(parsed) * len(questions) * max(1, len(sizes) - 2))
     draws = max(1, min(MOST_DRAWS, CHOICES // cells))
@@ -60,6 +60,15 @@ def rule_credits(
         except StrategyError as error:
             missing[text] = str(error)
     return credits, missing
+
+
+def _meant(rule: str, questions: Sequence[Question]) -> list[str]:
+    """A selector, or for `all` every one that the pool's fields permit, as `replay --select all` lists them."""
+    if rule != "all":
+        return [rule]
+    from ttscale.runtime.selections import recorded, rules_for
+
+    return list(rules_for(recorded(questions)))
 
 
 def _credit(question: Question, k: int, stages: Sequence[ir.Stage], draws: int) -> float:

@@ -17,6 +17,7 @@ def as_text(document: Document) -> str:
         _rules(document),
         _difficulty(document),
         *(_verifier(own) for own in document["verifiers"]),
+        _sources(document),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -150,6 +151,24 @@ def _difficulty(document: Document) -> str:
         f"{levels['hard']} hard (below 10%)"
     )
     return "\n".join(lines)
+
+
+def _sources(document: Document) -> str:
+    if not document["sources"]:
+        return ""
+    rows = [("model", "one sample", "its majority", "its coverage", "majority with those above", "coverage with them")]
+    rows += [
+        (
+            own["model"],
+            percent(own["one_sample"]),
+            percent(own["majority"]),
+            percent(own["coverage"]),
+            percent(own["together"]["majority"]),
+            percent(own["together"]["coverage"]),
+        )
+        for own in document["sources"]
+    ]
+    return "\n".join(["MODELS", *columns(rows, frozenset(range(1, 6)))])
 
 
 def _verifier(own: Document) -> str:

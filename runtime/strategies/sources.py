@@ -161,6 +161,18 @@ def _ranks(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers
     return weights.by_rank([c.rank for c in pool], len(pool))
 
 
+def _origins(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    given = argument(rule, "weights")
+    table = weights.by_origin(given if isinstance(given, str) else "")
+    if isinstance(table, str):
+        raise StrategyError(f"`origin` cannot read {table!r}", hint='write `origin("large: 2, small: 0.5")`')
+    made = {name for c in pool for name in (c.model, c.prompt) if name}
+    if made and not made & set(table):
+        shown = ", ".join(sorted(made))
+        raise StrategyError("`origin` weighs none of these answers", hint=f"they were made by {shown}")
+    return [table.get(c.model, 1.0) * table.get(c.prompt, 1.0) for c in pool]
+
+
 _SOURCES: Mapping[str, Callable[[Strategy, Sequence[Candidate], bool], Numbers]] = {
     "likelihood": _likelihoods,
     "score": _scores,
@@ -172,6 +184,7 @@ _SOURCES: Mapping[str, Callable[[Strategy, Sequence[Candidate], bool], Numbers]]
     "min_max": _min_max,
     "borda": _borda,
     "rank": _ranks,
+    "origin": _origins,
 }
 
 

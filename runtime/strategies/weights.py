@@ -58,3 +58,21 @@ def relative_likelihoods(logprobs: Sequence[float | None]) -> list[float | None]
     """
     top = max((x for x in logprobs if x is not None), default=0.0)
     return [None if x is None else math.exp(x - top) if math.isfinite(top) else 1.0 for x in logprobs]
+
+
+def by_origin(text: str) -> dict[str, float] | str:
+    """Weights by name from "large: 2, small: 0.5"; the part that cannot be read where there is one.
+
+    A weight is a finite number from 0 on. The same name twice cannot be read, nor can no name at all.
+    """
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, colon, number = part.partition(":")
+        try:
+            weight = float(number)
+        except ValueError:
+            return part.strip()
+        if not (colon and name.strip() and math.isfinite(weight) and weight >= 0) or name.strip() in found:
+            return part.strip()
+        found[name.strip()] = weight
+    return found
