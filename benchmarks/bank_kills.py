@@ -1,10 +1,13 @@
 """Kill a run with SIGKILL at random moments, resume it each time, and count what was computed twice.
 
-    python benchmarks/bank_kills.py --weights smollm2.gguf --kills 20
+    python benchmarks/bank_kills.py --kills 20                          # an engine that counts every token
+    python benchmarks/bank_kills.py --weights smollm2.gguf --kills 20   # a model
 
 The run answers questions with eight samples each, several at once. At the end every sample that was finished must be
-there as it was. Tokens that the engine had reported and that were computed anew are counted; what it had not yet
-reported is at most 63 tokens a running sample, since it reports every 64.
+there as it was. Tokens and prompts that were computed anew are counted: without `--weights` each leaves a byte in a
+file the moment it is made, so the count is exact; of a model what its engine had reported counts, and what it had not
+yet reported is at most 63 tokens a running sample, since it reports every 64. The exit code is 1 where anything is
+wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -26,9 +31,14 @@ import ttscale
 from ttscale.runtime.bank.care import verify
 from ttscale.runtime.bank.store import Bank
 
+ENGINE = Path(__file__).with_name("bank_engine.py")
+WEIGHTS = 'model small = gguf("{path}", ctx: 1024)'
+COUNTED = """use python("./bank_engine.py") {{ seeded }}
+
+model small = seeded("{path}", pause: 0.01)"""
 PROGRAM = '''tts 1
 
-model small = gguf("{weights}", ctx: 1024)
+{model}
 
 prompt tell(question: Text) -> Text = """
 {{{{ question }}}} Explain step by step.
@@ -38,8 +48,14 @@ pipeline main(question: Text) -> Text {{
   return generate(tell(question), from: small, n: 8, max_tokens: 200, temperature: 1.1) |> select(by: first)
 }}
 '''
-RUNNING_AT_MOST = 16  # two questions of eight samples at once
+QUESTIONS_AT_ONCE = 2
+RUNNING_AT_MOST = 8 * QUESTIONS_AT_ONCE
 JOURNAL = 64
+
+
+def say(news: dict[str, int]) -> None:
+    """Print a line; both threads of a worker do, and `print` writes a line's end by itself."""
+    os.write(1, f"{json.dumps(news)}\n".encode())
 
 
 def work(program: Path, bank: Path, questions: int) -> None:
@@ -49,17 +65,17 @@ def work(program: Path, bank: Path, questions: int) -> None:
         """Say how many tokens the engine has reported, so that a killed process has said it too."""
         while True:
             made = sum(engine.stats().new_tokens for engine in loaded._house._engines.values())
-            print(json.dumps({"made": made}), flush=True)
+            say({"made": made})
             time.sleep(0.02)
 
     async def answer() -> None:
         with ttscale.load(program, bank=bank) as loaded:
             threading.Thread(target=tell, args=(loaded,), daemon=True).start()
             rows = [f"How many minutes are {number + 2} hours and {number} minutes?" for number in range(questions)]
-            async for row in loaded.run_many(rows, concurrency=2):
+            async for row in loaded.run_many(rows, concurrency=QUESTIONS_AT_ONCE):
                 assert row.result is not None, row.error
                 fresh = row.result.fresh
-                print(json.dumps({"calls": fresh.calls, "new_tokens": fresh.new_tokens}), flush=True)
+                say({"calls": fresh.calls, "new_tokens": fresh.new_tokens})
 
     asyncio.run(answer())
 
@@ -95,7 +111,7 @@ def made_by(said: str) -> int:
 def main() -> None:
     """Kill, resume, count, and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, help="a .gguf file; without one, an engine that counts every token")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--questions", type=int, default=12)
     parser.add_argument("--longest", type=float, default=8.0, help="seconds after the first token, at most")
@@ -106,15 +122,20 @@ def main() -> None:
         work(*arguments.work, arguments.questions)
         return
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measured(Path(folder), arguments), indent=2))
+        found = measured(Path(folder), arguments)
+    print(json.dumps(found, indent=2))
+    sys.exit(0 if is_right(found) else 1)
 
 
 def measured(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
     """Kill and resume until the kills are used up, then let the run end."""
     program, bank = folder / "kills.tts", folder / "bank.sqlite"
-    program.write_text(PROGRAM.format(weights=arguments.weights.resolve()), encoding="utf-8")
-    command = [sys.executable, __file__, "--weights", str(arguments.weights), "--questions", str(arguments.questions)]
-    command += ["--work", str(program), str(bank)]
+    log = None if arguments.weights is not None else folder / "made.bin"
+    if log is not None:
+        shutil.copy(ENGINE, folder)
+    model = COUNTED.format(path=log) if log is not None else WEIGHTS.format(path=arguments.weights.resolve())
+    program.write_text(PROGRAM.format(model=model), encoding="utf-8")
+    command = [sys.executable, __file__, "--questions", str(arguments.questions), "--work", str(program), str(bank)]
     chance = random.Random(arguments.seed)
     kept: dict[tuple[int, ...], str] = {}
     lost = changed = computed = 0
@@ -147,7 +168,8 @@ def measured(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
         problems = verify(opened)
         (tokens,) = reader.execute("SELECT sum(new_tokens) FROM samples").fetchone()
     said = answers(last.stdout)
-    computed += sum(line["new_tokens"] for line in said)
+    computed = sum(line["new_tokens"] for line in said) + computed if log is None else log.read_bytes().count(b"t")
+    prompts = None if log is None else log.read_bytes().count(b"p")
     return {
         "kills": number + 1,
         "samples": len(end),
@@ -157,12 +179,27 @@ def measured(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
         "left_running": running,
         "tokens_of_all_samples": tokens,
         "tokens_made_by_the_last_run": sum(line["new_tokens"] for line in said),
-        "tokens_reported_by_all_runs": computed,
-        "reported_tokens_made_twice": computed - tokens,
+        "tokens_made_by_all_runs": computed,
+        "tokens_made_twice": computed - tokens,
         "tokens_allowed_to_be_made_twice": (number + 1) * RUNNING_AT_MOST * JOURNAL,
+        "prompts_read_by_all_runs": prompts,
+        "prompts_allowed": arguments.questions + (number + 1) * QUESTIONS_AT_ONCE,
         "calls_of_a_second_run": sum(line["calls"] for line in answers(again.stdout)),
         "problems": problems,
     }
+
+
+def is_right(found: dict[str, object]) -> bool:
+    """Whether nothing was lost and no more was computed twice than is allowed."""
+    nothing = ("finished_samples_lost", "finished_samples_changed", "left_running", "calls_of_a_second_run")
+    numbers = {name: value for name, value in found.items() if isinstance(value, int)}
+    return (
+        not found["problems"]
+        and not any(numbers[name] for name in nothing)
+        and numbers["samples"] == numbers["samples_wanted"]
+        and numbers["tokens_made_twice"] <= numbers["tokens_allowed_to_be_made_twice"]
+        and numbers.get("prompts_read_by_all_runs", 0) <= numbers["prompts_allowed"]
+    )
 
 
 if __name__ == "__main__":

@@ -101,6 +101,31 @@ async def test_mbpp() -> None:
     assert await value("no code here", MIN) == 0.0
 
 
+async def test_numbers_that_json_has_as_text_become_numbers_where_the_reference_needs_them() -> None:
+    row = {
+        "entry_point": "angle",
+        "canonical_solution": "import cmath\n\ndef angle(a, b):\n    return cmath.phase(a + b)\n",
+        "base_input": [["0", "1j"], ["-1", "0.5j"], ["1", "(-0-2j)"]],
+        "plus_input": [],
+    }
+    own = "import cmath\n\ndef angle(a, b):\n    return cmath.phase(complex(a) + complex(b))\n"
+    assert await value(own, row) == 1 and await value(own.replace(" + ", " - "), row) == 0
+
+
+async def test_inputs_on_which_the_reference_is_slow_are_left_out() -> None:
+    """Even where it is within one call of C, which nothing in its own process can end."""
+    row = {
+        "entry_point": "total",
+        "canonical_solution": "def total(n):\n    return sum(range(n + 1))\n",
+        "base_input": [[3], [10**11], [4]],
+        "plus_input": [[10**11], [5]],
+    }
+    tests = read_tests(row)
+    assert isinstance(tests, FunctionTests)
+    found = await CodeTests(limits=Limits(wall=120)).run("def total(n):\n    return n * (n + 1) // 2\n", tests)
+    assert (found.passed, found.total, found.all_passed) == (3, 3, True)
+
+
 async def test_evalplus_inputs_against_the_reference() -> None:
     assert await value("def squares(xs):\n    return tuple(x ** 2 for x in xs)", SQUARES) == 1.0
     assert await value("def squares(xs):\n    return [x ** 2 for x in xs]", SQUARES) == 0.0
@@ -216,3 +241,13 @@ async def test_the_driver_needs_no_package() -> None:
     source = (Path(run.__file__).parent.parent / "metrics" / "code_driver.py").read_text(encoding="utf-8")
     finished = await run_program(Program(source, stdin='{"word": "w", "inputs": [], "check": ""}'))
     assert finished.stdout.startswith('w ["broken"')
+
+
+async def test_packages_that_are_named_may_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = "def least(a, b):\n    import markupsafe\n    return min(a, b)"
+    monkeypatch.setenv("TTSCALE_CODE_PACKAGES", "markupsafe")
+    assert await value(answer, MIN) == 1
+    assert metric_named("code").identity == ["code", "markupsafe"]  # type: ignore[attr-defined]
+    monkeypatch.setenv("TTSCALE_CODE_PACKAGES", "no_such_package")
+    with pytest.raises(MetricError, match="not installed"):
+        metric_named("code")

@@ -13,6 +13,7 @@ import pytest
 from cli_runs import tts
 from sandboxes import SAFE, SYSTEM_PYTHON, go, running
 from ttscale.runtime.sandbox import Backend, Limits, Outcome, Program, find_backend, run, run_program, watch, why_not
+from ttscale.runtime.sandbox.packages import Installed, installed
 
 # --- programs that behave -----------------------------------------------------------------------------------
 
@@ -184,3 +185,48 @@ def test_insisting_holds_for_one_command(command: str, monkeypatch: pytest.Monke
     ran = tts(command, *arguments, str(tmp_path / "b"), "--unsafe-code")
     assert ran.code == 0, ran.err
     assert "TTSCALE_UNSAFE_CODE" not in os.environ
+
+
+# --- packages -----------------------------------------------------------------------------------------------
+
+
+def test_a_package_is_its_files_with_what_it_requires() -> None:
+    found = installed(("jinja2",))
+    names = {Path(place).name for _, place in found.shown}
+    assert {"jinja2", "markupsafe"} <= names and "pytest" not in names
+    assert all(Path(path).exists() for path, _ in found.shown) and found.places == ("/packages/0",)
+    assert installed(()) == Installed()
+    with pytest.raises(ValueError, match="`no_such_package` is not installed"):
+        installed(("no_such_package",))
+
+
+async def test_programs_import_the_packages_that_are_named_and_no_others(any_backend: Backend) -> None:
+    source = """
+import os, lark
+folder = os.path.dirname(lark.__file__)
+names = os.listdir(os.path.dirname(folder))
+print(lark.Lark("start: /a+/").parse("aaa").data)
+try:
+    open(folder + "/new.py", "w")
+except OSError as error:
+    print("lark" in names, "pytest" in names, "read-only")
+"""
+    python = run.own_interpreter().path
+    has_it = subprocess.run([python, "-I", "-c", "import lark"], capture_output=True).returncode == 0
+    if any_backend.is_safe and not has_it:
+        closed = await go(any_backend, source)
+        assert closed.outcome is Outcome.FAILED and "No module named 'lark'" in closed.stderr
+    found = await go(any_backend, source, packages=("lark",))
+    if "Permission denied" in found.stderr:
+        pytest.skip("this environment's packages lie where no other user may look")
+    assert found.outcome is Outcome.OK and found.stdout.startswith("start\n"), found
+    if any_backend.is_safe and not has_it:
+        assert found.stdout == "start\nTrue False read-only\n"
+
+
+async def test_a_package_that_is_not_there_is_refused() -> None:
+    backend, reason = await find_backend(unsafe=True)
+    if backend is None:
+        pytest.skip(reason)
+    found = await run_program(Program("print(1)", packages=("no_such_package",)), unsafe=True)
+    assert found.outcome is Outcome.REFUSED and "not installed" in found.note

@@ -260,7 +260,8 @@ def grader_of(metric: str | Metric | ir.Metric, program: Program, ask: Ask | Non
     symbol = linked.main.names.get(metric)
     if symbol is not None and symbol.kind in METRICS:
         return grader_of(metric_ir(symbol, linked), program)
-    return Measured(metric_named(metric, ask=ask), metric)
+    named = metric_named(metric, ask=ask)
+    return Measured(named, getattr(named, "identity", metric))
 
 
 def check_golds(request: Request) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ from ttscale.runtime.metrics.plain import text_of
 from ttscale.runtime.sandbox import Finished, Limits, Outcome, Program, run_program
 
 LIMITS = Limits(wall=20.0, cpu=20.0)
+PACKAGES = "TTSCALE_CODE_PACKAGES"
+"""The environment variable that names installed packages which programs may import, with commas between them."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,21 @@ class TestsRun:
 class CodeTests:
     """1 where the program passes all tests of the row, or with `share` the share that passes.
 
-    All tests of functions run in one process, which a hostile candidate that looks for them could deceive; programs
-    that read and print run once a test and see nothing of it. `unsafe` as for `run_program`.
+    `packages` are installed ones that programs may import. All tests of functions run in one process, which a hostile
+    candidate that looks for them could deceive; programs that read and print run once a test and see nothing of it.
+    `unsafe` as for `run_program`.
     """
 
     share: bool = False
     limits: Limits = LIMITS
     language: str = "python"
     unsafe: bool | None = None
+    packages: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> object:
+        """What tells it from the same metric with other packages."""
+        return [self.name, *self.packages] if self.packages else self.name
 
     @property
     def name(self) -> str:
@@ -84,7 +94,7 @@ class CodeTests:
             return TestsRun(0, 0, False, "no program could be read")
         word = secrets.token_hex(16)
         asked = asdict(tests) | {"candidate": source, "go_on": self.share, "word": word}
-        program = Program(_driver(), stdin=json.dumps(asked))
+        program = Program(_driver(), stdin=json.dumps(asked), packages=self.packages)
         found = read_results(await self._in_sandbox(program), word)
         if found.is_complete and found.total == 0:
             raise MetricError("the row's own reference takes none of its inputs, so nothing can be tested")
@@ -107,7 +117,7 @@ class CodeTests:
 
     async def _print_test(self, source: str, given: str, wanted: str) -> str:
         """What went wrong with one test, "" where nothing did."""
-        finished = await self._in_sandbox(Program(source, self.language, stdin=given))
+        finished = await self._in_sandbox(Program(source, self.language, stdin=given, packages=self.packages))
         if not finished.is_ok:
             return ended_badly(finished)
         return "" if lines_of(finished.stdout) == lines_of(wanted) else "printed something else"
@@ -117,6 +127,11 @@ class CodeTests:
         if finished.outcome is Outcome.REFUSED:
             raise MetricError(finished.note, hint="see docs/sandbox.md")
         return finished
+
+
+def allowed_packages() -> tuple[str, ...]:
+    """The packages that the environment variable names."""
+    return tuple(name.strip() for name in os.environ.get(PACKAGES, "").split(",") if name.strip())
 
 
 def lines_of(text: str) -> list[str]:

@@ -12,6 +12,7 @@ import copy
 import json
 import math
 import os
+import signal
 import sys
 import types
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from typing import Any
 
 Tell = Callable[..., None]
 UNIT = "__unit_of_the_tests__"
+SLOW = 1.0
 
 
 class Stopped(BaseException):
@@ -103,6 +105,8 @@ def same(found: object, wanted: object, tolerance: float) -> bool:
     if type(wanted).__eq__ is object.__eq__ and type(found) is type(wanted):
         return bool(found) == bool(wanted)
     if type(found) is type(wanted) and isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
+        if found == wanted:  # much sooner than one by one
+            return True
         return len(found) == len(wanted) and all(same(a, b, tolerance) for a, b in zip(found, wanted, strict=True))
     if isinstance(wanted, float) and isinstance(found, int | float):
         both_nan = math.isnan(wanted) and math.isnan(found)
@@ -111,14 +115,17 @@ def same(found: object, wanted: object, tolerance: float) -> bool:
 
 
 def expected(job: dict[str, Any]) -> list[tuple[list[Any], object]]:
-    """Inputs and what the reference makes of them; an input that the reference itself cannot take is no test.
+    """Inputs and what the reference makes of them; an input that the reference itself cannot take, or on which it is
+    too slow, is no test.
 
-    JSON has no tuples: where the reference fails on lists, it and the candidate get tuples.
+    JSON has neither tuples nor complex numbers: where the reference fails on lists, it and the candidate get tuples,
+    and where it fails on numbers written as text, numbers.
     """
     found = []
     reference = load(job["reference"], "reference")[job["entry_point"]]
-    for values in job["inputs"]:
-        for way in (values, [tuples(value, 1) for value in values], [tuples(value, 100) for value in values]):
+    slow = too_slow(reference, job["inputs"])
+    for place, values in enumerate(job["inputs"]):
+        for way in () if place in slow else ways(values):
             try:
                 found.append((way, reference(*copy.deepcopy(way))))
                 break
@@ -126,6 +133,62 @@ def expected(job: dict[str, Any]) -> list[tuple[list[Any], object]]:
                 continue  # written down by its absence from the total
     del sys.modules["reference"]
     return found
+
+
+def ways(values: list[Any]) -> list[list[Any]]:
+    """How the arguments of a call may be meant, the first one being as they stand."""
+    found = [values, [tuples(value, 1) for value in values], [tuples(value, 100) for value in values]]
+    spelt = [number(value) for value in values]
+    return [*found, spelt] if spelt != values else found
+
+
+def number(value: Any) -> Any:
+    """The number that a text spells, such as `0.5` or `(1-2j)`; anything else as it is."""
+    for kind in (float, complex) if isinstance(value, str) else ():
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def too_slow(reference: Callable[..., object], inputs: list[list[Any]]) -> set[int]:
+    """The places of inputs on which the reference takes more than `SLOW` seconds of CPU time.
+
+    A forked process tries them and is killed by its own timer, since nothing else ends a call that is within C. Once
+    one was slow, less time is enough to tell of the others.
+    """
+    slow: set[int] = set()
+    place = 0
+    while hasattr(os, "fork") and place < len(inputs):
+        limit = SLOW / 5 if slow else SLOW
+        ready, done = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try_inputs(reference, inputs[place:], limit, done)
+        os.close(done)
+        with os.fdopen(ready, "rb") as told:
+            place += len(told.read())
+        os.waitpid(child, 0)
+        if place < len(inputs):
+            slow.add(place)  # or it ended the process, which a test must not do either
+            place += 1
+    return slow
+
+
+def try_inputs(reference: Callable[..., object], inputs: list[list[Any]], limit: float, done: int) -> None:
+    """Call the reference with each input and leave a byte after each; ends the process."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    for values in inputs:
+        signal.setitimer(signal.ITIMER_PROF, limit)
+        for way in ways(values):
+            try:
+                reference(*copy.deepcopy(way))
+                break
+            except BaseException:
+                continue
+        os.write(done, b".")
+    os._exit(0)
 
 
 def tuples(value: Any, depth: int) -> Any:

@@ -23,9 +23,16 @@ GROUP = "ttscale.metrics"
 
 
 def _code(*, share: bool) -> Metric:
-    from ttscale.runtime.metrics.code import CodeTests  # brings the sandbox, which other metrics do without
+    # They bring the sandbox, which other metrics do without.
+    from ttscale.runtime.metrics.code import CodeTests, allowed_packages
+    from ttscale.runtime.sandbox.packages import installed
 
-    return CodeTests(share=share)
+    packages = allowed_packages()
+    try:
+        installed(packages)
+    except ValueError as error:
+        raise MetricError(str(error), hint="install it, or leave it out of --code-package") from error
+    return CodeTests(share=share, packages=packages)
 
 
 _MADE: Mapping[str, Callable[[], Metric]] = {

@@ -53,6 +53,8 @@ def command_line(request: dict[str, Any]) -> list[str]:
             line += ["--symlink", os.readlink(path), path]
         elif os.path.exists(path):
             line += ["--ro-bind", path, path]
+    for source, target in request["packages"]:
+        line += ["--ro-bind", source, target]
     line += ["--proc", "/proc", "--dev", "/dev", "--ro-bind", request["modules"], "/.sandbox"]
     line += ["--symlink", "scratch", "/tmp", "--size", str(request["limits"]["scratch"]), "--tmpfs", SCRATCH]
     line += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH, "--", *request["inside"]]

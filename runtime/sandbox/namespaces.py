@@ -123,7 +123,9 @@ def build_root(request: dict[str, Any]) -> None:
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("tmpfs", NEW_ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
     for path in request["shown"]:
-        _show(path)
+        _show(path, path)
+    for source, target in request["packages"]:
+        _show(source, target)
     _small_files(uid)
     for device in DEVICES:
         target = f"{NEW_ROOT}/dev/{device}"
@@ -146,9 +148,9 @@ def build_root(request: dict[str, Any]) -> None:
     kernel.pivot_root_here()
 
 
-def _show(path: str) -> None:
-    """Show a folder or file of the machine at its own path; a link is made again as a link."""
-    target = NEW_ROOT + path
+def _show(path: str, place: str) -> None:
+    """Show a folder or file of the machine at a place of the new root; a link is made again as a link."""
+    target = NEW_ROOT + place
     if os.path.lexists(target):
         return
     os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
@@ -168,7 +170,7 @@ def _small_files(uid: int | None) -> None:
     os.makedirs(NEW_ROOT + "/etc", 0o755, exist_ok=True)
     os.makedirs(NEW_ROOT + "/dev", 0o755, exist_ok=True)
     for name in ETC:
-        _show("/etc/" + name)
+        _show("/etc/" + name, "/etc/" + name)
     _write(NEW_ROOT + "/etc/passwd", f"nobody:x:{NOBODY}:{NOBODY}:nobody:{SCRATCH}:/bin/sh\n")
     _write(NEW_ROOT + "/etc/group", f"nogroup:x:{NOBODY}:\n")
     _write(NEW_ROOT + "/etc/hosts", "127.0.0.1 localhost\n")

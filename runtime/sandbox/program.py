@@ -51,7 +51,8 @@ class Program:
 
     `files` are written into the scratch folder, where the program starts (paths are relative, with `/`). `command`
     replaces the language's command; its first word is looked up on the system's path, and `{python}` stands for the
-    interpreter that is shown. `readable` names more folders of this machine to show, read-only, at their own paths.
+    interpreter that is shown. `readable` names more folders of this machine to show, read-only, at their own paths,
+    `packages` installed Python packages that it may import.
     """
 
     source: str = ""
@@ -61,6 +62,7 @@ class Program:
     files: Mapping[str, str | bytes] = field(default_factory=lambda: MappingProxyType({}))
     command: tuple[str, ...] | None = None
     readable: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

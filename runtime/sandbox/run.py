@@ -25,6 +25,7 @@ from ttscale.runtime.sandbox.backends import (
     request_fields,
     shown_folders,
 )
+from ttscale.runtime.sandbox.packages import installed
 from ttscale.runtime.sandbox.program import LANGUAGES, MIB, Finished, Limits, Outcome, Program
 
 UNSAFE = "TTSCALE_UNSAFE_CODE"
@@ -167,12 +168,15 @@ def make_request(program: Program, limits: Limits, backend: Backend, interpreter
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.parts or str(path) != name or "\0" in name:
             raise ValueError(f"the file name {name!r} does not stay in the scratch folder")
+    packages = installed(program.packages)
     return request_fields(backend, interpreter) | {
         "command": [*_command(command, interpreter), *program.arguments],
         "files": {name: base64.b64encode(content).decode() for name, content in files.items()},
         "stdin": base64.b64encode(program.stdin.encode("utf-8", "surrogatepass")).decode(),
         "limits": asdict(limits),
         "shown": shown_folders(interpreter, program.readable),
+        "packages": packages.shown,
+        "modules_in": packages.places if backend.is_safe else packages.folders,
         "temporary": tempfile.gettempdir(),
     }
 

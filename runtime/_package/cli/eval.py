@@ -12,7 +12,15 @@ from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import err, out_json
 from ttscale.cli.faults import USAGE, Failure
-from ttscale.cli.options import bank_options, file_argument, model_option, param_option, parameters, unsafe_code_option
+from ttscale.cli.options import (
+    bank_options,
+    code_package_option,
+    file_argument,
+    model_option,
+    param_option,
+    parameters,
+    unsafe_code_option,
+)
 
 if TYPE_CHECKING:
     from ttscale.cli.evaluating import Asking, Bench
@@ -73,6 +81,7 @@ def measuring_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--out", type=click.Path(path_type=Path), help="The run folder; default one below `evals`."),
         bank_options,
         unsafe_code_option,
+        code_package_option,
         click.option("--quiet", "-q", is_flag=True, help="Print the figures only."),
         json_option,
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ttscale.runtime.bank.runs import BankRuns
 
 UNSAFE_CODE = "TTSCALE_UNSAFE_CODE"  # read by the sandbox, which the options need not import
+CODE_PACKAGES = "TTSCALE_CODE_PACKAGES"  # read by the metric `code`
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -62,6 +63,24 @@ unsafe_code_option = click.option(
     expose_value=False,
     callback=_allow_unsafe_code,
     help="Run programs that models wrote even where there is no sandbox: they can read your files.",
+)
+
+
+def _allow_packages(ctx: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> None:
+    """Say, for as long as the command runs, which packages programs in the sandbox may import."""
+    if names:
+        before = os.environ.get(CODE_PACKAGES)
+        os.environ[CODE_PACKAGES] = ",".join(names)
+        ctx.call_on_close(lambda: _restore(CODE_PACKAGES, before))
+
+
+code_package_option = click.option(
+    "--code-package",
+    metavar="NAME",
+    multiple=True,
+    expose_value=False,
+    callback=_allow_packages,
+    help="Let programs that models wrote import an installed package, such as numpy; may be repeated.",
 )
 
 
