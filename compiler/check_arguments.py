@@ -127,7 +127,10 @@ def _model(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -
             one_model(item, call.frame, f"`{parameter.name}:`", many=False)
         call.counts[parameter.name] = exactly(len(value.items))
         if not value.items:
-            call.frame.report("E0215", f"`{parameter.name}:` needs at least one model", value.span)
+            models = call.frame.models()
+            hint = f"write `{parameter.name}: {models[0]}`" if models else "declare a model and name it here"
+            message = f"`{parameter.name}:` needs at least one model"
+            call.frame.report("E0215", message, value.span, hint=hint)
         return
     call.counts[parameter.name] = one_model(value, call.frame, f"`{parameter.name}:`", many=parameter.many)
 

@@ -112,6 +112,7 @@ def _labels(expr: ast_expressions.Match, kind: types.Type, static: bool, frame: 
     """Checks labels one by one, then that every case has an arm."""
     seen: dict[object, Span] = {}
     rest: Span | None = None
+    meant: set[str] = set()
     cases = _cases(expr, kind, frame)
     for arm in expr.arms:
         if rest is not None:
@@ -136,6 +137,7 @@ def _labels(expr: ast_expressions.Match, kind: types.Type, static: bool, frame: 
                 known = list(kind.labels) if isinstance(kind, types.Choice) else ["true", "false"]
                 otherwise = f"it is {listed(known)}" if kind != types.INT else "write a whole number"
                 hint = did_you_mean(_shown(label), known if kind != types.INT else [], otherwise)
+                meant.add(hint.split("`")[1] if hint.startswith("did") else "")
                 frame.report(
                     "E0232", f"`{_shown(label)}` is not a label of {kind}", _place(arm, label, frame), hint=hint
                 )
@@ -144,6 +146,7 @@ def _labels(expr: ast_expressions.Match, kind: types.Type, static: bool, frame: 
                 frame.report("E0233", message, _place(arm, label, frame), hint="leave the arm out, or widen the domain")
     if rest is None and kind != types.ANY:
         missing = None if cases is None else [_shown(label) for flag, label in cases if (flag, label) not in seen]
+        missing = None if missing is None else [label for label in missing if label not in meant]
         if missing is None:
             frame.report("E0231", "this `match` does not say what happens otherwise", expr.span, hint="add `_ => …`")
         elif missing:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_conditions import MAYBE
 from ttscale.compiler.check_facets import fresh_samples_have_none, must_have
-from ttscale.compiler.check_fill import Callee, arguments, bind_arguments, callee_of, look_at
+from ttscale.compiler.check_fill import Callee, arguments, bind_arguments, callee_of, look_at, missing_of
 from ttscale.compiler.check_frame import (
     ANYTHING,
     ONE,
@@ -189,8 +189,14 @@ def _symbol_call(
             hint = f"ask it with `from: {written}`"
         case "module":
             hint = f"call something in it: `{written}.…(…)`"
+        case "dataset":
+            hint = f"its rows are `{written}[0:100]`, or `{written} |> where(…)`"
+        case "metric":
+            hint = f"name it in an `eval`: `eval main on rows {{ metric {written} }}`"
+        case "record":
+            hint = "write a value of it with braces: `{ … }`"
         case _:
-            hint = ""
+            hint = "call a stage, a function, a prompt or a pipeline"
     message = f"`{written}` is a {symbol.kind}, which cannot be called"
     frame.report("E0209", message, expr.callee.span, hint=hint)
     return _unknown_call(expr, frame)
@@ -230,7 +236,7 @@ def fill(expr: ast_expressions.Call, callee: Callee, piped: Typed | None, frame:
     if callee.type.result == types.ANY and not callee.type.params:
         return _unknown_call(expr, frame)
     given = arguments(expr, callee, frame)
-    missing = [name for name, _ in callee.type.params if name not in given and name not in callee.optional]
+    missing = missing_of([name for name, _ in callee.type.params if name not in callee.optional], given)
     if missing:
         shown = ", ".join(f"{name}: …" for name in missing)
         message = f"`{written}` needs {listed(missing)}"
@@ -264,15 +270,17 @@ def _pipeline(
     inside = frame if runs is None else frame.under(runs)
     if piped is not None and source is not None:
         if not positions:
-            frame.report("E0218", f"`{written}` has no input to pipe this into", expr.callee.span)
+            message = f"`{written}` has no input to pipe this into"
+            frame.report("E0218", message, expr.callee.span, hint=f"call it alone: `{written}(…)`, or give it an input")
         else:
             first = positions.pop(0)
             given.add(first)
             fit(piped, source, frame, inputs[first], f"`{first}` of `{written}`")
     given |= bind_arguments(expr, written, inputs, positions, params, inside, for_prompt=False, symbol=symbol)
-    missing = [name for name in inputs if name not in given and name not in optional]
+    missing = missing_of([name for name in inputs if name not in optional], given)
     if missing:
-        hint = f"write `{written}({', '.join(f'{name}: …' for name in missing)})`"
+        before = "…, " if expr.args else ""
+        hint = f"write `{written}({before}{', '.join(f'{name}: …' for name in missing)})`"
         frame.report("E0212", f"`{written}` needs {listed(missing)}", expr.span, hint=hint)
     kind = type_of(declaration.result, home, linked)[0]
     if kind == types.ANY:
@@ -299,7 +307,9 @@ def _function(
 ) -> Typed:
     name = function.name
     if expr.when is not None:
-        frame.report("E0246", f"`when` belongs to a stage, and `{name}` is a function", expr.when.span)
+        message = f"`when` belongs to a stage, and `{name}` is a function"
+        hint = "choose with `match condition { true => …  false => … }`"
+        frame.report("E0246", message, expr.when.span, hint=hint)
     values = [] if piped is None or source is None else [(piped, source)]
     for arg in expr.args:
         if arg.name is not None:
@@ -326,5 +336,7 @@ def _function(
         return Typed(gives)
     typed = value_of(typed, value, frame, f"for `{name}`")
     if isinstance(typed.type, types.ModelType | types.PromptType | types.MessageType):
-        frame.report("E0215", f"`{name}` makes a value into Text, and this is {describe(typed.type)}", value.span)
+        message = f"`{name}` makes a value into Text, and this is {describe(typed.type)}"
+        hint = f"ask it first: `{name}(generate(…))`" if isinstance(typed.type, types.MessageType) else "name an answer"
+        frame.report("E0215", message, value.span, hint=hint)
     return Typed(gives, static=typed.static)

@@ -48,7 +48,8 @@ def check_dataset(declaration: ast.DatasetDecl, scope: ModuleScope, program: Pro
         return
     _locator(value, reader, program)
     if value.when is not None:
-        program.report("E0246", "`when` belongs to a stage, and this is a dataset", value.when.span)
+        hint = "leave rows out with `where: …`"
+        program.report("E0246", "`when` belongs to a stage, and this is a dataset", value.when.span, hint=hint)
     seen: dict[str, Span] = {}
     for arg in value.args:
         if arg.name is None:

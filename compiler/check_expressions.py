@@ -204,6 +204,8 @@ def _instead_of_field(expr: ast_expressions.Attribute, typed: Typed, frame: Fram
     base = base if len(base) <= 30 and "\n" not in base else "…"
     if expr.name in TRACE:
         return f"what a run spent is in `trace.{expr.name}`, in a test"
+    if expr.name in ("score", "scores") and typed.is_pool:
+        return f"`best({base})` is the highest score, and `{base} |> select(by: score)` the answer that has it"
     if expr.name in SIGNATURES:
         return f"pipe into it: `{base} |> {expr.name}(…)`"
     one_text = isinstance(typed.value, types.Text) or (typed.is_pool and typed.size.sure > 1)
@@ -244,7 +246,8 @@ def _slice(expr: ast_expressions.Slice, frame: Frame) -> Typed:
         if part is not None:
             bound = value_of(frame.type(part), part, frame, "in brackets")
             if bound.is_known and bound.type != types.INT:
-                frame.report("E0215", f"a place must be Int, and this is {describe(bound.type)}", part.span)
+                message = f"a place must be Int, and this is {describe(bound.type)}"
+                frame.report("E0215", message, part.span, hint="places are counted from 0: `drafts[0]`")
             else:
                 must_be_static(part, frame, bound, "a place in a list")
     if not typed.is_known:
@@ -387,10 +390,23 @@ def _compare(expr: ast_expressions.Compare, frame: Frame) -> Typed:
         if not good:
             message = f"`{op}` cannot compare {describe(one)} with {describe(other)}"
             label = "the two are never equal" if op in ("==", "!=") else ""
-            hint = "compare its text: `text(…)`" if isinstance(plain(other), types.Text) else ""
+            hint = _comparison_hint(expr, plain(one), plain(other))
             frame.report("E0229", message, expr.span, label=label, hint=hint)
             break
     return Typed(types.BOOL, static=all(value.static for value in values))
+
+
+def _comparison_hint(expr: ast_expressions.Compare, one: types.Type, other: types.Type) -> str:
+    """What to compare instead of values of unlike types."""
+    for kind, side in ((other, expr.operands[0]), (one, expr.operands[-1])):
+        text = side.value if isinstance(side, ast_expressions.LiteralValue) and isinstance(side.value, str) else None
+        if text is not None and is_numeric(kind) and text.strip().replace(".", "", 1).isdigit():
+            return f"write it without quotes: `{text.strip()}`"
+        if text is not None and kind == types.BOOL and text.lower() in ("true", "false", "yes", "no"):
+            return f"write `{'true' if text.lower() in ('true', 'yes') else 'false'}`"
+    if isinstance(one, types.Text) or isinstance(other, types.Text):
+        return "compare its text: `text(…)`"
+    return "compare values of the same type"
 
 
 def _side(index: int, expr: ast_expressions.Compare, frame: Frame) -> Typed:

@@ -20,6 +20,16 @@ from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.resolve import prompt_type
 from ttscale.compiler.scope import Symbol
 
+UNKNOWN_NAME = "?"
+"""What begins the name of an argument that there is not, among those given: one that is missing was probably meant."""
+
+
+def missing_of(names: list[str], given: set[str]) -> list[str]:
+    """Those of `names` that are not given; none where unknown arguments, which are reported, may stand for them."""
+    missing = [name for name in names if name not in given]
+    unknown = sum(name.startswith(UNKNOWN_NAME) for name in given)
+    return [] if unknown >= len(missing) else missing
+
 
 @dataclass(frozen=True)
 class Callee:
@@ -71,7 +81,7 @@ def bind_arguments(
         elif name not in inputs and name not in params:
             known = [*inputs, *params]
             near = suggest(name, known)
-            given.add(near or "")
+            given.add(near or f"{UNKNOWN_NAME}{name}")
             hint = f"did you mean `{near}`?" if near else f"it has {listed(known)}" if known else "it takes none"
             frame.report("E0211", f"`{written}` has no argument `{name}`", arg.span, hint=hint)
             look_at(arg.value, frame)

@@ -41,8 +41,10 @@ def symbol_value(symbol: Symbol, expr: ast_expressions.Expr, written: str, frame
             hint = f"name something in it: `{written}.…`"
         case "record":
             hint = "a record is a type"
+        case "metric":
+            hint = f"name it in an `eval`: `eval main on rows {{ metric {written} }}`"
         case _:
-            hint = ""
+            hint = "name a value: an input, a parameter or something bound by `name = …`"
     frame.report("E0209", f"`{written}` is a {symbol.kind}, not a value", expr.span, hint=hint)
     return ANYTHING
 

@@ -75,7 +75,7 @@ def _function(call: ast_expressions.Call, piped: int, program: Program) -> None:
     for arg in call.args:
         check_row_expression(arg.value, program)
     if call.when is not None:
-        program.report("E0246", "`when` belongs to a stage", call.when.span)
+        program.report("E0246", "`when` belongs to a stage", call.when.span, hint="leave it out")
     name = call.callee.name if isinstance(call.callee, ast_expressions.Name) else ""
     function = ROW_FUNCTIONS.get(name)
     if function is None:

@@ -122,6 +122,8 @@ def _wrong(expr: ast_expressions.Expr, frame: Frame, given: types.Type, wanted: 
     want = plain(wanted)
     if isinstance(want, types.Text) and not isinstance(given, types.ModelType | types.PromptType):
         hint = "only `text(…)` makes a typed answer into Text: write `text(…)` around it"
+        if isinstance(expr, ast_expressions.LiteralValue | ast_expressions.Quantity):
+            hint = f'write it in quotes: `"{expr.raw}"`'
     elif isinstance(want, types.Answers) and not isinstance(given, types.Answers):
         hint = "a pool comes from a stage such as `generate(…)`"
     elif isinstance(given, types.PromptType) and isinstance(want, types.MessageType):

@@ -426,6 +426,10 @@ def _missing_value(mistake: Mistake, file: str) -> Diagnostic | None:
         hint = f"`{mistake.value}` is a reserved word; it names nothing"
     elif sign == "return":
         hint = f"write `return {last_bound(mistake) or 'generate(...) |> vote()'}`"
+    elif sign == "|>":
+        hint = "a stage follows: `|> vote()`"
+    elif sign:
+        hint = "a name, a number, a text in quotes or a call such as `generate(...)` follows"
     return mistake.diagnostic(
         "E0138", f"expected a value{behind}", label=f"found {mistake.found}", hint=hint, file=file
     )
