@@ -53,7 +53,7 @@ def command_line(request: dict[str, Any]) -> list[str]:
             line += ["--symlink", os.readlink(path), path]
         elif os.path.exists(path):
             line += ["--ro-bind", path, path]
-    for source, target in request["packages"]:
+    for source, target in request.get("packages", ()):
         line += ["--ro-bind", source, target]
     line += ["--proc", "/proc", "--dev", "/dev", "--ro-bind", request["modules"], "/.sandbox"]
     line += ["--symlink", "scratch", "/tmp", "--size", str(request["limits"]["scratch"]), "--tmpfs", SCRATCH]

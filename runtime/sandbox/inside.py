@@ -102,7 +102,7 @@ def become_program(request: dict[str, Any], scratch: str, stdin: int, status: in
         kernel.refuse_system_calls()
         environment = {"HOME": scratch, "TMPDIR": scratch, "PATH": PATH, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1", "OPENBLAS_NUM_THREADS": "1"}
-        if request["modules_in"]:
+        if request.get("modules_in"):
             environment["PYTHONPATH"] = os.pathsep.join(request["modules_in"])
         command = request["command"]
         set_limits(request["limits"], request["process_limit"])

@@ -124,7 +124,7 @@ def build_root(request: dict[str, Any]) -> None:
     kernel.mount("tmpfs", NEW_ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
     for path in request["shown"]:
         _show(path, path)
-    for source, target in request["packages"]:
+    for source, target in request.get("packages", ()):
         _show(source, target)
     _small_files(uid)
     for device in DEVICES:
