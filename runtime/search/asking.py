@@ -62,9 +62,9 @@ class Asker:
         tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(self.concurrency, len(items))))]
         stopped = asyncio.create_task(self.stop.wait())
         try:
-            running: set[asyncio.Task[object]] = set(tasks)  # type: ignore[arg-type]
+            running: set[asyncio.Task[object]] = set(tasks)
             while running and not self.stop.is_set():
-                done, _ = await asyncio.wait({*running, stopped}, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+                done, _ = await asyncio.wait({*running, stopped}, return_when=asyncio.FIRST_COMPLETED)
                 for task in done & running:
                     task.result()
                 running -= done

@@ -11,10 +11,12 @@ Optuna's own, in the same database where there is one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 from ttscale.runtime.ledger import NOTHING, Amount
 
@@ -52,8 +54,9 @@ class Book:
     """The shared account of one study. Methods are called from one thread of a process."""
 
     def __init__(self, url: str, study: str, limits: Limits) -> None:
-        import sqlalchemy as sql
+        import sqlalchemy
 
+        sql: Any = sqlalchemy
         self._sql = sql
         self.study = study
         self.limits = limits
@@ -62,16 +65,11 @@ class Book:
         if url.startswith("sqlite"):
             sql.event.listen(self._engine, "connect", _quick)
         meta = sql.MetaData()
-        amounts = lambda: [  # noqa: E731
-            sql.Column("calls", sql.BigInteger, nullable=False, default=0),
-            sql.Column("tokens", sql.BigInteger, nullable=False, default=0),
-            sql.Column("usd", sql.Float, nullable=False, default=0.0),
-        ]
         self._spent = sql.Table(
             "ttscale_spent",
             meta,
             sql.Column("study", sql.String(200), primary_key=True),
-            *amounts(),
+            *_amounts(sql),
             sql.Column("held_calls", sql.BigInteger, nullable=False, default=0),
             sql.Column("held_tokens", sql.BigInteger, nullable=False, default=0),
             sql.Column("held_usd", sql.Float, nullable=False, default=0.0),
@@ -85,7 +83,7 @@ class Book:
             sql.Column("study", sql.String(200), nullable=False),
             sql.Column("host", sql.String(200), nullable=False),
             sql.Column("process", sql.BigInteger, nullable=False),
-            *amounts(),
+            *_amounts(sql),
         )
         meta.create_all(self._engine)
         self._begin()
@@ -96,11 +94,9 @@ class Book:
         with self._engine.begin() as connection:
             known = connection.execute(sql.select(spent.c.study).where(spent.c.study == self.study)).first()
             if known is None:
-                try:
-                    with connection.begin_nested():
-                        connection.execute(spent.insert().values(study=self.study))
-                except sql.exc.IntegrityError:
-                    known = (self.study,)  # another worker was first
+                # Another worker may have been first.
+                with contextlib.suppress(sql.exc.IntegrityError), connection.begin_nested():
+                    connection.execute(spent.insert().values(study=self.study))
             rows = connection.execute(sql.select(held).where(held.c.study == self.study)).mappings().all()
             for row in rows:
                 if row["host"] != platform.node() or _is_alive(int(row["process"])):
@@ -115,7 +111,7 @@ class Book:
                 )
             )  # fmt: skip
 
-    def _moved(self, held: Amount, spent: Amount) -> object:
+    def _moved(self, held: Amount, spent: Amount) -> Any:
         """The statement that ends a hold."""
         table = self._spent
         return (
@@ -135,7 +131,7 @@ class Book:
 
     def take(self, amount: Amount) -> bool:
         """Set an amount aside for this worker; False where that would pass a limit."""
-        table, own, limits = self._spent, self._held, self.limits
+        table, limits = self._spent, self.limits
         fits = [
             table.c.calls + table.c.held_calls + amount.calls <= _or_far(limits.calls),
             table.c.tokens + table.c.held_tokens + amount.tokens <= _or_far(limits.tokens),
@@ -154,10 +150,10 @@ class Book:
             )
             if not took.rowcount:
                 return False
-            connection.execute(self._holding(own, amount))
+            connection.execute(self._holding(amount))
         return True
 
-    def _holding(self, own: object, amount: Amount) -> object:
+    def _holding(self, amount: Amount) -> Any:
         table = self._held
         return (
             table.update()
@@ -173,7 +169,7 @@ class Book:
             return
         with self._engine.begin() as connection:
             connection.execute(self._moved(held, spent))
-            connection.execute(self._holding(self._held, NOTHING - held))
+            connection.execute(self._holding(NOTHING - held))
 
     def take_trial(self) -> bool:
         """Enter one more trial; False where all are used up."""
@@ -230,13 +226,22 @@ class Book:
         self._engine.dispose()
 
 
+def _amounts(sql: Any) -> list[Any]:
+    """Columns for an amount."""
+    return [
+        sql.Column("calls", sql.BigInteger, nullable=False, default=0),
+        sql.Column("tokens", sql.BigInteger, nullable=False, default=0),
+        sql.Column("usd", sql.Float, nullable=False, default=0.0),
+    ]
+
+
 def _or_far(limit: int | None) -> int:
     return FAR if limit is None else limit
 
 
-def _quick(connection: object, _record: object) -> None:
+def _quick(connection: Any, _record: object) -> None:
     """Several processes write to one file: wait for each other, and sync once a transaction."""
-    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()

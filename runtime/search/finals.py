@@ -8,7 +8,7 @@ best of the other folds is taken, and only its answers on this fold count.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ttscale.runtime.metrics import compare, mean_interval, wilson
@@ -149,7 +149,7 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / max(1, len(values))
 
 
-def _by(more: bool) -> object:
+def _by(more: bool) -> Callable[[Standing], tuple[float, bool]]:
     return lambda standing: (-standing.mean if more else standing.mean, standing.is_baseline)
 
 

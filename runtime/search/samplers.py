@@ -70,7 +70,7 @@ def proposed_sampler(proposal: dict[str, object] | None = None) -> Any:
 
     told = dict(proposal or {})
 
-    class Proposed(optuna.samplers.BaseSampler):  # type: ignore[misc]
+    class Proposed(optuna.samplers.BaseSampler):
         def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
             return {}
 

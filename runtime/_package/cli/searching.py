@@ -114,6 +114,7 @@ def workers(asked: Asked, folder: Path) -> Iterator[Sequence[subprocess.Popen[by
     """The other processes of the search: the same command, each with its number. They end with this one."""
     started: list[subprocess.Popen[bytes]] = []
     if asked.worker == "0" and asked.workers > 1:
+        make_tables(asked, folder)
         arguments = [a for a in sys.argv[1:] if a not in ("--json", "--quiet", "-q")]
         for number in range(1, asked.workers):
             command = [sys.executable, "-m", "ttscale", *arguments, "--quiet", "--out", str(folder)]
@@ -130,6 +131,15 @@ def workers(asked: Asked, folder: Path) -> Iterator[Sequence[subprocess.Popen[by
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def make_tables(asked: Asked, folder: Path) -> None:
+    """Make the study's tables before several processes would at once."""
+    from ttscale.runtime.search.book import Book, Limits
+    from ttscale.runtime.search.study import storage_of
+
+    _, _, url = storage_of(asked.storage, folder)
+    Book(url, "", Limits()).close()
 
 
 def any_alive(processes: Sequence[subprocess.Popen[bytes]]) -> bool:
