@@ -29,7 +29,7 @@ from ttscale.compiler.scope import ModuleScope
 from ttscale.compiler.signatures import GENERATE
 from ttscale.compiler.source import Span
 
-SETTINGS = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "max_tokens", "stop", "thinking")
+SETTINGS = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "max_tokens", "stop", "thinking", "constrain")
 """Sampling defaults that a prompt may have."""
 
 
@@ -151,6 +151,8 @@ def _settings(declaration: ast.PromptDecl, frame: Frame) -> None:
             frame.report("E0213", f"`{name}` is given twice", arg.span, hint="keep one of them")
         elif parameter.kind == "thinking":
             thinking(arg.value, frame, "`thinking:`")
+        elif parameter.kind == "bool":
+            must_be_static(arg.value, frame, expect(arg.value, frame, types.BOOL, f"`{name}:`"), f"`{name}:`")
         elif parameter.kind in ("int", "float"):
             kind = types.INT if parameter.kind == "int" else types.FLOAT
             number(arg.value, frame, f"`{name}:`", kind, parameter.low, parameter.high)

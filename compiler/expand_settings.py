@@ -20,6 +20,7 @@ ENGINE_DEFAULTS: Mapping[str, object] = {
     "max_tokens": 512,
     "stop": (),
     "thinking": "auto",
+    "constrain": None,
 }
 """What a sample is made with where neither file nor stage says otherwise."""
 
@@ -45,6 +46,8 @@ def settings(
             value = parameter.default
         if value is None:
             value = options.get(name)
+        if value is None and name == "constrain":
+            continue  # what a type has by itself
         found[name] = normal(name, value) if value is not None else _unset(name, parameter.default)
     return found
 

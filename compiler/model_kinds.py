@@ -21,7 +21,10 @@ from ttscale.compiler.python_names import KIND_WORDS, PythonSignature
 from ttscale.compiler.resolve_types import literal
 from ttscale.compiler.signatures import Parameter
 
-SAMPLING_OPTIONS = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "max_tokens", "stop", "thinking")
+SAMPLING_OPTIONS = (
+    *("temperature", "top_p", "top_k", "min_p", "repeat_penalty"),
+    *("max_tokens", "stop", "thinking", "constrain"),
+)
 OF_EVERY_KIND = (*SAMPLING_OPTIONS, "price")
 """What a model of any imported kind takes besides the arguments of its function."""
 
@@ -161,6 +164,8 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "min_p": (_number, "a number from 0 to 1"),
     "repeat_penalty": (_number, "a number, 1 being off"),
     "name": (lambda value: isinstance(value, str), "a text"),
+    "constrain": (lambda value: isinstance(value, bool), "true or false"),
+    "grammar": (lambda value: isinstance(value, bool), "true or false"),
     "once": (lambda value: isinstance(value, bool), "true or false"),
     "logprobs": (lambda value: isinstance(value, bool), "true or false"),
     "continuation": (lambda value: isinstance(value, bool), "true or false"),

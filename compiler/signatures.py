@@ -107,6 +107,7 @@ GENERATE = Signature(
         Parameter("start", "int", 4, low=1, doc="size of the first round of `n: up to N`; rounds double"),
         Parameter("until", "condition", doc="tested on complete rounds of `n: up to N`"),
         Parameter("hedge", "bool", False, doc="adds one greedy sample"),
+        Parameter("constrain", "bool", doc="keep answers to the form of their type; JSON is unless this is false"),
         Parameter("more", "pool", doc="fresh samples: a series that this pool did not use"),
         Parameter("examples", "pool", doc="rows shown as few-shot turns"),
         Parameter("shots", "int", 0, low=0, doc="how many of them"),

@@ -15,6 +15,9 @@ from ttscale.compiler.types import Answers
 OWN_OPS = {"concat": ("sources",), "choose": ("arms",), "value": ("value",)}
 """The ops that only the compiler writes, with their arguments."""
 
+UNSAID = frozenset({"constrain"})
+"""Arguments that a graph has only where somebody wrote them."""
+
 REPLACED = {"generate": ("prompt", "from", "temperature"), "classify": ("prompt", "from")}
 """Parameters that a stage has under other names."""
 
@@ -90,7 +93,7 @@ def _arguments(stage: ir.Stage) -> Iterator[str]:
     if expected is None:
         yield f"{stage.path} is a `{stage.op}`, which is no stage"
         return
-    for name in sorted(expected - set(stage.args)):
+    for name in sorted(expected - set(stage.args) - UNSAID):
         yield f"{stage.path} lacks `{name}`"
     for name in sorted(set(stage.args) - expected):
         yield f"{stage.path} has `{name}`, which `{stage.op}` does not take"

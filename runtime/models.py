@@ -212,7 +212,7 @@ def _check_sha256(model: Model, path: Path) -> None:
 
 # --- engines ---------------------------------------------------------------------------------------------
 
-_OPENAI_OPTIONS = ("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs", "continuation")
+_OPENAI_OPTIONS = ("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs", "continuation", "grammar")
 _SCRIPT_OPTIONS = ("replies", "once")
 _TAKEN: Mapping[str, tuple[str, ...]] = {
     "gguf": (*GGUF_OPTIONS, *SAMPLING_OPTIONS),
@@ -294,7 +294,7 @@ def _openai(model: Model) -> Engine:
         message = f"model `{model.name}` needs its key in the environment variable {variable}, which is not set"
         raise EngineError(message, hint=f"export {variable}=… before you run it")
     timeout = option(model, "timeout")
-    headers, told = option(model, "headers"), option(model, "logprobs")
+    headers, told, grammar = option(model, "headers"), option(model, "logprobs"), option(model, "grammar")
     return OpenAIEngine(
         model.locator,
         str(option(model, "name", "")),
@@ -304,6 +304,7 @@ def _openai(model: Model) -> Engine:
         context=_whole(model, "ctx"),
         headers={str(name): str(text) for name, text in headers} if isinstance(headers, tuple) else None,
         logprobs=told if isinstance(told, bool) else None,
+        grammar=grammar if isinstance(grammar, bool) else None,
     )
 
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from ttscale.runtime.engines.base import ContextExceeded, EngineError, Message, Request, Sampling
+from ttscale.runtime.engines.base import Constraint, ContextExceeded, EngineError, Message, Request, Sampling
 from ttscale.runtime.engines.openai import OpenAIEngine
 from ttscale.testing import EngineContract, collect
 
@@ -253,3 +253,19 @@ async def test_a_time_limit(server: Server, engine: OpenAIEngine) -> None:
     (found,) = await collect(engine, Request(ASK, seeds=(1,), timeout_seconds=0.1))
     wait.set()
     assert found.finish == "cancelled" and "time limit" in found.error
+
+
+async def test_a_constraint_goes_out_as_a_schema_or_as_a_grammar(server: Server) -> None:
+    engine = OpenAIEngine(server.url, "m", grammar=True)
+    shape = '{"type": "object"}'
+    try:
+        for constraint in (None, Constraint("root ::= value", shape), Constraint('root ::= "yes"')):
+            request = Request(ASK, (1,), max_tokens=4, constraint=constraint)
+            assert [one.finish async for one in engine.generate(request)] == ["length"]
+        assert engine.capabilities.grammar is True and OpenAIEngine(server.url, "m").capabilities.grammar is None
+    finally:
+        await engine.close()
+    plain, schema, grammar = server.seen
+    assert "response_format" not in plain and "grammar" not in plain
+    assert schema["response_format"]["json_schema"]["schema"] == {"type": "object"} and "grammar" not in schema
+    assert grammar["grammar"] == 'root ::= "yes"' and "response_format" not in grammar

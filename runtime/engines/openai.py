@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import email.utils
 import hashlib
+import json
 import math
 import random
 import time
@@ -61,6 +62,7 @@ class OpenAIEngine:
         context: int | None = None,
         headers: Mapping[str, str] | None = None,
         logprobs: bool | None = None,
+        grammar: bool | None = None,
     ) -> None:
         self._url = base_url.rstrip("/")
         self._model = model
@@ -77,6 +79,7 @@ class OpenAIEngine:
             scoring=logprobs,
             continuation=None,
             context=context,
+            grammar=grammar,
         )
         self._client: httpx.AsyncClient | None = None
         self._slots: asyncio.Semaphore | None = None
@@ -174,6 +177,11 @@ class OpenAIEngine:
             body["min_p"] = sampling.min_p
         if sampling.repeat_penalty != 1:
             body["repeat_penalty"] = sampling.repeat_penalty
+        if request.constraint is not None and request.constraint.schema:
+            schema = {"name": "answer", "strict": True, "schema": json.loads(request.constraint.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        elif request.constraint is not None:
+            body["grammar"] = request.constraint.grammar  # llama.cpp's server and those that speak like it
         if request.thinking != "auto":
             body["chat_template_kwargs"] = {"enable_thinking": request.thinking != "off"}
         try:
