@@ -248,7 +248,9 @@ def _code(written: ast_expressions.TypeName) -> tuple[types.Type, list[Diagnosti
 
 def _json(written: ast_expressions.TypeName, scope: ModuleScope, linked: Linked) -> tuple[types.Type, list[Diagnostic]]:
     match written.args:
-        case (ast_expressions.Arg(name=None, value=ast_expressions.LiteralValue(value=str(schema))),) if schema:
+        case (ast_expressions.Arg(name=None, value=ast_expressions.LiteralValue(value=str(schema))),) if (
+            schema and not schema.startswith("#")
+        ):
             path, _, part = schema.partition("#")
             file = linked.schemas.get((scope.name, path))
             return types.Json(path, "" if file is None else file.canonical, part), []

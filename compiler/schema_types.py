@@ -53,7 +53,7 @@ def fields_of(kind: Json) -> Members:
     places: dict[str, list[Pointer]] = {}
     required: set[str] = set()
     opens: list[bool] = []
-    for at, schema, sure in _objects(root, _pointer(kind.at)):
+    for at, schema, sure in _objects(root, _place(root, kind)):
         properties = schema.get("properties")
         for name in properties if isinstance(properties, Mapping) else ():
             places.setdefault(name, []).append((*at, "properties", name))
@@ -77,7 +77,8 @@ def type_of_schema(kind: Json) -> Type:
     """The type of a value that `kind` describes: `kind` for objects, and where the schema says nothing simpler."""
     if not kind.text:
         return kind
-    found = _type(kind, parsed(kind.text), _pointer(kind.at), 0)
+    root = parsed(kind.text)
+    found = _type(kind, root, _place(root, kind), 0)
     return kind if found == types.ANY else found
 
 
@@ -116,8 +117,9 @@ def description_of(schema: object, root: Mapping[str, object]) -> str:
     return ""
 
 
-def _pointer(at: str) -> Pointer:
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in at.split("/")[1:])
+def _place(root: Mapping[str, object], kind: Json) -> Pointer:
+    """Where the part of the schema stands that a type means; a part that is not there has an error already."""
+    return follow(root, f"#{kind.at}") or ()
 
 
 def _written(at: Pointer) -> str:

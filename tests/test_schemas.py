@@ -146,6 +146,12 @@ def test_a_part_of_a_schema(tmp_path: Path) -> None:
     text = PROGRAM.replace("form.json", "form.json#/$defs/Item")
     assert said(program(tmp_path, "form.sku", text=text)) == []
     assert only(program(tmp_path, "form.vendor", text=text)).code == "E0240"
+    anchored = {**ITEM, "$anchor": "item"}
+    write(tmp_path, {**INVOICE, "$defs": {"Item": anchored}})
+    assert only(program(tmp_path, "form.vendor", text=PROGRAM.replace("form.json", "form.json#item"))).code == "E0240"
+    assert {code for code, _, _ in said(program(tmp_path, text=PROGRAM.replace("form.json", "#/$defs/Item")))} == {
+        "E0205"
+    }
     found = only(program(tmp_path, "text(form)", text=text.replace("Item", "Items")))
     assert (found.code, found.hint) == ("E0411", "there is #/$defs/Item")
 

@@ -124,6 +124,8 @@ def _put_together(nearest: Candidate, parents: Sequence[Candidate], text: str) -
         logprob_sum=None,
         finish="stop",
         step_scores=(),
+        token_logprobs=(),
+        token_confidences=(),
         error="",
         parents=tuple(parents),
     )
