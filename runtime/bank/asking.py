@@ -74,7 +74,9 @@ class Asking:
     def prompt_tokens(self, engine: Engine, ask: Ask, attempt: int, run_seed: int) -> int | None:
         """The tokens of a prompt whose sample is there, as it is asked for; None where an engine will be needed."""
         apart = thoughts_limit(ask.thinking) is not None
-        draw = Draw(engine.digest, messages_digest(ask.messages), ask.sampling, ask.stop, ask.grammar, ask.thinking, run_seed)
+        draw = Draw(
+            engine.digest, messages_digest(ask.messages), ask.sampling, ask.stop, ask.grammar, ask.thinking, run_seed
+        )
         want = Want(Spot(ask.series, attempt, ask.index), ask.max_tokens if apart else ask.most_tokens, apart)
         try:
             rows = self._bank.find(draw, [want.spot])

@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ttscale.runtime.bank.keys import Spot, digest_of, messages_of
+from ttscale.runtime.bank.keys import Spot, digest_of, messages_of, messages_text
 from ttscale.runtime.bank.rows import COLUMNS, Row, figures, numbers
 from ttscale.runtime.bank.schema import BankError, connect, open_file
-from ttscale.runtime.bank.store import Bank, enter, insert_sample
+from ttscale.runtime.bank.store import Bank, enter, enter_draw, insert_sample, next_version
 from ttscale.runtime.bank.why import run_named
 from ttscale.runtime.engines.base import Completion
 from ttscale.runtime.seeds import messages_digest
 
+T = TypeVar("T")
 BATCH = 500
 SAMPLE = "series, attempt, position, finish, text, thoughts, thought_tokens, prompt_tokens, new_tokens, token_ids, "
 SAMPLE += "logprobs, sizes, raw, seconds, error"
@@ -144,11 +145,16 @@ def _sample(row: Row, fields: Mapping[str, Any], prompt: str, label: str, full: 
 
 def imported(bank: Bank, path: Path) -> dict[str, int]:
     """Add the samples of a file that was exported in full. Counts what was new and what was there. Raises BankError."""
-    counts = {"added": 0, "known": 0}
-    for batch in _batches(_samples_of(path)):
+    return _added(bank, _samples_of(path), _add)
 
-        def work(connection: sqlite3.Connection, batch: list[dict[str, Any]] = batch) -> int:
-            return sum(_add(connection, sample) for sample in batch)
+
+def _added(bank: Bank, samples: Iterable[T], add: Callable[[sqlite3.Connection, T], bool]) -> dict[str, int]:
+    """Add samples, many in a transaction; `add` says whether one was new. Counts what was and what was not."""
+    counts = {"added": 0, "known": 0}
+    for batch in _batches(samples):
+
+        def work(connection: sqlite3.Connection, batch: list[T] = batch) -> int:
+            return sum(add(connection, sample) for sample in batch)
 
         added = bank.write(work).result()
         counts["added"] += added
@@ -189,8 +195,7 @@ def _add(connection: sqlite3.Connection, sample: Mapping[str, Any]) -> bool:
             part["thought_tokens"], tuple(part["token_ids"]), tuple(part["logprobs"]), part["seconds"], part["error"],
             () if sizes is None else _cut_up(base64.b64decode(part["pieces"]), sizes),
         )  # fmt: skip
-        draw = enter_draw(connection, fields, json.dumps(part["messages"], ensure_ascii=False, separators=(",", ":")),
-                          str(sample["model"]))  # fmt: skip
+        draw = enter_draw(connection, digest_of(fields), fields, messages_text(messages), str(sample["model"]))
         series, attempt, index = part["spot"]
     except (KeyError, TypeError, ValueError) as error:
         raise BankError(f"a sample's part `bank` is not whole: {error!r}") from error
@@ -203,16 +208,6 @@ def _cut_up(data: bytes, sizes: Iterable[int]) -> tuple[bytes, ...]:
     return tuple(bytes(islice(stream, size)) for size in sizes)
 
 
-def enter_draw(connection: sqlite3.Connection, fields: Mapping[str, Any], messages: str, label: str) -> int:
-    """The number of a draw given by its fields, with its model and prompt entered."""
-    model = enter(connection, "models", "digest", fields["model"], label=label)
-    prompt = enter(connection, "prompts", "digest", fields["prompt"], messages=messages)
-    text = json.dumps(fields, ensure_ascii=False, sort_keys=True)
-    return enter(
-        connection, "draws", "digest", digest_of(fields), prompt=prompt, model=model, kind=fields["kind"], fields=text
-    )
-
-
 # --- merge -------------------------------------------------------------------------------------------------
 
 
@@ -222,23 +217,19 @@ def merged(bank: Bank, other: Path) -> dict[str, int]:
         raise BankError("a bank cannot be merged with itself")
     open_file(other, create=False).close()
     source = connect(other)
-    counts = {"added": 0, "known": 0, "judgements": 0, "runs": 0}
     try:
         numbers_here = _merge_draws(bank, source)
         query = f"SELECT draw, made, {SAMPLE} FROM samples ORDER BY draw, series, attempt, position, version"
-        for batch in _batches(source.execute(query)):
 
-            def work(connection: sqlite3.Connection, batch: list[Any] = batch) -> int:
-                return sum(_copy(connection, numbers_here[record[0]], record) for record in batch)
+        def copy(connection: sqlite3.Connection, record: tuple[Any, ...]) -> bool:
+            return _copy(connection, numbers_here[record[0]], record)
 
-            added = bank.write(work).result()
-            counts["added"] += added
-            counts["known"] += len(batch) - added
-        counts["judgements"] = bank.write(lambda connection: _merge_scores(connection, source, numbers_here)).result()
-        counts["runs"] = bank.write(lambda connection: _merge_runs(connection, source, numbers_here)).result()
+        counts = _added(bank, source.execute(query), copy)
+        judgements = bank.write(lambda connection: _merge_scores(connection, source, numbers_here)).result()
+        runs = bank.write(lambda connection: _merge_runs(connection, source, numbers_here)).result()
     finally:
         source.close()
-    return counts
+    return {**counts, "judgements": judgements, "runs": runs}
 
 
 def _merge_draws(bank: Bank, source: sqlite3.Connection) -> dict[int, int]:
@@ -250,7 +241,8 @@ def _merge_draws(bank: Bank, source: sqlite3.Connection) -> dict[int, int]:
     for batch in _batches(source.execute(query)):
 
         def work(connection: sqlite3.Connection, batch: list[Any] = batch) -> dict[int, int]:
-            return {n: enter_draw(connection, json.loads(fields), text, label) for n, fields, text, label in batch}
+            told = ((number, json.loads(text), messages, label) for number, text, messages, label in batch)
+            return {n: enter_draw(connection, digest_of(own), own, asked, label) for n, own, asked, label in told}
 
         found.update(bank.write(work).result())
     return found
@@ -259,16 +251,9 @@ def _merge_draws(bank: Bank, source: sqlite3.Connection) -> dict[int, int]:
 def _copy(connection: sqlite3.Connection, draw: int, record: tuple[Any, ...]) -> bool:
     """Add one row of another bank, unless a row of the same length and end is at its spot."""
     series, attempt, position, finish = record[2:6]
-    new_tokens = record[10]
-    place = (draw, series, attempt, position)
-    rows = connection.execute(
-        "SELECT version, finish, new_tokens FROM samples "
-        "WHERE draw = ? AND series = ? AND attempt = ? AND position = ?",
-        place,
-    ).fetchall()
-    if any((row[1], row[2]) == (finish, new_tokens) for row in rows):
+    version = next_version(connection, draw, Spot(series, attempt, position), finish, record[10])
+    if version is None:
         return False
-    version = 1 + max((row[0] for row in rows), default=-1)
     marks = ", ".join("?" * (len(record) + 1))
     connection.execute(
         f"INSERT INTO samples (draw, made, {SAMPLE}, version) VALUES ({marks})", (draw, *record[1:], version)
@@ -301,7 +286,7 @@ def _merge_runs(connection: sqlite3.Connection, source: sqlite3.Connection, here
     return added
 
 
-def _batches(records: Iterable[Any]) -> Iterator[list[Any]]:
+def _batches(records: Iterable[T]) -> Iterator[list[T]]:
     stream = iter(records)
     while batch := list(islice(stream, BATCH)):
         yield batch

@@ -249,13 +249,7 @@ class Bank:
         found = connection.execute("SELECT id FROM draws WHERE digest = ?", (key.digest,)).fetchone()
         if found is not None:
             return int(found[0])
-        model = enter(connection, "models", "digest", key.model, label=label)
-        prompt = enter(connection, "prompts", "digest", key.prompt, messages=_sound(messages_text(messages)))
-        fields = key.fields()
-        text = json.dumps(fields, ensure_ascii=False, sort_keys=True)
-        return enter(
-            connection, "draws", "digest", key.digest, prompt=prompt, model=model, kind=fields["kind"], fields=text
-        )
+        return enter_draw(connection, key.digest, key.fields(), _sound(messages_text(messages)), label)
 
     def _known(self, connection: sqlite3.Connection, key: Key) -> int:
         """The number of a key that was claimed before."""
@@ -287,15 +281,36 @@ def enter(connection: sqlite3.Connection, table: str, column: str, value: object
     return int(made.lastrowid or 0)
 
 
+def enter_draw(
+    connection: sqlite3.Connection, digest: bytes, fields: Mapping[str, Any], messages: str, label: str
+) -> int:
+    """The number of a draw given by its fields, with its model and prompt entered."""
+    model = enter(connection, "models", "digest", fields["model"], label=label)
+    prompt = enter(connection, "prompts", "digest", fields["prompt"], messages=messages)
+    text = json.dumps(fields, ensure_ascii=False, sort_keys=True)
+    return enter(connection, "draws", "digest", digest, prompt=prompt, model=model, kind=fields["kind"], fields=text)
+
+
+def next_version(connection: sqlite3.Connection, draw: int, spot: Spot, finish: str, new_tokens: int) -> int | None:
+    """The version that a new row at a spot gets; None where the same answer, of this length and end, is there."""
+    rows = connection.execute(
+        "SELECT version, finish, new_tokens FROM samples "
+        "WHERE draw = ? AND series = ? AND attempt = ? AND position = ?",
+        (draw, *spot),
+    ).fetchall()
+    if any((row[1], row[2]) == (finish, new_tokens) for row in rows):
+        return None
+    return 1 + max((int(row[0]) for row in rows), default=-1)
+
+
 def insert_sample(
     connection: sqlite3.Connection, draw: int, spot: Spot, completion: Completion, provenance: int | None
 ) -> bool:
-    """Add a row; whether it was new: an answer of the same length and end at its spot is the same answer."""
-    rows = claims.rows_at(connection, draw, spot)
-    if any((row.new_tokens, row.finish) == (completion.new_tokens, completion.finish) for row in rows):
+    """Add a row; whether it was new."""
+    version = next_version(connection, draw, spot, completion.finish, completion.new_tokens)
+    if version is None:
         return False
     ids, logprobs, sizes, raw = packed(completion)
-    version = 1 + max((row.version for row in rows), default=-1)
     connection.execute(
         "INSERT INTO samples (draw, series, attempt, position, version, finish, text, thoughts, thought_tokens, "
         "prompt_tokens, new_tokens, token_ids, logprobs, sizes, raw, seconds, error, provenance, made) "
