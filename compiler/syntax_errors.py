@@ -19,7 +19,7 @@ from ttscale.compiler.syntax_brackets import (
     wrong_closer,
 )
 from ttscale.compiler.syntax_context import VALUE_STARTS, Mistake, is_reserved, one_of
-from ttscale.compiler.syntax_habits import HABITS, in_loop, last_bound
+from ttscale.compiler.syntax_habits import HABITS, in_loop, kind_of, last_bound, named_alike
 from ttscale.compiler.syntax_hints import FOREIGN_WORDS, TOP_WORDS
 from ttscale.compiler.syntax_places import place_message
 from ttscale.grammar import DECLARATIONS
@@ -206,11 +206,13 @@ def _equal_for_colon(mistake: Mistake, file: str) -> Diagnostic | None:
         return _no_type(mistake, file)
     if mistake.before[-1].kind not in ("word", "string") or mistake.innermost == "[":
         return None
+    others = named_alike(mistake)
+    too = f", and so for {one_of([f'`{name}`' for name in others]).replace(' or ', ' and ')}" if others else ""
     return mistake.diagnostic(
         "E0110",
         f"{_NAMED.get(mistake.place, 'named arguments use')} `:`",
         label="expected `:`",
-        hint=f"write `{mistake.previous()}: {_value_behind(mistake)}`",
+        hint=f"write `{mistake.previous()}: {_value_behind(mistake)}`{too}",
         file=file,
     )
 
@@ -250,7 +252,7 @@ def _no_type(mistake: Mistake, file: str) -> Diagnostic | None:
         hint = f"write `{name}: Text`"
         if mistake.previous(2) == "param":
             value = _value_behind(mistake) if mistake.type == "EQUAL" else "..."
-            hint = f"write `param {name}: {_kind_of(value)}{'' if value == '...' else f' = {value}'}`"
+            hint = f"write `param {name}: {kind_of(value)}{'' if value == '...' else f' = {value}'}`"
     return mistake.diagnostic(
         "E0113",
         f"`{name}` has no type",
@@ -259,15 +261,6 @@ def _no_type(mistake: Mistake, file: str) -> Diagnostic | None:
         hint=hint,
         file=file,
     )
-
-
-def _kind_of(value: str) -> str:
-    """The type of a value that is written out."""
-    if value[:1] == '"':
-        return "Text"
-    if value in ("true", "false"):
-        return "Bool"
-    return "Float" if re.fullmatch(r"\d+\.\d+", value) else "Int"
 
 
 def _missing_equal(mistake: Mistake, file: str) -> Diagnostic | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ttscale.compiler.diagnostics import Diagnostic, suggest
+from ttscale.compiler.scan import scan
 from ttscale.compiler.syntax_context import Mistake
 from ttscale.grammar import DECLARATIONS
 
@@ -181,6 +182,31 @@ def type_habits(mistake: Mistake, file: str) -> Diagnostic | None:
     return mistake.diagnostic(
         "E0143", "types are not written so here", label=f"found {mistake.found}", hint=hint, file=file
     )
+
+
+def kind_of(value: str) -> str:
+    """The type of a value that is written out."""
+    if value[:1] == '"':
+        return "Text"
+    if value in ("true", "false"):
+        return "Bool"
+    return "Float" if re.fullmatch(r"\d+\.\d+", value) else "Int"
+
+
+def named_alike(mistake: Mistake) -> list[str]:
+    """The other names with `=` in the bracket of `f(a = 1, b = 2)`, behind the first."""
+    found: list[str] = []
+    pieces = [piece for piece in scan(mistake.text, mistake.end) if piece.kind != "comment"]
+    depth = 0
+    for place, piece in enumerate(pieces):
+        depth += (piece.kind == "open") - (piece.kind == "close")
+        if depth < 0 or len(found) == 5:
+            break
+        is_equal = depth == 0 and mistake.piece_text(piece) == "=" and place > 1
+        if is_equal and mistake.piece_text(pieces[place - 2]) == "," and pieces[place - 1].kind == "word":
+            behind = mistake.text[piece.end : piece.end + 1]
+            found += [mistake.piece_text(pieces[place - 1])] if behind != "=" else []
+    return found
 
 
 def last_bound(mistake: Mistake) -> str | None:
