@@ -84,6 +84,7 @@ class Column:
 
 
 Operand = Const | Input | Ref | Item | Apply | Own | Column
+_OPERANDS = frozenset({Const, Input, Ref, Item, Apply, Own, Column})
 
 # --- what stages use ----------------------------------------------------------------------------------
 
@@ -264,8 +265,8 @@ class Stage:
         found: list[Operand] = [] if self.source is None else [self.source]
 
         def walk(value: object) -> None:
-            if isinstance(value, Const | Input | Ref | Item | Apply | Own | Column):
-                found.append(value)
+            if type(value) in _OPERANDS:
+                found.append(value)  # type: ignore[arg-type]
             elif isinstance(value, Strategy):
                 for part in value.args:
                     walk(part)
@@ -289,7 +290,12 @@ class Stage:
 
     def needs(self) -> tuple[str, ...]:
         """Paths of the stages that must have finished before this one, without repeats, in order."""
-        return tuple(dict.fromkeys(path for operand in self.operands() for path in refs(operand)))
+        found: dict[str, None] = {}
+        for operand in self.operands():
+            kind = type(operand)
+            if kind is not Const and kind is not Input:
+                found.update(dict.fromkeys(refs(operand)))
+        return tuple(found)
 
 
 def refs(operand: Operand) -> tuple[str, ...]:

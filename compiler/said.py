@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ttscale.compiler import ir
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.prompt_tokens import (
     MESSAGE_OVERHEAD,
     NOTHING,

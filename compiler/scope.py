@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from ttscale.compiler import ast
+from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.python_names import PythonModule, PythonSignature
 from ttscale.compiler.source import SourceFile
 

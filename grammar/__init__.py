@@ -6,7 +6,7 @@ Imports nothing of the project. `docs/language.md` is the reference for people; 
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pkgutil import get_data
 
 DECLARATIONS = (
     "use",
@@ -81,11 +81,16 @@ KEYWORDS = DECLARATIONS + RESERVED + CONTEXTUAL
 @cache
 def grammar_text() -> str:
     """The text of `tts.lark`."""
-    return files(__name__).joinpath("tts.lark").read_text(encoding="utf-8")
+    data = get_data(__name__, "tts.lark")
+    assert data is not None, "the grammar is not beside its module"
+    return data.decode()
 
 
 @cache
 def tables_text() -> str | None:
     """The text of `tables.json`, the parser's ready-made tables, or None in a checkout that lacks them."""
-    path = files(__name__).joinpath("tables.json")
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    try:
+        data = get_data(__name__, "tables.json")
+    except FileNotFoundError:
+        return None
+    return None if data is None else data.decode()

@@ -22,11 +22,13 @@ def fold(graph: ir.Graph) -> ir.Graph:
     kept: dict[str, ir.Stage] = {}
     for original in graph.stages:
         stage = rewrite.stage(original, rewrite.renaming(names))
-        guards = [guard for guard in stage.guards if _holds(guard, gone) is not True]
-        if any(_holds(guard, gone) is False for guard in guards) or _reads_gone(stage, gone):
+        guards = tuple(guard for guard in stage.guards if _holds(guard, gone) is not True)
+        if any(_holds(guard, gone) is False for guard in guards) or (gone and _reads_gone(stage, gone)):
             gone.add(stage.path)
             continue
-        stage = replace(_without(stage, gone), guards=tuple(guards))
+        stage = _without(stage, gone)
+        if len(guards) < len(stage.guards):
+            stage = replace(stage, guards=guards)
         instead = _passed_on(stage, kept)
         if instead is not None:
             names[stage.path] = instead
@@ -64,8 +66,8 @@ def _without(stage: ir.Stage, gone: set[str]) -> ir.Stage:
     for name in ("sources", "arms"):
         parts = stage.args.get(name)
         if isinstance(parts, tuple):
-            left = tuple(part for part in parts if not _is_gone(part, gone) and part != ir.Const(()))
-            return replace(stage, args={**stage.args, name: left or parts[:1]})
+            left = tuple(part for part in parts if not _is_gone(part, gone) and part != ir.Const(())) or parts[:1]
+            return stage if len(left) == len(parts) else replace(stage, args={**stage.args, name: left})
     return stage
 
 

@@ -15,10 +15,21 @@ def merge_equal_stages(graph: ir.Graph) -> ir.Graph:
     """
     names: dict[str, ir.Operand] = {}
     first: dict[tuple[object, ...], str] = {}
+    alike: dict[tuple[object, ...], ir.Stage | None] = {}
     kept: list[ir.Stage] = []
     change = rewrite.renaming(names)
     for original in graph.stages:
         stage = rewrite.stage(original, change) if names else original
+        # Most stages have an operation and a source of their own; the others alone are compared in full.
+        rough = (stage.op, stage.source)
+        if rough not in alike:
+            alike[rough] = stage
+            kept.append(stage)
+            continue
+        before = alike[rough]
+        if before is not None:
+            first[_key(before)] = before.path
+            alike[rough] = None
         key = _key(stage)
         if key in first:
             names[stage.path] = ir.Ref(first[key])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from operator import is_
 
 from ttscale.compiler import ir
 from ttscale.compiler.constants import apply, item
@@ -24,8 +25,11 @@ def operand(value: ir.Operand, change: Rewrite) -> ir.Operand:
 def argument(value: ir.Argument, change: Rewrite) -> ir.Argument:
     """An argument with all its operands rewritten."""
     match value:
+        case ir.Const():
+            return change(value)
         case tuple():
-            return tuple(argument(part, change) for part in value)
+            parts = tuple(argument(part, change) for part in value)
+            return value if all(map(is_, parts, value)) else parts
         case ir.Strategy(args=args, named=named):
             return replace(
                 value,
@@ -33,22 +37,30 @@ def argument(value: ir.Argument, change: Rewrite) -> ir.Argument:
                 named=tuple((name, argument(part, change)) for name, part in named),
             )
         case ir.Filled(args=bound):
-            return replace(value, args=tuple((name, operand(part, change)) for name, part in bound))
+            filled = tuple((name, operand(part, change)) for name, part in bound)
+            same = all(new[1] is old[1] for new, old in zip(filled, bound, strict=True))
+            return value if same else replace(value, args=filled)
         case ir.Model() | ir.Prompt() | ir.UpTo() | ir.Rows():
             return value
     return operand(value, change)
 
 
 def stage(value: ir.Stage, change: Rewrite) -> ir.Stage:
-    """A stage with all its operands rewritten."""
-    return replace(
-        value,
-        source=None if value.source is None else operand(value.source, change),
-        args={name: argument(part, change) for name, part in value.args.items()},
-        when=None if value.when is None else operand(value.when, change),
-        guards=tuple(replace(guard, operand=operand(guard.operand, change)) for guard in value.guards),
-        question=None if value.question is None else operand(value.question, change),
-    )
+    """A stage with all its operands rewritten; the stage itself where none is another."""
+    source = None if value.source is None else operand(value.source, change)
+    args = {name: argument(part, change) for name, part in value.args.items()}
+    when = None if value.when is None else operand(value.when, change)
+    guards = tuple([_guard(guard, change) for guard in value.guards])
+    question = None if value.question is None else operand(value.question, change)
+    others = source is value.source and when is value.when and question is value.question
+    if others and all(map(is_, guards, value.guards)) and all(map(is_, args.values(), value.args.values())):
+        return value
+    return replace(value, source=source, args=args, when=when, guards=guards, question=question)
+
+
+def _guard(guard: ir.Guard, change: Rewrite) -> ir.Guard:
+    new = operand(guard.operand, change)
+    return guard if new is guard.operand else replace(guard, operand=new)
 
 
 def renaming(names: dict[str, ir.Operand]) -> Rewrite:
