@@ -258,13 +258,14 @@ class Program:
         return await asyncio.wrap_future(self._thread().submit(work))
 
     def evaluate(
-        self, rows: Iterable[Mapping[str, object]] | str, metric: str | Metric = "accuracy", **settings: Any
+        self, rows: Iterable[Mapping[str, object]] | str, metric: str | Metric | None = None, **settings: Any
     ) -> Report:
         """Measure a pipeline on rows: accuracy, costs, judges, where right answers were lost.
 
         `rows` are mappings with the inputs by name and the gold under `answer`, or the text of rows of a dataset that
-        the program declares, such as "gsm[0:100]". `settings` are those of `ttscale.runtime.evaluate.evaluate`:
-        pipelines, params, seeds, folder, precision, concurrency, ablate. Ctrl-C reports on what is done.
+        the program declares, such as "gsm[0:100]", whose shape's metric is the usual one. `settings` are those of
+        `ttscale.runtime.evaluate.evaluate`: pipelines, params, seeds, folder, precision, concurrency, ablate. Ctrl-C
+        reports on what is done.
         """
         from ttscale.runtime.evaluate import evaluate
 

@@ -223,4 +223,4 @@ def test_the_measure_of_a_published_shape_is_used_and_said(folder: Path) -> None
     named = tts("eval", "shaped.tts", "main", "--on", "gsm", "--no-bank", "--json", "--metric", "exact")
     assert named.json["measures"] == ["exact"] and "shape" not in named.err
     with load(folder / "shaped.tts") as own:
-        assert own.evaluate("gsm", None).document["measures"] == ["numeric"]
+        assert own.evaluate("gsm").document["measures"] == ["numeric"]

@@ -74,8 +74,12 @@ async def evaluate(
     them. Raises CompileError, MetricError, DataError, FolderError, RunError.
     """
     arms = tuple(arm_of(program, name, params or {}) for name in pipelines)
-    loaded = loaded_rows(program, rows) if isinstance(rows, str | ir.Rows) else None
-    read = [dict(row) for row in rows] if loaded is None else plain_rows(loaded)  # type: ignore[union-attr]
+    loaded: Loaded | None = None
+    if isinstance(rows, str | ir.Rows):
+        loaded = loaded_rows(program, rows)
+        read = plain_rows(loaded)
+    else:
+        read = [dict(row) for row in rows]
     if metric is None:
         metric = usual_metric(loaded)
     names = [metric] if isinstance(metric, str) or not isinstance(metric, Sequence) else list(metric)
