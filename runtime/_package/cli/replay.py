@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     from ttscale.compiler.python_names import PythonSignature
 
 
+def show_rules(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Prints every rule with its arguments, other names, place, meaning and paper, and ends."""
+    if not wanted:
+        return
+    from ttscale.compiler.rule_signatures import RULES
+
+    rows: list[tuple[str, ...]] = [("rule", "used in", "what it gives", "paper")]
+    for rule in RULES.values():
+        written = rule.name + (f"({', '.join(p.name for p in rule.parameters)})" if rule.parameters else "")
+        meaning = rule.doc + (f"; also {', '.join(rule.aliases)}" if rule.aliases else "")
+        rows.append((written, " ".join(rule.where), meaning + (" (asks a model)" if rule.judge else ""), rule.paper))
+    for line in table(rows):
+        out(line)
+    context.exit()
+
+
 @make_command(
     'ttscale replay pool.jsonl --select "vote()"',
     "ttscale replay pool.jsonl --select 'filter(top: 4, by: score(\"reward\")) |> vote()' --json",
@@ -40,6 +56,9 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="FILE",
     help="Take rules from a Python file, an installed package, or what a .tts program imports of them. Repeatable.",
+)
+@click.option(
+    "--rules", is_flag=True, is_eager=True, expose_value=False, callback=show_rules, help="List all rules and stop."
 )
 @json_option
 def command(pool: Path, select: str, ties: Literal["first", "share"], sources: tuple[str, ...], as_json: bool) -> None:
