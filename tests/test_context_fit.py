@@ -37,7 +37,7 @@ FUSED += "drafts = generate(solve(question), n: n, max_tokens: long)\nreturn dra
 def test_a_fusion_that_may_not_fit_names_the_values_that_break_it() -> None:
     (found,) = told(FUSED.format(4, 200), ctx=8192)
     assert (found.code, found.severity) == ("W0602", "warning")
-    assert found.message == "`fuse` may need 17,530 tokens with n = 16 and long = 1000, and `small` holds 8,192"
+    assert found.message == "`fuse` may need 17,653 tokens with n = 16 and long = 1000, and `small` holds 8,192"
     assert found.label == "shows 16 answers of up to 1,000 tokens and writes up to 512"
     assert found.labels[0].text == "`small` holds 8,192 tokens"
     assert found.hint == (
