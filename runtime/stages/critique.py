@@ -56,7 +56,7 @@ async def _all_at_once(context: StageContext, candidates: tuple[Candidate, ...])
     filled = context.using()
     offered = {"answers": offered_answers(candidates), "answer": candidates[0].text}
     ask = context.ask(context.messages(filled, offered))
-    if is_kept(filled, context.constant("constrain")):
+    if is_kept(filled):
         ask = replace(ask, constraint=reviews(len(candidates), ask.max_tokens))
     (reply,) = await context.caller.sample([ask])
     text = _text(context, reply)

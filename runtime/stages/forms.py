@@ -1,7 +1,7 @@
 """The forms of judgements, as grammars: an order of candidates, a verdict or grades at the end, a list of reviews.
 
 A judge whose engine keeps to a grammar cannot give a reply that is not read, unless `max_tokens` cuts it. Standard
-prompts are kept to their forms; a prompt of your own, which may ask for another form, only with `constrain: true`.
+prompts are kept to their forms; a prompt of one's own may ask for another form, and is not.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ CHARACTERS_A_TOKEN = 2.5
 STANDARD = ("std/stages", "std/prompts")
 
 
-def is_kept(filled: Filled, wanted: object) -> bool:
-    """Whether the replies of a prompt keep to a form: as `constrain:` says, else where it is a standard prompt."""
-    if isinstance(wanted, bool):
-        return wanted
+def is_kept(filled: Filled) -> bool:
+    """Whether the replies of a prompt are kept to a form: where it is a standard prompt."""
     return any(part.span.file.partition("@")[0] in STANDARD for part in filled.prompt.parts)
 
 

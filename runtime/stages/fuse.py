@@ -76,7 +76,7 @@ async def _made(
     filled = context.using()
     origin = Origin(filled.prompt.name, filled.prompt.result)
     asks = [
-        context.ask(context.messages(filled, {**_listed(context, group), "n": n}), index=index)
+        context.ask(context.messages(filled, {**_listed(context, group), "n": n}), index=index, reads=origin.type)
         for index, group in enumerate(shown)
     ]
     found = await context.candidates(asks, [origin] * len(asks))

@@ -110,7 +110,7 @@ async def argued(
     asks = [(messages, index) for messages in prompts for index in range(verdicts)]
     words = [label.words[0] for label in labels]
     form = None
-    if words and is_kept(filled, context.constant("constrain")):
+    if words and is_kept(filled):
         form = forms.verdict(words, context.integer("max_tokens", JUDGE_TOKENS))
     found = await _sampled(context, filled.prompt.result, labels, model, asks, form)
     return [_mean(found[start : start + verdicts]) for start in range(0, len(found), verdicts)]

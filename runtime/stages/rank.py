@@ -95,7 +95,7 @@ async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], ke
         asks.append(
             context.ask(context.messages(filled, offered), temperature=0.0 if heat is None else heat, index=number)
         )
-    if is_kept(filled, context.constant("constrain")) and context.constant("method") != "checklist":
+    if is_kept(filled) and context.constant("method") != "checklist":
         asks = [replace(ask, constraint=order_of(count, wanted)) for ask in asks]
     sums = [0.0] * count
     unreadable: list[str] = []

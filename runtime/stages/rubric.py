@@ -50,7 +50,7 @@ async def by_rubric(context: StageContext, pool: Pool, rule: Strategy) -> dict[i
         context.note(error.diagnostic.message)
         return {}
     asks = [context.ask(messages, model=model, index=number) for number, messages in enumerate(prompts)]
-    if is_kept(filled, context.constant("constrain")):
+    if is_kept(filled):
         form = forms.grades(len(candidates), asks[0].max_tokens)
         asks = [replace(ask, constraint=form) for ask in asks]
     graded: list[tuple[float, ...]] = []
