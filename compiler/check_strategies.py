@@ -125,10 +125,14 @@ def _latest_score(
     rule: RuleSignature, given: frozenset[str] | set[str], value: ast_expressions.Expr, source: Typed, frame: Frame
 ) -> None:
     """A rule whose source of numbers is left out takes the latest score, which must be there."""
-    if not rule.plugin and any(
-        p.kind == "strategy" and p.default is None and p.name not in given for p in rule.parameters
-    ):
+    if _reads_scores(rule, given):
         must_have("scored", source, value.span, f"`{rule.name}`", frame)
+
+
+def _reads_scores(rule: RuleSignature, given: frozenset[str] | set[str]) -> bool:
+    """Whether a rule takes the latest score for want of another source of numbers."""
+    sources = (p for p in rule.parameters if p.kind == "strategy" and p.default is None)
+    return not rule.plugin and any(p.name not in given for p in sources)
 
 
 def _rules(stage: str) -> str:
@@ -187,7 +191,8 @@ def _parameter(
             frame.report("E0224", message, value.span, hint=hint)
             return Rules()
         found.append(rule)
-        for facet in sorted(rule.needs):
+        needed = rule.needs | (frozenset({"scored"}) if _reads_scores(rule, frozenset()) else frozenset())
+        for facet in sorted(needed):
             must_have(facet, source, value.span, f"`{rule.name}`", frame, Atom(frame.close(value), (label,)))
     return Rules(tuple(found))
 
