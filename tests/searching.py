@@ -78,7 +78,7 @@ class Dice:
                     stream.write(f"{question} {heat} {seed}\n")
             right = chance(question, seed, heat) < 0.35 + 0.4 * chance("easy", question) - 0.15 * heat
             answer = 7 if right else 10 + int(90 * chance("wrong", question, seed))
-            yield Completion(index, f"Answer: {answer}", "stop", PROMPT, NEW)
+            yield Completion(index, f"Answer: {answer}", "stop", PROMPT, NEW, logprobs=(-chance(question, seed),) * NEW)
 
     async def score(
         self, messages: Sequence[Message], continuations: Sequence[str], *, priority: tuple[int, ...] = ()
