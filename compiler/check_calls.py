@@ -194,7 +194,8 @@ def _symbol_call(
         case "metric":
             hint = f"name it in an `eval`: `eval main on rows {{ metric {written} }}`"
         case "record":
-            hint = "write a value of it with braces: `{ … }`"
+            fields = ", ".join(frame.text(arg.span) for arg in expr.args if arg.name is not None)
+            hint = f"write a value of it with braces: `{{{fields if fields and len(fields) <= 80 else ' … '}}}`"
         case _:
             hint = "call a stage, a function, a prompt or a pipeline"
     message = f"`{written}` is a {symbol.kind}, which cannot be called"

@@ -289,7 +289,11 @@ def _binary(expr: ast_expressions.Binary, frame: Frame) -> Typed:
             static = static and typed.static
             if typed.is_known and typed.type != types.BOOL:
                 message = f"`{expr.op}` joins conditions, and this is {describe(typed.type)}"
-                frame.report("E0228", message, side.span, hint="write a comparison")
+                hint = "write a comparison"
+                if isinstance(side, ast_expressions.Call) and expr.op == "or":
+                    hint = "for a second model where the first fails write `or_else: other` in the call"
+                frame.report("E0228", message, side.span, hint=hint)
+                return ANYTHING
         return Typed(types.BOOL, static=static)
     left, right = frame.type(expr.left), frame.type(expr.right)
     if not (left.is_known and right.is_known):

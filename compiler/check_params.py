@@ -116,9 +116,19 @@ def _domain(param: ast.Param, kind: types.Type, frame: Frame) -> types.Type:
                 frame.report("E0501", message, param.domain.span, hint=hint)
                 return types.ANY
             return _set(param, items, kind, kind.item, frame)
+        case ast.SetDomain(items=items) if isinstance(kind, types.ListOf) and not _holds_lists(items):
+            names = ", ".join(frame.text(item.span) for item in items)
+            message = f"this parameter is {describe(kind)}, and its domain holds single values"
+            hint = f"write `in subsets({names})`, or declare it as `Model` to choose one"
+            frame.report("E0501", message, param.domain.span, hint=hint)
+            return types.ANY
         case ast.SetDomain(items=items):
             return _set(param, items, kind, kind, frame)
     return kind
+
+
+def _holds_lists(items: tuple[ast_expressions.Expr, ...]) -> bool:
+    return any(isinstance(item, ast_expressions.ListExpr) for item in items)
 
 
 def _range(domain: ast.RangeDomain, kind: types.Type, frame: Frame) -> types.Type:

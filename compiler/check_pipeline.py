@@ -23,7 +23,7 @@ from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import UNKNOWN, Facet, Frame, Local, Program, Typed
 from ttscale.compiler.check_params import check_budget, check_requires, declare
 from ttscale.compiler.check_strategies import is_rule
-from ttscale.compiler.check_types import describe, fits
+from ttscale.compiler.check_types import describe, fits, plain
 from ttscale.compiler.check_values import expect, fit, typed_as
 from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.resolve import lookup, type_of
@@ -127,6 +127,10 @@ def _wrong_result(
         hint = "ask a model: `return generate(…)`"
     elif isinstance(given, types.ListOf | types.Record | types.ModelType | types.PromptType):
         hint = "return a value of that type"
+        shape = plain(inner)
+        if isinstance(shape, types.Record) and isinstance(given, types.Record):
+            fields = ", ".join(f"{field.name}: …" for field in shape.fields)
+            hint = f"write `return {{{fields}}}`"
     message = f"`{declaration.name}` returns {describe(given)}, and it says {wanted}"
     frame.report("E0238", message, declaration.value.span, labels=labels, hint=hint)
 

@@ -76,12 +76,26 @@ def _function(call: ast_expressions.Call, piped: int, program: Program) -> None:
         check_row_expression(arg.value, program)
     if call.when is not None:
         program.report("E0246", "`when` belongs to a stage", call.when.span, hint="leave it out")
+    if isinstance(call.callee, ast_expressions.Attribute):
+        _method(call, call.callee, program)
+        return
     name = call.callee.name if isinstance(call.callee, ast_expressions.Name) else ""
     function = ROW_FUNCTIONS.get(name)
     if function is None:
         unknown_function(call, name, program)
         return
     check_count(call, function, piped, program)
+
+
+def _method(call: ast_expressions.Call, callee: ast_expressions.Attribute, program: Program) -> None:
+    """`answer.split("####")`: rows have functions, which take the value first."""
+    name = ELSEWHERE.get(callee.name, callee.name)
+    base = program.text(callee.value.span)
+    rest = ", ".join(program.text(arg.span) for arg in call.args)
+    hint = f"there are {', '.join(ROW_FUNCTIONS)}"
+    if name in ROW_FUNCTIONS:
+        hint = f"write `{name}({base}{', ' if rest else ''}{rest})`"
+    program.report("E0210", f"values of rows have no method `{callee.name}`", callee.span, hint=hint)
 
 
 def unknown_function(call: ast_expressions.Call, name: str, program: Program) -> None:

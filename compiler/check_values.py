@@ -120,7 +120,9 @@ def _is_whole(expr: ast_expressions.Expr, frame: Frame, typed: Typed, wanted: ty
 def _wrong(expr: ast_expressions.Expr, frame: Frame, given: types.Type, wanted: types.Type, what: str) -> None:
     hint = ""
     want = plain(wanted)
-    if isinstance(want, types.Text) and not isinstance(given, types.ModelType | types.PromptType):
+    if isinstance(given, types.ListOf) and fits(given.item, wanted):
+        hint = "take one of them (`…[0]`), go through them with `map x in … { yield … }`, or ask for a list"
+    elif isinstance(want, types.Text) and not isinstance(given, types.ModelType | types.PromptType):
         hint = "only `text(…)` makes a typed answer into Text: write `text(…)` around it"
         if isinstance(expr, ast_expressions.LiteralValue | ast_expressions.Quantity):
             hint = f'write it in quotes: `"{expr.raw}"`'

@@ -73,7 +73,7 @@ def compile_source(
     """
     linked, resolving = resolve(source, load, read)
     pipelines = _pipelines(linked)
-    found = [*resolving, *check(linked, each)]
+    found = [*resolving, *_with_sense(check(linked, each), resolving)]
     if not any(diagnostic.severity == "error" for diagnostic in found):
         for name, declaration in pipelines.items():
             if not _is_for_later(declaration, found):
@@ -85,6 +85,12 @@ def compile_source(
         found += check_columns(linked, columns, found)
     told, silenced = without_allowed(linked, found)
     return Checked(linked, pipelines, in_order(told, source.name), tuple(silenced))
+
+
+def _with_sense(found: list[Diagnostic], resolving: list[Diagnostic]) -> list[Diagnostic]:
+    """Diagnostics without unused imports of a file that has errors: what is unused may be what an error is about."""
+    wrong = {d.primary.file for d in resolving if d.severity == "error" and d.primary is not None}
+    return [d for d in found if d.code != "L005" or d.primary is None or d.primary.file not in wrong]
 
 
 def _reads_rows(linked: Linked) -> bool:

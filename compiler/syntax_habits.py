@@ -86,6 +86,21 @@ def statement(mistake: Mistake, file: str) -> Diagnostic | None:
     return None
 
 
+def piped_block(mistake: Mistake, file: str) -> Diagnostic | None:
+    """`drafts |> map(…)`."""
+    if mistake.value not in ("map", "repeat", "match") or mistake.previous_sign() != "|>":
+        return None
+    source = mistake.previous(3)
+    example = {"map": f"map x in {source} {{ yield ... }}", "repeat": f"repeat 3 with xs = {source} {{ yield ... }}"}
+    return mistake.diagnostic(
+        "E0145",
+        f"`{mistake.value}` is a block, and nothing is piped into it",
+        label="expected a stage",
+        hint=f"write `{example.get(mistake.value, f'match {source} {{ a => ...  _ => ... }}')}`",
+        file=file,
+    )
+
+
 def _after_name(mistake: Mistake, file: str) -> Diagnostic | None:
     word, piece = mistake.previous(), mistake.before[-1]
     at = (piece.start, piece.end)
@@ -226,6 +241,7 @@ HABITS = (
     member_sign,
     bare_locator,
     clauses_without_braces,
+    piped_block,
     statement,
 )
 """The rules of this module, in order."""

@@ -64,6 +64,8 @@ return safe |> vote()"""
 
 def test_an_import_without_a_possible_name_is_not_unused_too() -> None:
     modules = {"./my-judges": "tts 1\n"}
+    assert codes("tts 1\nuse std/prompts@1 as p\nuse ./nowhere as n\n") == ["E0401"]
+    assert codes("tts 1\nuse std/prompts@1 as p\n") == ["L005"]
     assert codes("tts 1\nuse ./my-judges\n", modules) == ["E0404"]
     assert codes("tts 1\nuse ./nowhere as n\nuse std/nothing\nuse std/prompts { nobody }\n") == [
         "E0401",
