@@ -175,8 +175,10 @@ def _rank(
     args: Mapping[str, ir.Argument], model: ir.Model, prompt: Amount, new: Amount, size: ir.Bounds, labels: int
 ) -> Asked:
     if args.get("method") == ir.Const("pairwise"):
-        pairs = size.high * (size.high - 1)
-        return Asked(model, prompt, new, max(0, size.low - 1), pairs * labels, pairs, labels)
+        pairs, low = size.high * (size.high - 1), max(0, size.low - 1)
+        if wanted := _constant(args.get("pairs")):
+            pairs, low = min(pairs, 2 * wanted), min(low, 2 * wanted)
+        return Asked(model, prompt, new, low, pairs * labels, pairs, labels)
     lists = _constant(args.get("orders")) or 1
     high = lists if size.high else 0
     return Asked(model, prompt, new, lists if size.low > 1 else 0, high, high)

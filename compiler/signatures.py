@@ -172,6 +172,7 @@ RANK = Signature(
         *asking(256, 0.0),
         Parameter("keep", "int", low=1, doc="how many stay; default all"),
         Parameter("method", "name", "listwise", choices=("listwise", "pairwise", "checklist")),
+        Parameter("pairs", "int", low=1, high=4096, doc="so many random pairs, each in both orders; default all"),
         Parameter(
             "orders", "int", low=1, high=64, doc="lists in so many shuffled orders, mean place; default as given"
         ),

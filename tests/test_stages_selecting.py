@@ -128,3 +128,16 @@ async def test_a_pipeline_may_have_the_name_of_the_rule_that_it_chooses_by() -> 
     named = pipeline(body, MODELS).replace("pipeline main", "pipeline adaptive")
     main = "pipeline main(question: Text) -> Number {\nreturn adaptive(question)\n}\n"
     assert (await answer(named + main, {"m": drafts(), "j": drafts(), "k": drafts()})).answer == 0
+
+
+async def test_a_tournament_of_some_pairs() -> None:
+    stages = "rank(using: pair, from: j, method: pairwise, pairs: 5) |> select(by: bradley_terry)"
+    judge = duel(3)
+    body = f"{DRAFTS.replace('n: 3', 'n: 5')}return x |> {stages}"
+    result = await answer(PAIR + pipeline(body, MODELS), {"m": drafts(), "j": judge, "k": judge})
+    assert len(judge.scored) == 10 and result.answer == 3
+    shown = {frozenset((one.first, one.second)) for one in result.pool.comparisons}
+    assert len(shown) == 5 and len(result.pool.comparisons) == 10  # each pair in both orders
+    assert frozenset().union(*shown) == set(range(5))  # everyone is compared
+    again = await answer(PAIR + pipeline(body, MODELS), {"m": drafts(), "j": duel(3), "k": judge})
+    assert again.pool.comparisons == result.pool.comparisons

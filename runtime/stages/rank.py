@@ -15,6 +15,7 @@ from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answers, usable
 from ttscale.runtime.stages.forms import is_kept, order_of
 from ttscale.runtime.stages.judging import labels_of, opinions
+from ttscale.runtime.strategies import tournament
 
 _CHAIN = re.compile(r"[\[(#]?\d{1,4}[\])]?(?:\s*(?:>=?|≻|,|;|->|→|\bthen\b)\s*(?:and\s+)?[\[(#]?\d{1,4}[\])]?)+")
 _NUMBER = re.compile(r"\d{1,4}")
@@ -134,10 +135,12 @@ async def _pairwise(
 ) -> tuple[tuple[int, ...] | None, tuple[Comparison, ...]]:
     """Order by the sum of win probabilities, each pair asked in both orders (Copeland's count, softened).
 
-    The verdicts stay with the pool, for `select(by: bradley_terry)`.
+    With `pairs: k` so many pairs are drawn (Fortytwo's judges see three times as many as there are candidates), and the
+    order is that of Bradley-Terry strengths, since not everyone plays as often. The verdicts stay with the pool, for
+    `select(by: bradley_terry)`.
     """
     filled = context.using()
-    pairs = [(i, j) for i in range(len(candidates)) for j in range(len(candidates)) if i != j]
+    pairs = _pairs(context, len(candidates))
     listed = offered_answers(candidates)
     prompts = [
         context.messages(
@@ -151,11 +154,26 @@ async def _pairwise(
         return None, ()
     judge = context.model().name
     verdicts = tuple(Comparison(i, j, s, judge) for (i, j), s in zip(pairs, shares, strict=True) if s is not None)
+    if context.constant("pairs") is not None:
+        return tournament(len(candidates), verdicts).ranking, verdicts
     wins = [0.0] * len(candidates)
     for (i, j), share in zip(pairs, shares, strict=True):
         wins[i] += 0.5 if share is None else share
         wins[j] += 0.5 if share is None else 1 - share
     return tuple(sorted(range(len(candidates)), key=lambda place: -wins[place])), verdicts
+
+
+def _pairs(context: StageContext, count: int) -> list[tuple[int, int]]:
+    """The pairs to ask about, in both orders: all, or with `pairs: k` a random round of everyone and random others."""
+    every = [(i, j) for i in range(count) for j in range(i + 1, count)]
+    wanted = context.integer("pairs", len(every))
+    if wanted >= len(every):
+        return [(i, j) for i in range(count) for j in range(count) if i != j]
+    order = shuffled(context, count, 0)
+    around = [(min(i, j), max(i, j)) for i, j in zip(order, (*order[1:], order[0]), strict=True)]
+    rest = [pair for pair in every if pair not in around]
+    random.Random(f"{context.caller.run_seed} {context.stage.path} pairs").shuffle(rest)
+    return [both for i, j in (*around, *rest)[:wanted] for both in ((i, j), (j, i))]
 
 
 async def _shares(context: StageContext, prompts: Sequence[tuple[Message, ...]]) -> list[float | None]:
