@@ -82,6 +82,7 @@ GGUF_OPTIONS: Mapping[str, tuple[Check, str]] = {
     "rope_scaling": (_among(*ROPE_SCALINGS), "one of " + ", ".join(ROPE_SCALINGS)),
     "rope_freq_base": (_above_zero, "a number above 0"),
     "rope_freq_scale": (_above_zero, "a number above 0"),
+    "reproducible": (_flag, "true or false"),
     "file": (_text, "the name of a file in the package or repository"),
     "sha256": (_sha256, "the sha256 of the file, 64 hexadecimal digits"),
 }

@@ -31,6 +31,8 @@ from ttscale.runtime.engines.script import ScriptEngine
 from ttscale.runtime.plugin_engines import open_plugin, place_of
 
 SEPARATE_SLOTS = 8
+REPRODUCIBLE = "TTSCALE_REPRODUCIBLE"
+"""The environment variable that makes every model from a file a reproducible one."""
 """Samples at once where each has a cache of its own, unless `slots:` says otherwise."""
 
 _OLLAMA_MODEL_LAYER = "application/vnd.ollama.image.model"
@@ -269,7 +271,8 @@ def load_options(model: Model, base_dir: Path) -> LoadOptions:
             raise EngineError(message, hint="give a file's path, or the template itself in quotes") from None
 
     try:
-        return options_of(dict(model.options), find, read)[0]
+        wished = {"reproducible": True} if os.environ.get(REPRODUCIBLE) else {}
+        return options_of({**dict(model.options), **wished}, find, read)[0]
     except EngineError as error:
         raise EngineError(f"model `{model.name}`: {error}", hint=error.hint) from None
 

@@ -46,6 +46,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "rope_scaling": ("yarn", "cubic"),
     "rope_freq_base": ("1000000", "0"),
     "rope_freq_scale": ("0.5", '"half"'),
+    "reproducible": ("true", "1"),
     "file": ('"x.gguf"', "7"),
     "sha256": (f'"{"0" * 64}"', '"abc"'),
 }
@@ -147,6 +148,11 @@ def test_what_changes_answers_is_in_the_digest(given: dict[str, Any]) -> None:
     assert changed == read(**given).identity("sha256:weights", str)
     assert changed != read(**given).identity("sha256:others", str)
     assert changed != read(**{"seed": 3, **given}, type_v="f32").identity("sha256:weights", str)
+
+
+def test_reproducible_models_have_one_cache_mode() -> None:
+    one = read(reproducible=True, kv_unified=True, flash_attention="auto", batch=2048)
+    assert (one.kv_unified, one.flash_attention, one.batch, one.ubatch) == (False, "off", 512, 512)
 
 
 def test_what_changes_speed_or_memory_is_not() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from ttscale.runtime.engines.llama import fixed
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.work import Call, Copy, Group, Limits, Member, Piece
 
@@ -67,6 +68,9 @@ class Driver:
         calls = scheduler.plan()
         self.cache.apply(scheduler.take_operations())  # type: ignore[arg-type]
         for call in calls:
+            assert not any(self.cache.paths.get(seq) for seq in call.idle), "idle sequences hold nothing"
+            if scheduler.limits.fixed:
+                self.check_fixed(call)
             self.cache.decode(call)
             self.calls.append(call)
             for piece in call.pieces:
@@ -74,6 +78,21 @@ class Driver:
         self.cache.apply(scheduler.take_operations())  # type: ignore[arg-type]
         assert self.cache.used() == scheduler.cells.total - scheduler.cells.free
         self.steps += 1
+
+    def check_fixed(self, call: Call) -> None:
+        """Decoding rows in whole blocks, prompts one at a time in pieces that depend on their length alone."""
+        first = call.pieces[0]
+        if first.member is not None and first.group.kind == "sample" and len(first.tokens) == 1:
+            ids = sorted([*call.idle, *(piece.seq for piece in call.pieces)])
+            assert ids == list(range(ids[0], ids[0] + len(ids))) and ids[0] % 4 == len(ids) % 4 == 0
+            assert all(len(piece.tokens) == 1 for piece in call.pieces)
+            return
+        (piece,) = call.pieces
+        if piece.member is None:
+            cuts = [0]
+            while cuts[-1] < len(piece.group.prompt):
+                cuts.append(fixed.next_cut(cuts[-1], len(piece.group.prompt)))
+            assert (piece.start, piece.start + len(piece.tokens)) in itertools.pairwise(cuts)
 
     def use(self, piece: Piece) -> None:
         path = piece.group.prompt + (piece.member.tail if piece.member else [])
@@ -301,10 +320,34 @@ def _runs(ids: list[int]) -> int:
     return 1 + sum(after != before + 1 for before, after in itertools.pairwise(ids))
 
 
+def test_fixed_cuts_leave_no_small_piece_and_are_shared_only_where_both_prompts_have_them() -> None:
+    for length in (1, 63, 256, 300, 319, 320, 512, 575, 576, 1000):
+        cuts = [0]
+        while cuts[-1] < length:
+            cuts.append(fixed.next_cut(cuts[-1], length))
+        assert cuts[-1] == length and all(cut % 256 == 0 for cut in cuts[:-1])
+        assert len(cuts) == 2 or cuts[-1] - cuts[-2] >= 64
+    assert [fixed.shared(600, 600, other) for other in (600, 700, 320)] == [512, 512, 256]
+    assert [fixed.shared(256, 300, 900), fixed.shared(255, 900, 900), fixed.shared(256, 320, 900)] == [0, 0, 256]
+
+
+def test_fixed_rows_share_long_prompts_and_nothing_of_short_ones() -> None:
+    driver = Driver(Limits(cells=36 * 900, sequences=36, active=12, separate=True, fixed=True))
+    shared = list(range(600))
+    for key in range(3):
+        driver.scheduler.submit(samples(key, [*shared, 1000 + key], 5, 8))
+        driver.run()
+    assert computed(driver) == 601 + 2 * (601 - 512)
+
+
 def any_limits(dice: random.Random, ranges: bool) -> Limits:
     cells = dice.choice([128, 200, 600])
     separate = dice.random() < 0.3
     sequences = dice.choice([2, 3, 6, 12, 40])
+    if dice.random() < 0.2:
+        active = dice.choice([1, 2, 4, 6, 16])
+        ids = fixed.sequences(active)
+        return Limits(100 * ids, ids, active=active, outputs=16, ranges=ranges, separate=True, fixed=True)
     return Limits(
         cells=100 * sequences if separate else cells,
         sequences=sequences,

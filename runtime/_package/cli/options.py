@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 UNSAFE_CODE = "TTSCALE_UNSAFE_CODE"  # read by the sandbox, which the options need not import
 CODE_PACKAGES = "TTSCALE_CODE_PACKAGES"  # read by the metric `code`
+REPRODUCIBLE = "TTSCALE_REPRODUCIBLE"  # read where models are opened
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -63,6 +64,23 @@ unsafe_code_option = click.option(
     expose_value=False,
     callback=_allow_unsafe_code,
     help="Run programs that models wrote even where there is no sandbox: they can read your files.",
+)
+
+
+def _make_reproducible(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Load models, for as long as the command runs, so that nothing else changes how a sample is computed."""
+    if wanted:
+        before = os.environ.get(REPRODUCIBLE)
+        os.environ[REPRODUCIBLE] = "1"
+        ctx.call_on_close(lambda: _restore(REPRODUCIBLE, before))
+
+
+reproducible_option = click.option(
+    "--reproducible",
+    is_flag=True,
+    expose_value=False,
+    callback=_make_reproducible,
+    help="Load GGUF models so that samples do not depend on what runs beside them; slower.",
 )
 
 

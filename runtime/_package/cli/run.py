@@ -9,7 +9,14 @@ import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.faults import USAGE, Failure
-from ttscale.cli.options import bank_options, file_argument, model_option, param_option, pipeline_option
+from ttscale.cli.options import (
+    bank_options,
+    file_argument,
+    model_option,
+    param_option,
+    pipeline_option,
+    reproducible_option,
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class Wishes:
 @click.option("--seed", type=int, default=0, show_default=True, help="The run's seed.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Write every event here, as JSON Lines.")
 @click.option("--locked", is_flag=True, help="Refuse weights or imports that differ from tts.lock.")
+@reproducible_option
 @bank_options
 @click.option("--quiet", "-q", is_flag=True, help="Print the answer only.")
 @json_option

@@ -24,6 +24,7 @@ from ttscale.runtime.engines.base import (
     Scored,
 )
 from ttscale.runtime.engines.llama.digest import file_digest
+from ttscale.runtime.engines.llama.fixed import sequences
 from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.link import Link, open_link
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS, Memory, cores, plan_cache
@@ -129,6 +130,8 @@ class LlamaEngine:
 
     def _sequences(self) -> int:
         """Ids of sequences; where each has a cache of its own, as many as samples and their prompts need."""
+        if self._options.reproducible:
+            return sequences(self._active)
         return SEQUENCE_IDS if self._options.kv_unified else 2 * self._active
 
     def _plan(self) -> tuple[int, int]:
@@ -199,7 +202,7 @@ class LlamaEngine:
             chat_template=answer.chat_template,
             system_role=answer.system_role,
             context=answer.context,
-            resumes=True,
+            resumes=not self._options.reproducible,
             grammar=True,
         )
 

@@ -97,6 +97,7 @@ class Loop:
                 outputs=min(LOGIT_ROWS, settings.batch),
                 ranges=self._shares_ranges(info),
                 separate=not settings.options.kv_unified,
+                fixed=settings.options.reproducible,
                 balance=CPU_BALANCE if shared else 0,
                 patience=CPU_PATIENCE if shared else 0 if settings.options.kv_unified else ANSWERS_ONLY,
             )
@@ -295,7 +296,7 @@ class Loop:
             calls = self.scheduler.plan()
             self.runner.apply(self.scheduler.take_operations())
             for call in calls:
-                self._consume(call, self.runner.decode(call.pieces))
+                self._consume(call, self.runner.decode(call.pieces, call.idle))
         except NoRoom:
             # The counts of cells differ from llama.cpp's: begin anew, samples keep what they have drawn.
             self.scheduler.reset()

@@ -62,6 +62,7 @@ class LoadOptions:
     lora: tuple[tuple[Path, float], ...] = ()
     chat_template: str | None = None
     seed: int | None = None
+    reproducible: bool = False
 
     @property
     def cache_share(self) -> float:
@@ -111,6 +112,8 @@ def options_of(
             found[name] = {True: "on", False: "off", None: "none"}.get(value, value)  # type: ignore[call-overload]
         else:
             found[name] = value
+    if found.get("reproducible"):  # one cache mode, and prompts in pieces that end at fixed places
+        found |= {"kv_unified": False, "flash_attention": "off", "batch": BATCH, "ubatch": BATCH}
     options = LoadOptions(**found)  # type: ignore[arg-type]
     _agree(options)
     return options, frozenset(found)

@@ -280,8 +280,10 @@ class Runner:
                 self.api.llama_memory_seq_rm(self.memory, operation.target, operation.length, -1)
             self.positions[operation.target] = operation.length
 
-    def decode(self, pieces: Sequence[Piece]) -> Floats:
+    def decode(self, pieces: Sequence[Piece], idle: Sequence[int] = ()) -> Floats:
         """Compute the pieces in one call; a view of the wanted logits, in order, valid until the next call.
+
+        With `idle`, pieces have a row each, and all rows stand in the order of their sequences.
 
         Raises NoRoom when the cache is full (nothing has changed then), EngineError when llama.cpp fails.
         """
@@ -301,6 +303,8 @@ class Runner:
             self.wanted[at + piece.outputs.start : at + piece.outputs.stop] = 1
             outputs += len(piece.outputs)
             at = end
+        if idle:
+            at = self._add_idle(at, idle)
         self.batch.n_tokens = at
         threads = self.threads.choose(at)
         self.api.llama_set_n_threads(self.context, threads, threads)
@@ -310,6 +314,8 @@ class Runner:
             raise NoRoom
         if code != 0:
             raise EngineError(f"llama_decode failed with code {code} on {at} rows", hint="please report this")
+        for seq in idle:
+            self.api.llama_memory_seq_rm(self.memory, seq, -1, -1)
         for piece in pieces:
             self.positions[piece.seq] = piece.start + len(piece.tokens)
         rows = self._logits(outputs)
@@ -318,6 +324,17 @@ class Runner:
         self.decode_seconds += took
         self.calls += 1
         return rows
+
+    def _add_idle(self, at: int, idle: Sequence[int]) -> int:
+        """Rows without meaning for unused sequences, all rows then in the order of their sequences."""
+        end = at + len(idle)
+        self.tokens[at:end] = 0
+        self.places[at:end] = 0
+        self.seqs[at:end] = idle
+        order = np.argsort(self.seqs[:end], kind="stable")
+        for column in (self.tokens, self.places, self.seqs, self.wanted):
+            column[:end] = column[:end][order]
+        return end
 
     def clear(self) -> None:
         """Forget every sequence."""

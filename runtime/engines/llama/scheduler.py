@@ -19,6 +19,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterator
 
+from ttscale.runtime.engines.llama import fixed
 from ttscale.runtime.engines.llama.cells import Branch, Cells
 from ttscale.runtime.engines.llama.work import EVEN, Call, Copy, Drop, Group, Limits, Member, Order, Piece
 
@@ -52,7 +53,7 @@ class Scheduler:
         """A member is over, however it ended: its cells become a cached prefix or free."""
         member.over = True
         if member.branch is not None:
-            if group.kind == "sample":
+            if group.kind == "sample" and not self.limits.fixed:
                 member.branch.answer = True  # may be continued, but is evicted before prompts
                 self._retire(member.branch)
             else:
@@ -169,8 +170,14 @@ class Scheduler:
         Members get the lowest and prompts the highest: where each sequence has a cache of its own, llama.cpp computes
         rows together only if their ids follow one another.
         """
-        if not self._ids and not self._evict():
-            return None
+        if not self.limits.fixed:
+            if not self._ids and not self._evict():
+                return None
+            return self._ids.pop(0 if member else -1)
+        border = fixed.members(self.limits.active)
+        while not self._ids or ((self._ids[0] < border) is not member and (self._ids[-1] < border) is not member):
+            if not self._evict():
+                return None
         return self._ids.pop(0 if member else -1)
 
     def _open(self, tokens: list[int], source: Branch | None, length: int, *, member: bool = False) -> Branch | None:
@@ -206,6 +213,8 @@ class Scheduler:
             if most <= length or branch.tokens[length] != tokens[length]:
                 continue
             common = _common(branch.tokens, tokens, most)
+            if self.limits.fixed:
+                common = fixed.shared(common, len(tokens), len(branch.tokens))
             if not self.limits.ranges and common != branch.done:
                 continue
             if common > length:
@@ -259,12 +268,13 @@ class Scheduler:
         path = group.prompt + member.tail
         if group.kind == "score":
             path = path[:-1]  # the last token's logits are not needed
-        return self._open(path, group.branch, len(group.prompt), member=True)
+        return self._open(path, group.branch, len(group.prompt), member=group.kind == "sample")
 
     def plan(self) -> list[Call]:
         """The calls of this step. `operations` must be run before them."""
         tick = self._tick
-        decode = self._decode_pieces()
+        # Where unused ids get rows without meaning, one that is being filled must have ended that first.
+        decode = [] if self.limits.fixed and self._resuming() else self._decode_pieces()
         self._rows += len(decode)
         self._admit()
         prefill = self._prefill_pieces()
@@ -278,10 +288,16 @@ class Scheduler:
         if self.limits.separate:
             decode.sort(key=_seq)
             prefill.sort(key=_seq)
+        if self.limits.fixed:
+            return [*fixed.blocks(decode), *(Call((piece,)) for piece in prefill)]
         calls = -(-len(decode) // self.limits.rows)
         size = -(-len(decode) // calls) if calls else 1
         plan = [Call(tuple(decode[at : at + size])) for at in range(0, len(decode), size)]
         return [*plan, Call(tuple(prefill))] if prefill else plan
+
+    def _resuming(self) -> bool:
+        """Whether a sample's beginning is still to be computed."""
+        return any(g.kind == "sample" and m.branch is not None and m.branch.missing > 1 for g, m in self.live())
 
     def _decode_pieces(self) -> list[Piece]:
         pieces: list[Piece] = []
@@ -355,6 +371,11 @@ class Scheduler:
             if member is not None and group.kind == "score":
                 room = min(room, self.limits.outputs - outputs)
             count = min(branch.missing, room)
+            if self.limits.fixed:  # whole pieces, whatever else there is to do
+                if rows:
+                    break
+                end = fixed.next_cut(branch.done, len(branch.tokens)) if member is None else branch.done + count
+                count = end - branch.done
             if count <= 0 or outputs >= self.limits.outputs:
                 break
             if not self._room(count, group.order, member):

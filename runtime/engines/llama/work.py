@@ -36,7 +36,8 @@ class Limits:
     members; prefill of `piece` rows in a step; scoring calls return at most `outputs` rows of logits. `reserve`
     is the share of a member's token limit that must be free before it starts. `ranges` is False for recurrent
     models, whose state can only be copied whole. `separate` says that each sequence has a cache of its own, of which
-    `cells` is the sum: what is shared is copied, and rows see nothing of each other.
+    `cells` is the sum: what is shared is copied, and rows see nothing of each other. With `fixed` too, nothing that
+    else goes on changes how a row is computed: see `fixed`.
 
     On a CPU every row of a unified cache looks at every cell in use, its own or not. So many long samples at once
     slow each other down: with `balance` > 0, more than EVEN members run only while the square of their number
@@ -55,6 +56,7 @@ class Limits:
     reserve: float = 0.5
     ranges: bool = True
     separate: bool = False
+    fixed: bool = False
     balance: int = 0
     patience: int = 0
 
@@ -114,9 +116,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Pieces for one llama_decode."""
+    """Pieces for one llama_decode; `idle` are unused sequences that get a row without meaning beside them."""
 
     pieces: tuple[Piece, ...]
+    idle: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
