@@ -125,3 +125,10 @@ def test_the_document_is_plain_data(report: Report) -> None:
         return json.dumps(value, allow_nan=False)
 
     assert json.loads(strict(report.to_json()))["records"].keys() == report.records.keys()
+
+
+def test_columns_of_numbers_are_set_flush_right_and_hashes_are_none() -> None:
+    table = Table(
+        ("share", "hash", "name"), (("4.6% to 69.9%", "8b6306627d6c7354", "main"), ("", "1b63e66f7d6c7354", ""))
+    )
+    assert table.numbers == {0}

@@ -51,7 +51,8 @@ class Section:
 
 
 def _is_number(cell: str) -> bool:
-    return cell[0] in "0123456789+-−±<$–"
+    is_hash = len(cell) == 16 and cell.isalnum() and not cell.isdigit()
+    return cell[0] in "0123456789+-−±<$–" and not is_hash
 
 
 def points(difference: float, *, sign: bool = True) -> str:
