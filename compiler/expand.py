@@ -93,13 +93,16 @@ def expand(
     try:
         result = body(expansion, declaration, frame, symbol.name, declaration.span)
         operand = _returned(expansion, result, face.returns, declaration.value.span)
-        budget = budget_of(expansion, declaration, frame)
+        if memory is None or memory.reads(declaration.budget):
+            budget = budget_of(expansion, declaration, frame)
+        else:
+            budget = memory.once("budget", lambda: budget_of(expansion, declaration, frame))
     except Stop:
         return None, expansion.diagnostics, expansion.oversized
     if memory is None:
         asked = {model.name for stage in expansion.stages for model in models_of(stage)}
     else:
-        asked = {name for stage in expansion.stages for name in memory.asked(stage)}
+        asked = memory.asked_by(expansion.stages, len(expansion.models))
     graph = ir.Graph(
         pipeline=symbol.name,
         inputs=face.inputs,

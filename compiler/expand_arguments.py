@@ -24,7 +24,7 @@ from ttscale.compiler.expansion import (
 )
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.resolve_types import literal
-from ttscale.compiler.signatures import Parameter, Signature
+from ttscale.compiler.signatures import SIGNATURES, Parameter, Signature
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import Answers, Type
 
@@ -205,12 +205,30 @@ def _count(expansion: Expansion, call: Call, expr: ast_expressions.Expr) -> int:
 
 def plain_arguments(expansion: Expansion, call: Call, leave: tuple[str, ...]) -> dict[str, ir.Argument]:
     """All arguments of the signature but those in `leave` and the sampling settings, which depend on the model."""
-    given = call.given
-    return {
-        name: _plain(expansion, call, parameter) if name in given else _default(parameter)
-        for name, parameter in call.signature.by_name.items()
+    found = dict(_defaults(call.signature, leave))
+    given = [name for name in found if name in call.given]
+    for name in given:
+        found[name] = _plain(expansion, call, call.signature.by_name[name])
+    return found
+
+
+_DEFAULTS: dict[tuple[str, tuple[str, ...]], dict[str, ir.Argument]] = {}
+
+
+def _defaults(signature: Signature, leave: tuple[str, ...]) -> dict[str, ir.Argument]:
+    """What `plain_arguments` gives where nothing is written; kept for the stages of the language."""
+    key = (signature.name, leave)
+    own = SIGNATURES.get(signature.name) is signature
+    if own and key in _DEFAULTS:
+        return _DEFAULTS[key]
+    found = {
+        name: _default(parameter)
+        for name, parameter in signature.by_name.items()
         if name not in leave and name not in ENGINE_DEFAULTS
     }
+    if own:
+        _DEFAULTS[key] = found
+    return found
 
 
 def given_settings(expansion: Expansion, call: Call) -> dict[str, ir.Argument]:

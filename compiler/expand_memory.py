@@ -11,7 +11,7 @@ The graph is the same as without: the same stages in the same order, the same me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from ttscale.compiler.expansion import Expansion, Frame, Oversize, Pool, Site, S
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.passes.prune import models_of
 from ttscale.compiler.scope import Linked, Symbol
-from ttscale.compiler.walk import below
+from ttscale.compiler.walk import below, nodes
 
 T = TypeVar("T")
 
@@ -93,12 +93,25 @@ class Memory:
         found: T = self._settled[key]  # type: ignore[assignment]
         return found
 
-    def asked(self, stage: ir.Stage) -> frozenset[str]:
-        """The names of the models that a stage may ask."""
-        known = self._asked.get(id(stage))
-        if known is None:
-            known = self._asked[id(stage)] = stage, frozenset(model.name for model in models_of(stage))
-        return known[1]
+    def reads(self, node: object) -> bool:
+        """Whether a node that stays has names, so that it may say something else for other values of parameters."""
+
+        def look() -> bool:
+            return any(isinstance(part, ast_expressions.Name) for part in nodes(node))
+
+        return self.once(("reads", id(node)), look)
+
+    def asked_by(self, stages: Iterable[ir.Stage], most: int) -> set[str]:
+        """The names of the models that stages may ask, of which there are at most `most`."""
+        found: set[str] = set()
+        for stage in stages:
+            known = self._asked.get(id(stage))
+            if known is None:
+                known = self._asked[id(stage)] = stage, frozenset(model.name for model in models_of(stage))
+            found |= known[1]
+            if len(found) == most:
+                break
+        return found
 
     def evaluate(self, expansion: Expansion, expr: ast_expressions.Expr, frame: Frame, site: Site) -> Value:
         """As `expansion.evaluate_with`; what is remembered is added to the expansion as it is."""
