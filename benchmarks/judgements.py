@@ -1,0 +1,89 @@
+"""How many prompt tokens yes/no judgements with a common beginning compute, and what that saves.
+
+    python benchmarks/judgements.py weights.gguf --count 16 --shared 500 --own 100
+
+Each judgement is scored from its prompt's logits, without generating. First all at once, then one by one by an engine
+that forgets everything in between. The counts are exact on any machine; seconds mean something on a quiet one only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+
+from ttscale.runtime.engines.base import EngineStats, Message
+from ttscale.runtime.engines.llama.engine import LlamaEngine
+
+LABELS = ("yes", "no")
+WORDS = ("river", "stone", "market", "engine", "winter", "paper", "candle", "orange", "mirror", "garden", "silver")
+
+
+async def prompts(engine: LlamaEngine, count: int, shared: int, own: int) -> list[tuple[Message, ...]]:
+    """Prompts with about `shared` common tokens at the beginning and `own` of their own."""
+
+    async def text(tokens: int, start: int) -> str:
+        empty = await engine.count_tokens((Message("user", ""),))
+        words: list[str] = []
+        while await engine.count_tokens((Message("user", " ".join(words)),)) - empty < tokens:
+            words += [WORDS[(start + 5 * (len(words) + place)) % len(WORDS)] for place in range(4)]
+        return " ".join(words)
+
+    common = await text(shared, 0)
+    tails = [f"{number}: {await text(own, number)}" for number in range(count)]
+    return [(Message("user", f"{common}\nAnswer {tail}\nIs it right?"),) for tail in tails]
+
+
+async def together(engine: LlamaEngine, asked: list[tuple[Message, ...]]) -> tuple[float, EngineStats]:
+    """Seconds and counters of all judgements at once."""
+    began = time.perf_counter()
+    await asyncio.gather(*(engine.score(one, LABELS) for one in asked))
+    return time.perf_counter() - began, engine.stats()
+
+
+async def alone(path: Path, threads: int | None, asked: list[tuple[Message, ...]]) -> tuple[float, int]:
+    """Seconds and computed prompt tokens of the judgements, each by a loaded engine that knows nothing."""
+    seconds, computed = 0.0, 0
+    for one in asked:
+        engine = LlamaEngine(path, ctx=2048, threads=threads)
+        try:
+            await engine.start()
+            began = time.perf_counter()
+            await engine.score(one, LABELS)
+            seconds += time.perf_counter() - began
+            computed += engine.stats().prompt_computed
+        finally:
+            await engine.close()
+    return seconds, computed
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--count", type=int, default=16)
+    parser.add_argument("--shared", type=int, default=500)
+    parser.add_argument("--own", type=int, default=100)
+    parser.add_argument("--threads", type=int)
+    chosen = parser.parse_args()
+    engine = LlamaEngine(chosen.weights, ctx=2048, threads=chosen.threads)
+    try:
+        asked = await prompts(engine, chosen.count, chosen.shared, chosen.own)
+        sizes = [await engine.count_tokens(one) for one in asked]
+        seconds, stats = await together(engine, asked)
+    finally:
+        await engine.close()
+    slow, computed = await alone(chosen.weights, chosen.threads, asked)
+    found = {
+        "prompt_tokens": sizes,
+        "together": {"computed": stats.prompt_computed, "asked": stats.prompt_asked, "seconds": round(seconds, 2)},
+        "alone": {"computed": computed, "seconds": round(slow, 2)},
+        "saved_by_count": round(computed / stats.prompt_computed, 2),
+        "saved_by_seconds": round(slow / seconds, 2),
+    }
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
