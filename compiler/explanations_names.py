@@ -211,7 +211,7 @@ NAMES = table(
         "`#/$defs/Item`. The message shows the place in the schema file.",
     ),
     page(
-        "W0411",
+        "W0412",
         "A schema with a word that restricts nothing",
         "JSON Schema lets unknown keywords pass, so a misspelt one does nothing; the same holds for a required "
         "property that is described under another name.",

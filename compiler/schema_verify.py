@@ -259,6 +259,7 @@ def _names(value: object) -> Iterator[str]:
 
 
 def kind_of(value: object) -> str:
+    """A JSON value in words for a message: `null`, `the number 3`, `an empty list`, `an object`."""
     match value:
         case None:
             return "null"

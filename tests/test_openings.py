@@ -39,7 +39,7 @@ def test_what_is_read_from_both(type_: t.Type, opening: str, reply: str, answer:
 def test_a_program_reads_from_the_head_that_its_prompt_writes(tmp_path: Path) -> None:
     file = tmp_path / "body.tts"
     file.write_text(
-        '''tts 1
+        """tts 1
 
 model small = script("    return 2 * x\\n", "    return x + x\\n", "    return 2 * x  # twice\\n")
 
@@ -51,7 +51,7 @@ prompt complete(head: Text) -> Code(python) {
 pipeline main(head: Text) -> Code(python) {
   return generate(complete(head), from: small, n: 3, stop: "```") |> vote()
 }
-''',
+""",
         encoding="utf-8",
     )
     with ttscale.load(file) as program:

@@ -171,7 +171,7 @@ def test_ctrl_c_answers_with_what_is_there(monkeypatch: pytest.MonkeyPatch, requ
         "  slow = generate(solve(question), from: small, temperature: 0.9)\n  return (quick",
     )
     with load(text.replace("param n: Int in {1, 2, 4, 8} = 4", "")) as program:
-        monkeypatch.setattr(program._house, "for_run", lambda: NamedEngines({"small": engine}))
+        monkeypatch.setattr(program._house, "for_run", lambda **_: NamedEngines({"small": engine}))
         result = program.run("6 * 7", listener=listener)
     assert (result.answer, result.cut, result.cut_reason) == (1, True, "stopped")
 

@@ -44,7 +44,11 @@ from ttscale.cli.console import err, out, out_json
     help="What the bins go by; `agreement` and `score` are known of a new question too.",
 )
 @click.option(
-    "--rule", "rules", multiple=True, metavar="STAGES", help="A selector, as in `replay`, or `all`. Repeatable; default the commonest."
+    "--rule",
+    "rules",
+    multiple=True,
+    metavar="STAGES",
+    help="A selector, as in `replay`, or `all`. Repeatable; default the commonest.",
 )
 @click.option(
     "--wrong", type=float, default=-1.0, show_default=True, help="What a wrong answer is worth; a right one is worth 1."
