@@ -296,7 +296,8 @@ pipeline inner(question: Text) -> Number {{
   return generate(p.solve_number(question), from: small, examples: {shown_rows}, shots: 2)
 }}
 pipeline main(question: Text) -> Number {{
-  return inner(question)
+  param again: Bool = true
+  return inner(question) when again
 }}
 """
     for block in (

@@ -96,7 +96,7 @@ def test_plan_shows_contexts_and_memory(tmp_path: Path) -> None:
     ran = tts("plan", program(tmp_path))
     assert ran.code == 0 and ran.err == ""
     (peak,) = [line for line in ran.out.splitlines() if line.startswith("peak context")]
-    assert " of 4,096, likely " in peak and peak.endswith(" with the longest answers (536 n + 1,146)")
+    assert " of 4,096, likely " in peak and peak.endswith(" with the longest answers (542 n + 1,173)")
     (memory,) = [line for line in ran.out.splitlines() if line.startswith("memory")]
     assert "cache of 16,384 tokens 4 MB" in memory
     found = tts("plan", program(tmp_path), "--json").json

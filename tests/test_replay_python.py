@@ -15,7 +15,7 @@ from ttscale.plugin import Between, Candidate, Numbers, Pool, metric, scorer, se
 
 
 @selector
-def shortest(pool: Pool, m: Annotated[int, Between(low=1)] = 1) -> int:
+def briefest(pool: Pool, m: Annotated[int, Between(low=1)] = 1) -> int:
     places = sorted(range(len(pool)), key=lambda place: pool.candidates[place].tokens)[:m]
     keys = [pool.candidates[place].key for place in places]
     return max(places, key=lambda place: keys.count(pool.candidates[place].key))
@@ -46,7 +46,7 @@ def right(pred: object, row: dict[str, object]) -> bool:
     return pred == row["answer"]
 """
 PROGRAM = """tts 1
-use python("./mine.py") { shortest as quick }
+use python("./mine.py") { briefest as quick }
 
 model small = script("1")
 
@@ -75,8 +75,8 @@ def pool(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("source", "select", "index"),
     [
-        ("mine.py", "select(by: shortest)", 1),
-        ("mine.py", "select(by: shortest(m: 3))", 2),
+        ("mine.py", "select(by: briefest)", 1),
+        ("mine.py", "select(by: briefest(m: 3))", 2),
         ("mine.py", "select(by: brief)", 1),
         ("mine.py", "select(by: brief(weight: -1))", 0),
         ("mine.py", "filter(top: 2, by: brief) |> select(by: score)", 2),
@@ -95,14 +95,14 @@ def test_rules_of_python_choose_as_in_a_run(pool: Path, source: str, select: str
 @pytest.mark.parametrize(
     ("source", "select", "said"),
     [
-        ("mine.py", "select(by: shortes)", "did you mean `shortest`?"),
-        ("mine.py", "select(by: shortest(m: 0))", "`m` must be at least 1"),
-        ("mine.py", "select(by: shortest(k: 1))", "`shortest` has no argument `k`"),
+        ("mine.py", "select(by: briefes)", "did you mean `briefest`?"),
+        ("mine.py", "select(by: briefest(m: 0))", "`m` must be at least 1"),
+        ("mine.py", "select(by: briefest(k: 1))", "`briefest` has no argument `k`"),
         ("mine.py", "vote(weight: needs)", "`needs` needs `least`"),
-        ("mine.py", "vote(weight: shortest)", "`shortest` cannot be used in `vote`"),
+        ("mine.py", "vote(weight: briefest)", "`briefest` cannot be used in `vote`"),
         ("mine.py", "select(by: right)", "`right` is a metric, not a rule"),
         ("mine.py", "select(by: fails)", "question q: `fails` failed with KeyError: 'no such place' (mine.py:"),
-        ("main.tts", "select(by: shortest)", "there is no rule `shortest`"),
+        ("main.tts", "select(by: briefest)", "there is no rule `briefest`"),
         ("other.py", "vote()", "there is no file"),
         ("no-such-package-here", "vote()", "is not installed"),
     ],
