@@ -52,12 +52,12 @@ def is_rule(name: str) -> str | None:
 
 def rule_named(name: str, frame: Frame) -> RuleSignature | None:
     """The rule that a name stands for where nothing local hides it: one of the language, or of a Python file."""
-    own = is_rule(name)
-    if own is not None:
-        return RULES[own]
     symbol = frame.symbol(name) if frame.local(name) is None else None
     function = None if symbol is None else frame.program.linked.python_function(symbol)
-    return None if function is None else function.rule()
+    if function is not None:
+        return function.rule()  # before the language's own: what papers call its rules may be the name of a user's
+    own = is_rule(name)
+    return None if own is None else RULES[own]
 
 
 def strategy(value: ast_expressions.Expr, stage: str, argument: str, source: Typed, frame: Frame) -> Rules:

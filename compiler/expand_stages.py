@@ -116,7 +116,8 @@ def _is_checklist(call: Call) -> bool:
     by = call.given["by"].value if "by" in call.given else None
     name = by.callee if isinstance(by, ast_expressions.Call) else by
     own = name.name if isinstance(name, ast_expressions.Name) else ""
-    return own not in call.frame.names and ALIASES.get(own, own) == "checklist"
+    is_own = own in call.frame.names or own in call.frame.module.names
+    return not is_own and ALIASES.get(own, own) == "checklist"
 
 
 def _ranked_by_checklist(call: Call) -> Call:

@@ -65,13 +65,10 @@ def _rule(
 
 
 def _known(expansion: Expansion, name: str, frame: Frame) -> RuleSignature | None:
-    """A rule of the language, or one that a Python file declares."""
-    own = RULES.get(ALIASES.get(name, name))
-    if own is not None:
-        return own
+    """A rule that a Python file declares, or else one of the language."""
     symbol = frame.module.names.get(name)
     function = None if symbol is None else expansion.linked.python_function(symbol)
-    return None if function is None else function.rule()
+    return RULES.get(ALIASES.get(name, name)) if function is None else function.rule()
 
 
 def _argument(

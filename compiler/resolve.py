@@ -292,6 +292,8 @@ class _Names:
         taken = _taken(name, symbol)
         if taken is not None:
             hint = f"choose another name, such as `my_{name}`"
+            if symbol.kind == "python":
+                hint = f"give it another name here: `{symbol.name} as my_{name}`"
             self.diagnostics.append(Diagnostic("E0203", f"`{name}` is already {taken}", span, hint=hint))
         self.symbols[name] = symbol
         self.places[name] = span
