@@ -1,4 +1,4 @@
-"""Rules of one's own whose names the language uses too: its other names for a rule give way, its first name does not."""
+"""Rules of one's own whose names the language uses too: other names for its rules give way, first names do not."""
 
 from __future__ import annotations
 
