@@ -233,22 +233,32 @@ def within(expr: ast_expressions.Expr, frame: Frame, low: float | None, high: fl
         return
     bounds = _bounds(low, high)
     if len(outside) == len(numbers) and len(set(numbers)) == 1:
-        below = low is not None and outside[0] < low
-        hint = f"write {low:g} or more" if below else f"write {high:g} or less"
-        frame.report("E0216", f"{what} must be {bounds}, and this is {outside[0]:g}", expr.span, hint=hint)
+        hint = ""
+        if low is not None and outside[0] < low:
+            hint = f"write {_shown(low)} or more"
+        elif high is not None:
+            hint = f"write {_shown(high)} or less"
+        frame.report("E0216", f"{what} must be {bounds}, and this is {_shown(outside[0])}", expr.span, hint=hint)
     elif numbers[0] == outside[0] or (len(outside) == len(numbers) and complete):
-        message = f"{what} must be {bounds}, and this is {outside[0]:g} at the parameters' defaults"
+        message = f"{what} must be {bounds}, and this is {_shown(outside[0])} at the parameters' defaults"
         frame.report("E0216", message, expr.span, hint="change the default, or the expression")
     else:
-        shown = ", ".join(f"{n:g}" for n in sorted(set(outside))[:4])
+        shown = ", ".join(_shown(n) for n in sorted(set(outside))[:4])
         message = f"{what} must be {bounds}, and for some parameters this is {shown}"
         frame.report("E0216", message, expr.span, hint="narrow the parameter's domain, or add a `require`")
 
 
 def _bounds(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
-        return f"from {low:g} to {high:g}"
-    return f"at least {low:g}" if low is not None else f"at most {high:g}"
+        return f"from {_shown(low)} to {_shown(high)}"
+    if low is not None:
+        return f"at least {_shown(low)}"
+    return "" if high is None else f"at most {_shown(high)}"
+
+
+def _shown(number: float) -> str:
+    """A number as a program has it: 1000000 and not 1e+06."""
+    return f"{int(number)}" if float(number).is_integer() else f"{number:g}"
 
 
 def was_unreadable(expr: ast_expressions.Expr) -> bool:

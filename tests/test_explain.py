@@ -75,6 +75,8 @@ def test_a_rule_is_found_by_its_name() -> None:
     for asked, said in (
         ("tests_before_evaluatr", "did you mean tests-before-evaluator?"),
         ("nonsense", "there is no lint rule `nonsense`"),
+        ("majority", "`majority` is a rule that chooses or scores"),
+        ("vote", "`vote` is a stage"),
         ("E9210", "there is no code E9210"),
         ("E021", "did you mean E0"),
     ):

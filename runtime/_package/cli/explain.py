@@ -31,6 +31,8 @@ def command(code: str | None, as_json: bool) -> None:
         return
     from ttscale.compiler.explain import EXPLANATIONS, explain, twin
     from ttscale.compiler.lint_rules import RULES
+    from ttscale.compiler.signatures import RULES as CHOOSING
+    from ttscale.compiler.signatures import SIGNATURES
 
     page = explain(code.strip().strip("[]"))
     name = page.code if page is not None else code.strip().strip("[]").upper()
@@ -50,6 +52,9 @@ def command(code: str | None, as_json: bool) -> None:
             if is_code
             else f"{everything}, `ttscale lint --rules` all rules"
         )
+        if not is_code and (name.lower() in CHOOSING or name.lower() in SIGNATURES):
+            kind = "rule that chooses or scores" if name.lower() in CHOOSING else "stage"
+            hint = f"`{name.lower()}` is a {kind}; the reference of the language, docs/language.md, says what it does"
         raise Failure(f"there is no code {name}" if is_code else f"there is no lint rule `{name.lower()}`", hint)
     area = AREAS.get(name[1:3], "style") if name[0] != "L" else "style"
     found: dict[str, Any] = {
