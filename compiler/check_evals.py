@@ -23,7 +23,7 @@ from ttscale.compiler.scope import ModuleScope, Symbol
 
 def check_eval(declaration: ast.EvalDecl, scope: ModuleScope, program: Program) -> None:
     """The pipelines, the rows and the clauses of one `eval`."""
-    symbols = [_pipeline(expr, scope, program) for expr in declaration.pipelines]
+    symbols = [pipeline_of(expr, scope, program, "E0281") for expr in declaration.pipelines]
     check_rows_of(declaration.on, scope, program)
     for clause in declaration.clauses:
         _clause(clause, scope, program)
@@ -39,7 +39,8 @@ def check_eval(declaration: ast.EvalDecl, scope: ModuleScope, program: Program) 
             program.report("E0284", message, program.word(clause.span, clause.name), hint=hint)
 
 
-def _pipeline(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> Symbol | None:
+def pipeline_of(expr: ast_expressions.Expr, scope: ModuleScope, program: Program, code: str) -> Symbol | None:
+    """The pipeline that is measured or searched; reports `code` and gives None where there is none."""
     symbol = lookup(expr, scope, program.linked) if name_of(expr) else None
     if symbol is not None and (symbol.kind == "pipeline" or is_broken(symbol)):
         return symbol
@@ -47,7 +48,7 @@ def _pipeline(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) 
     shown = name_of(expr) or program.text(expr.span)
     what = f"`{shown}` is a {symbol.kind}" if symbol is not None else f"there is no pipeline `{shown}`"
     hint = did_you_mean(shown, known, f"there is {listed(known)}" if known else "declare one")
-    program.report("E0281", what, expr.span, hint=hint)
+    program.report(code, what, expr.span, hint=hint)
     return None
 
 

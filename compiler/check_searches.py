@@ -12,7 +12,7 @@ Codes:
 from __future__ import annotations
 
 from ttscale.compiler import ast, ast_expressions
-from ttscale.compiler.check_evals import check_rows_of
+from ttscale.compiler.check_evals import check_rows_of, pipeline_of
 from ttscale.compiler.check_frame import Program, did_you_mean, listed
 from ttscale.compiler.check_leakage import common_rows, part_of
 from ttscale.compiler.diagnostics import Label, suggest
@@ -28,7 +28,7 @@ ONCE = ("holdout", "budget", "trials", "sampler", "seed")
 
 def check_search(declaration: ast.SearchDecl, scope: ModuleScope, program: Program) -> None:
     """The pipeline, the goals and the other clauses of one `search`."""
-    symbol = _pipeline(declaration.over, scope, program)
+    symbol = pipeline_of(declaration.over, scope, program, "E0560")
     seen: dict[str, ast.Clause] = {}
     for clause in declaration.clauses:
         if clause.keyword in ONCE and clause.keyword in seen:
@@ -41,18 +41,6 @@ def check_search(declaration: ast.SearchDecl, scope: ModuleScope, program: Progr
     _overlap(declaration, scope, program)
     if symbol is not None and not is_broken(symbol):
         _searched(declaration, symbol, program)
-
-
-def _pipeline(expr: ast_expressions.Expr, scope: ModuleScope, program: Program) -> Symbol | None:
-    symbol = lookup(expr, scope, program.linked) if name_of(expr) else None
-    if symbol is not None and (symbol.kind == "pipeline" or is_broken(symbol)):
-        return symbol
-    known = sorted(name for name, found in scope.names.items() if found.kind == "pipeline")
-    shown = name_of(expr) or program.text(expr.span)
-    what = f"`{shown}` is a {symbol.kind}" if symbol is not None else f"there is no pipeline `{shown}`"
-    hint = did_you_mean(shown, known, f"there is {listed(known)}" if known else "declare one")
-    program.report("E0560", what, expr.span, hint=hint)
-    return None
 
 
 # --- what is searched ----------------------------------------------------------------------------

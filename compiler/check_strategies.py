@@ -17,9 +17,9 @@ from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import choice_of_names, expect, must_be_static, within
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.python_names import KIND_WORDS
+from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.compiler.signatures import RULES, USING, Parameter, RuleSignature
 
-ALIASES = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
 JUDGE = (USING, Parameter("from", "model", doc="the judge"))
 
 OTHER_RULES = {

@@ -17,7 +17,6 @@ from ttscale.compiler.expand_arguments import (
 from ttscale.compiler.expand_nodes import condition
 from ttscale.compiler.expand_settings import settings
 from ttscale.compiler.expand_sources import classify, generate, result_of_prompt
-from ttscale.compiler.expand_strategies import ALIASES
 from ttscale.compiler.expansion import (
     Expansion,
     Frame,
@@ -26,6 +25,7 @@ from ttscale.compiler.expansion import (
     Site,
     Value,
 )
+from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.compiler.signatures import META, RULES, SIGNATURES, Signature, by_checklist, judging
 
 

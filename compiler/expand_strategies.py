@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from ttscale.compiler import ast_expressions, ir
 from ttscale.compiler.expansion import Expansion, Frame, ModelValue, Plain, Pool, PromptValue, Site, one, unknown_option
+from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.compiler.signatures import RULES, Parameter, RuleSignature
 from ttscale.compiler.source import Span
 
-ALIASES: dict[str, str] = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
 DEFAULT_SOURCE = "score"
 
 

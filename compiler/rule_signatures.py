@@ -421,3 +421,5 @@ _JUDGE_RULES = (
 )
 
 RULES: dict[str, RuleSignature] = {r.name: r for r in (*_NUMBER_RULES, *_JUDGE_RULES, *_PICK_RULES, *_KEEP_RULES)}
+ALIASES: dict[str, str] = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
+"""The names that papers and other tools use, with the rule's own name."""

@@ -25,6 +25,7 @@ from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
 from ttscale.compiler.python_names import KIND_WORDS, PythonSignature
 from ttscale.compiler.resolve_types import literal
+from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.compiler.signatures import RULES, SIGNATURES, Parameter, RuleSignature, Signature
 from ttscale.compiler.source import SourceFile, Span
 
@@ -36,7 +37,6 @@ EVIDENCE = "evidence"
 
 _BEFORE = "tts 1\npipeline main(recorded: Answers[Text]) -> Answers[Text] {\n  return recorded |>\n"
 _AFTER = "\n}\n"
-_ALIASES = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
 
 
 Functions = Mapping[str, PythonSignature]
@@ -189,7 +189,7 @@ def _rule(expr: ast_expressions.Expr, shown: SourceFile, functions: Functions, w
             hint = 'name one, such as `likelihood` or `score("reward")`'
             raise _error(shown, "E0291", "a rule is wanted here", span, hint=hint)
     function = functions.get(name)
-    rule = RULES.get(_ALIASES.get(name, name)) if function is None else function.rule()
+    rule = RULES.get(ALIASES.get(name, name)) if function is None else function.rule()
     if rule is None or rule.judge or where not in rule.where:
         raise _no_rule(name, rule, where, span, shown, functions)
     given = _given(rule.name, rule.parameters, rule.positional, args, shown)
@@ -217,7 +217,7 @@ def _no_rule(
         hint = f"`{where}` knows {', '.join(usable)}"
         return _error(shown, "E0291", f"`{name}` is {KIND_WORDS[functions[name].kind]}, not a rule", span, hint=hint)
     if rule is None:
-        near = suggest(name, [*usable, *_ALIASES])
+        near = suggest(name, [*usable, *ALIASES])
         hint = f"did you mean `{near}`?" if near else f"`{where}` knows {', '.join(usable)}"
         return _error(shown, "E0291", f"there is no rule `{name}`", span, hint=hint)
     if rule.judge:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ttscale.compiler.ir import Argument, Const, Strategy
-from ttscale.compiler.rule_signatures import RULES
+from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.runtime.plugins import numbers_of
 from ttscale.runtime.pool import Candidate
 from ttscale.runtime.strategies import confidence, features, weights
@@ -24,7 +24,6 @@ NO_STEPS = -1.0
 AGGREGATES = ("min", "last", "mean", "prod")
 FEATURES = {"length": -1.0, "hedges": -1.0, "thinking": -1.0, "discourse": 1.0}
 """The signs that "Think Deep, Think Fast" found; sizes depend on the data."""
-_ALIASES = {alias: rule.name for rule in RULES.values() for alias in rule.aliases}
 
 
 class StrategyError(Exception):
@@ -74,7 +73,7 @@ def numbers(rule: Strategy, pool: Iterable[Candidate], *, relative: bool = False
 
 def canonical(name: str) -> str:
     """A rule's own name for a name that papers use."""
-    return _ALIASES.get(name, name)
+    return ALIASES.get(name, name)
 
 
 def source_of(rule: Strategy) -> Strategy:

@@ -46,16 +46,21 @@ python_option = click.option(
 def _allow_unsafe_code(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
     """Say, for as long as the command runs, that programs may be run without a sandbox."""
     if wanted:
-        before = os.environ.get(UNSAFE_CODE)
-        os.environ[UNSAFE_CODE] = "1"
-        ctx.call_on_close(lambda: _restore(UNSAFE_CODE, before))
+        _while_it_runs(ctx, UNSAFE_CODE, "1")
 
 
-def _restore(name: str, before: str | None) -> None:
-    if before is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = before
+def _while_it_runs(ctx: click.Context, name: str, value: str) -> None:
+    """Set a variable of the environment until the command ends."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+
+    def restore() -> None:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+    ctx.call_on_close(restore)
 
 
 unsafe_code_option = click.option(
@@ -70,9 +75,7 @@ unsafe_code_option = click.option(
 def _make_reproducible(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
     """Load models, for as long as the command runs, so that nothing else changes how a sample is computed."""
     if wanted:
-        before = os.environ.get(REPRODUCIBLE)
-        os.environ[REPRODUCIBLE] = "1"
-        ctx.call_on_close(lambda: _restore(REPRODUCIBLE, before))
+        _while_it_runs(ctx, REPRODUCIBLE, "1")
 
 
 reproducible_option = click.option(
@@ -87,9 +90,7 @@ reproducible_option = click.option(
 def _allow_packages(ctx: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> None:
     """Say, for as long as the command runs, which packages programs in the sandbox may import."""
     if names:
-        before = os.environ.get(CODE_PACKAGES)
-        os.environ[CODE_PACKAGES] = ",".join(names)
-        ctx.call_on_close(lambda: _restore(CODE_PACKAGES, before))
+        _while_it_runs(ctx, CODE_PACKAGES, ",".join(names))
 
 
 code_package_option = click.option(
