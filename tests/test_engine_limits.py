@@ -11,8 +11,9 @@ from engine_files import META, write_gguf
 from running import FakeEngine, answer, pipeline
 from ttscale.runtime.engines.base import Capabilities, Completion, Message, Request
 from ttscale.runtime.engines.llama import digest, link
-from ttscale.runtime.engines.llama.loop import Loop
+from ttscale.runtime.engines.llama.jobs import Board
 from ttscale.runtime.engines.llama.messages import Ask, Report
+from ttscale.runtime.engines.llama.samples import Samples, Thoughts
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.thinking import THINK
 from ttscale.runtime.engines.llama.work import Limits
@@ -98,19 +99,20 @@ class _Always:
 
 def completed(context: int, prompt: int, **more: Any) -> list[Completion]:
     """What the loop reports for a request when all its samples run on until they are ended."""
-    loop: Any = Loop.__new__(Loop)
-    loop.context, loop.vocabulary, loop.tags = context, _Words(), THINK
-    loop.scheduler = Scheduler(Limits(cells=256, sequences=8))
-    loop._jobs, loop._out, loop._asked, loop._new = {}, [], 0, 0
+    words: Any = _Words()
+    nothing: Any = None
+    board = Board(Scheduler(Limits(cells=256, sequences=8)), words, context)
+    samples = Samples(board, nothing, Thoughts(THINK, ((), ())), nothing)
     request = Request((Message("user", "hello"),), **more)
-    loop._submit_samples(Ask(1, "generate", request.messages, request), request, list(range(prompt)), False)
-    job = loop._jobs[1]
+    samples.submit(Ask(1, "generate", request.messages, request), request, list(range(prompt)), False)
+    job = board.jobs[1]
     job.group.ready = True
-    loop.scheduler.plan()
-    for _, member in loop.scheduler.start():
+    board.scheduler.plan()
+    source: Any = _Always()
+    for _, member in board.scheduler.start():
         while not member.over:
-            loop._draw(job, request, member, _Always())
-    return [report.value for report in loop._out if isinstance(report, Report)]
+            samples.draw(job, request, member, source)
+    return [report.value for report in board.out if isinstance(report, Report)]
 
 
 def test_a_sample_clipped_by_the_context_says_so() -> None:

@@ -9,8 +9,10 @@ import pytest
 from running import answer, pipeline, plan_of
 from ttscale.compiler import ir
 from ttscale.runtime.engines.base import Completion, Given, Message, Request, thoughts_limit
-from ttscale.runtime.engines.llama.loop import Loop
+from ttscale.runtime.engines.llama.jobs import Board
+from ttscale.runtime.engines.llama.loop import prompt_tokens
 from ttscale.runtime.engines.llama.messages import Ask, Report
+from ttscale.runtime.engines.llama.samples import Samples, Thoughts
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.template import ChatTemplate
 from ttscale.runtime.engines.llama.text import Answer, Parts
@@ -175,25 +177,27 @@ class Scripted:
 
 def sample(script: str, *, ends: bool = True, opened: bool = False, tags: Tags = THINK, **more: Any) -> Completion:
     """The one sample of a request, drawn from a script; with `ends` the script ends the sample."""
-    loop: Any = Loop.__new__(Loop)
-    loop.context, loop.vocabulary, loop.tags = more.pop("context", 5000), Bytes(), tags
     usual = tuple((text + tags.ending).encode() for text in (ENOUGH, ""))
-    loop.endings = tuple(list(ending) for ending in more.pop("endings", usual))
-    loop.scheduler = Scheduler(Limits(cells=8192, sequences=8))
-    loop._jobs, loop._out, loop._asked, loop._new = {}, more.pop("out", []), 0, 0
+    endings: Any = tuple(list(ending) for ending in more.pop("endings", usual))
+    words: Any = Bytes()
+    board = Board(Scheduler(Limits(cells=8192, sequences=8)), words, more.pop("context", 5000))
+    board.out = more.pop("out", [])
+    nothing: Any = None
+    samples = Samples(board, nothing, Thoughts(tags, endings), nothing)
     request = Request((USER,), (1,), **more)
-    loop._submit_samples(Ask(1, "generate", request.messages, request), request, list(range(10)), opened)
-    source = Scripted([*script.encode(), *([END] if ends else [])])
-    if loop._jobs:
-        job = loop._jobs[1]
+    samples.submit(Ask(1, "generate", request.messages, request), request, list(range(10)), opened)
+    source: Any = Scripted([*script.encode(), *([END] if ends else [])])
+    if board.jobs:
+        job = board.jobs[1]
         job.group.ready = True
-        loop.scheduler.plan()
-        ((_, member),) = loop.scheduler.start() or [(None, job.group.members[0])]
+        board.scheduler.plan()
+        member = job.group.members[0]
+        board.scheduler.start()
         while not member.over:
-            loop._draw(job, request, member, source)
-    (found,) = [report.value for report in loop._out if isinstance(report, Report) and report.last]
+            samples.draw(job, request, member, source)
+    (found,) = [report.value for report in board.out if isinstance(report, Report) and report.last]
     assert isinstance(found, Completion)
-    assert len(found.token_ids) == len(found.logprobs) == found.new_tokens == loop._new + len(given_tokens(request))
+    assert len(found.token_ids) == len(found.logprobs) == found.new_tokens == board.new + len(given_tokens(request))
     return found
 
 
@@ -312,12 +316,10 @@ def test_going_on_from_given_tokens_keeps_the_limits() -> None:
 
 
 def test_the_length_of_a_prompt_is_that_of_the_longest_setting() -> None:
-    loop: Any = Loop.__new__(Loop)
-    loop._out, loop.template = [], ChatTemplate(QWEN3)
     encode: Callable[[str], list[str]] = list
-    loop.vocabulary = type("Letters", (), {"encode": staticmethod(encode), "shield": staticmethod(str)})
-    loop._count(Ask(1, "count", (USER,)))
-    assert loop._out[0].value == len(ChatTemplate(QWEN3).render((USER,), thinking="off").text)
+    letters: Any = type("Letters", (), {"encode": staticmethod(encode), "shield": staticmethod(str)})
+    length = prompt_tokens(ChatTemplate(QWEN3), letters, (USER,))
+    assert length == len(ChatTemplate(QWEN3).render((USER,), thinking="off").text)
 
 
 # --- in a run --------------------------------------------------------------------------------------------

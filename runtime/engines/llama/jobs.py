@@ -1,0 +1,100 @@
+"""What the loop has in hand: a job for every request, what is to be reported, and counts of what was done."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from ttscale.runtime.engines.base import Completion, EngineError, EngineStats, Finish, Scored
+from ttscale.runtime.engines.llama.grammar import Constrained
+from ttscale.runtime.engines.llama.messages import Ask, Outbound, Report
+from ttscale.runtime.engines.llama.runner import Floats
+from ttscale.runtime.engines.llama.scheduler import Scheduler
+from ttscale.runtime.engines.llama.text import Answer
+from ttscale.runtime.engines.llama.thinking import Budget
+from ttscale.runtime.engines.llama.vocabulary import Vocabulary
+from ttscale.runtime.engines.llama.work import Group, Member
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """What the loop knows of one request beside its group."""
+
+    ask: Ask
+    group: Group
+    arrived: float
+    answers: list[Answer] = field(default_factory=list)
+    logprobs: list[list[float]] = field(default_factory=list)
+    budgets: list[Budget] = field(default_factory=list)  # of thoughts with a limit of their own
+    begun: list[float] = field(default_factory=list)
+    constrained: list[Constrained] = field(default_factory=list)
+    row: Floats | None = None
+    deadline: float | None = None
+
+
+class Board:
+    """Jobs by the key of their request, reports that wait for the end of the step, and counters since load."""
+
+    def __init__(self, scheduler: Scheduler, vocabulary: Vocabulary, context: int) -> None:
+        self.scheduler = scheduler
+        self.vocabulary = vocabulary
+        self.context = context
+        self.jobs: dict[int, Job] = {}
+        self.out: list[Outbound] = []
+        self.asked = self.computed = self.new = self.steps = self.requests = 0
+
+    def report(
+        self,
+        key: int,
+        value: Completion | list[Scored] | int | None = None,
+        *,
+        error: EngineError | None = None,
+        last: bool = False,
+    ) -> None:
+        """Let a message leave with the others of this step."""
+        self.out.append(Report(key, value, error, last))
+
+    def complete(self, job: Job, member: Member, finish: Finish, error: str = "") -> None:
+        """Report a sample that is over, and free what it holds."""
+        index, vocabulary = member.index, self.vocabulary
+        parts = job.answers[index].parts()
+        completion = Completion(
+            index=index,
+            text=parts.text,
+            finish=finish,
+            prompt_tokens=len(job.group.prompt),
+            new_tokens=len(member.tail),
+            thoughts=parts.thoughts,
+            thought_tokens=parts.thought_tokens,
+            token_ids=tuple(member.tail),
+            logprobs=tuple(job.logprobs[index]),
+            seconds=time.perf_counter() - job.begun[index],
+            error=error,
+            pieces=tuple(b"" if vocabulary.is_end(token) else vocabulary.piece(token) for token in member.tail),
+        )
+        self.scheduler.finish(job.group, member)
+        last = all(other.over for other in job.group.members)
+        if last:
+            self.jobs.pop(job.ask.key, None)
+        self.report(job.ask.key, completion, last=last)
+
+    def check_deadlines(self) -> None:
+        """End the samples whose time is over, with what they have."""
+        now = time.perf_counter()
+        for job in [job for job in self.jobs.values() if job.deadline is not None and now > job.deadline]:
+            request = job.ask.request
+            assert request is not None
+            for member in job.group.members:
+                if not member.over:
+                    self.complete(job, member, "cancelled", f"the time limit of {request.timeout_seconds} s was over")
+
+    def stats(self, decode_seconds: float) -> EngineStats:
+        """Counters since load."""
+        return EngineStats(
+            requests=self.requests,
+            prompt_asked=self.asked,
+            prompt_computed=self.computed,
+            new_tokens=self.new,
+            steps=self.steps,
+            decode_seconds=decode_seconds,
+        )
