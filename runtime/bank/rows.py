@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ttscale.runtime.bank.keys import Spot
-from ttscale.runtime.engines.base import Completion, Finish, Given
+from ttscale.runtime.engines.base import Completion, Finish, Given, rest_of
 
 COLUMNS = (
     "series, attempt, position, version, finish, text, thoughts, thought_tokens, prompt_tokens, new_tokens, token_ids, "
@@ -105,7 +105,14 @@ class Row(NamedTuple):
             logprobs=figures(self.logprobs),
             seconds=self.seconds,
             error=self.error,
+            beyond=self._beyond(),
         )
+
+    def _beyond(self) -> str | None:
+        """What came after the text; None where the pieces are not known, or thoughts stand before it."""
+        if not self.has_pieces or self.thought_tokens or self.thoughts:
+            return None
+        return "" if self.raw is None else rest_of(self.raw, self.text)
 
     def _cut(self, index: int, limit: int) -> Completion:
         data = self.raw if self.raw is not None else self.text.encode("utf-8", "replace")
@@ -118,6 +125,7 @@ class Row(NamedTuple):
             token_ids=numbers(self.token_ids)[:limit],
             logprobs=figures(self.logprobs)[:limit],
             seconds=self.seconds * limit / self.new_tokens,
+            beyond="",
         )
 
 

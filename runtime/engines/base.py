@@ -104,6 +104,8 @@ class Completion:
     of them up to the end of the last block of thoughts.
     `error` says why when `finish` is "failed" or "cancelled", and when it is "length" because the context was full.
     `pieces` are the bytes of every token, thoughts and their tags included, or empty where the engine cannot tell.
+    `beyond` is what came after `text`: the stop text that ended it and the rest of its last token, "" where the answer
+    ended by itself or at its length, None where the engine cannot tell.
     """
 
     index: int
@@ -118,6 +120,13 @@ class Completion:
     seconds: float = 0.0
     error: str = ""
     pieces: tuple[bytes, ...] = ()
+    beyond: str | None = None
+
+
+def rest_of(data: bytes, text: str) -> str | None:
+    """What the bytes of all tokens have after a text that they begin with; None where they begin otherwise."""
+    begun = text.encode("utf-8", "replace")
+    return data[len(begun) :].decode("utf-8", "replace") if data.startswith(begun) else None
 
 
 @dataclass(frozen=True, slots=True)

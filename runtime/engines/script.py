@@ -116,7 +116,9 @@ class ScriptEngine:
         if allowed is not None:
             thoughts = _first(thoughts, allowed)
         ends = [at for stop in request.stop if stop and (at := text.find(stop)) >= 0]
+        beyond = text[min(ends) :] if ends else ""
         if ends:
+            beyond = max((stop for stop in request.stop if stop and beyond.startswith(stop)), key=len)
             text = text[: min(ends)]
         thought_tokens = count(thoughts)
         words = list(WORDS.finditer(text))
@@ -139,6 +141,7 @@ class ScriptEngine:
             thought_tokens=thought_tokens,
             logprobs=(TOKEN_LOGPROB,) * new,
             pieces=pieces[:new],
+            beyond="" if cut else beyond,
         )
 
     async def score(

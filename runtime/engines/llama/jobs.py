@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from ttscale.runtime.engines.base import Completion, EngineError, EngineStats, Finish, Scored
+from ttscale.runtime.engines.base import Completion, EngineError, EngineStats, Finish, Scored, rest_of
 from ttscale.runtime.engines.llama.grammar import Constrained
 from ttscale.runtime.engines.llama.messages import Ask, Outbound, Report
 from ttscale.runtime.engines.llama.runner import Floats
@@ -58,6 +58,7 @@ class Board:
         """Report a sample that is over, and free what it holds."""
         index, vocabulary = member.index, self.vocabulary
         parts = job.answers[index].parts()
+        pieces = tuple(b"" if vocabulary.is_end(token) else vocabulary.piece(token) for token in member.tail)
         completion = Completion(
             index=index,
             text=parts.text,
@@ -70,7 +71,8 @@ class Board:
             logprobs=tuple(job.logprobs[index]),
             seconds=time.perf_counter() - job.begun[index],
             error=error,
-            pieces=tuple(b"" if vocabulary.is_end(token) else vocabulary.piece(token) for token in member.tail),
+            pieces=pieces,
+            beyond=None if parts.thought_tokens or parts.thoughts else rest_of(b"".join(pieces), parts.text),
         )
         self.scheduler.finish(job.group, member)
         last = all(other.over for other in job.group.members)

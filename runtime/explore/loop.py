@@ -1,0 +1,297 @@
+"""The one loop of step-wise search: what the policy wants is written, judged, kept; until it or a limit says stop.
+
+Every round takes at least one step from a limit that is finite, or the policy wants nothing more: so it ends, whatever
+the models answer. A state whose step cannot be written leaves no state behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from ttscale.runtime.explore.policies import Growth, Grown, Policy
+from ttscale.runtime.explore.tree import Node, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most of everything for one question: states gone on from, steps written, judgements, new tokens, and depth.
+
+    `tokens` None is no limit; `step_tokens` is the most of one step.
+    """
+
+    expansions: int
+    written: int
+    judged: int
+    steps: int
+    step_tokens: int
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A step to be written after `before`, the `index`-th of its kind; `previous` is the step before it."""
+
+    before: str
+    index: int
+    writer: int = 0
+    greedy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A step that a model wrote, with its boundary; `is_last` says that the answer is over."""
+
+    text: str
+    is_last: bool
+    tokens: int
+    logprobs: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The beginning of an answer as a judge sees it: its steps, and the log-probabilities of its tokens."""
+
+    steps: tuple[str, ...]
+    logprobs: tuple[float, ...] = ()
+    tokens: int = 0
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(self.steps)
+
+
+class Writer(Protocol):
+    """Writes steps, one a wish, in order; None where one could not be written."""
+
+    async def write(self, wanted: Sequence[Wanted]) -> list[Written | None]: ...
+
+    @property
+    def spent(self) -> bool:
+        """Whether the run's budget has refused or cut anything."""
+        ...
+
+
+class Judge(Protocol):
+    """Judges beginnings, one number each, in order; None where there is none."""
+
+    async def judge(self, paths: Sequence[Path]) -> list[float | None]: ...
+
+
+@dataclass
+class Meter:
+    """What has been done so far."""
+
+    limits: Limits
+    expansions: int = 0
+    written: int = 0
+    judged: int = 0
+    tokens: int = 0
+
+    @property
+    def room(self) -> int:
+        """How many steps may still be written, each of them as long as it may be."""
+        left = self.limits.written - self.written
+        if self.limits.tokens is not None:
+            left = min(left, (self.limits.tokens - self.tokens) // self.limits.step_tokens)
+        return max(0, left)
+
+    def admit(self, wanted: Sequence[Growth], each: int) -> tuple[list[Growth], str]:
+        """What of a wish may be done, and the limit that cuts it; `each` steps are written for every state."""
+        admitted: list[Growth] = []
+        room = self.room // each
+        judgements = self.limits.judged - self.judged
+        for growth in wanted:
+            if self.expansions + len(admitted) >= self.limits.expansions:
+                return admitted, "expansions"
+            count = min(growth.count, room, judgements)
+            if count:
+                admitted.append(growth._replace(count=count))
+            if count < growth.count:
+                return admitted, "judgements" if judgements < room else "tokens" if self._lacks_tokens() else "steps"
+            room, judgements = room - count, judgements - count
+        return admitted, ""
+
+    def _lacks_tokens(self) -> bool:
+        return self.limits.tokens is not None and self.limits.written > self.written
+
+
+@dataclass(frozen=True)
+class Explored:
+    """The whole tree, the states that are the answers, why it ended, and what was done."""
+
+    tree: Tree
+    answers: tuple[int, ...]
+    reason: str
+    expansions: int
+    written: int
+    judged: int
+    tokens: int
+    rounds: int
+
+
+Heard = Callable[[Sequence[Node]], None]
+
+
+@dataclass
+class _Search:
+    """One search on its way."""
+
+    policy: Policy
+    limits: Limits
+    writer: Writer
+    judge: Judge
+    tree: Tree
+    heard: Heard | None
+    meter: Meter
+    asked: dict[tuple[str, int, bool], int] = field(default_factory=dict)
+    known: dict[str, float | None] = field(default_factory=dict)
+
+    async def run(self, most: int) -> Explored:
+        state = self.policy.start()
+        reason = "the policy is done"
+        rounds = 0
+        each = 1 + self.policy.lookahead
+        while wanted := self.policy.wanted(state, self.tree):
+            admitted, limit = self.meter.admit(wanted, each)
+            if admitted:
+                rounds += 1
+                grown = await self._grow(admitted)
+                if self.writer.spent:
+                    limit = "budget"
+            if limit:
+                reason = limit
+                break
+            state = self.policy.keep(state, self.tree, grown)
+        answers = self._answers(state, most)
+        meter = self.meter
+        return Explored(self.tree, answers, reason, meter.expansions, meter.written, meter.judged, meter.tokens, rounds)
+
+    def _answers(self, state: object, most: int) -> tuple[int, ...]:
+        """What the policy gives, whole answers first; then answers that it has not seen; then the best beginnings.
+
+        Beginnings are given only where there is no whole answer.
+        """
+        named = self.policy.answers(state, self.tree)
+        ended = [node for node in named if not self.tree[node].is_open]
+        seen = set(named)
+        others = [node for node in self.tree.best_first(list(self.tree.finished())) if node not in seen]
+        found = ended or others[:most]
+        if found:
+            return tuple(found[:most])
+        leaves = [n.id for n in self.tree.nodes[1:] if not self.tree.children(n.id) and n.id not in seen]
+        return tuple([*named, *self.tree.best_first(leaves)][:most])
+
+    # --- one round --------------------------------------------------------------------------------
+
+    async def _grow(self, admitted: Sequence[Growth]) -> list[Grown]:
+        self.meter.expansions += len(admitted)
+        places = [growth for growth in admitted for _ in range(growth.count)]
+        wishes = [self._wish(self.tree.text(g.node), g.writer) for g in places]
+        written = await self._write(wishes)
+        first = len(self.tree)
+        nodes: list[int | None] = []
+        for growth, step in zip(places, written, strict=True):
+            nodes.append(None if step is None else self._add(growth, step))
+        await self._judge(range(first, len(self.tree)))
+        if self.heard is not None:
+            self.heard(self.tree.nodes[first:])
+        came = iter(nodes)
+        return [Grown(g, tuple(n for n in (next(came) for _ in range(g.count)) if n is not None)) for g in admitted]
+
+    def _wish(self, before: str, writer: int, greedy: bool = False) -> Wanted:
+        """The next sample of its kind: the first sample of a text is the same whichever way led there."""
+        key = (before, writer, greedy)
+        index = self.asked.get(key, 0)
+        if not greedy:
+            self.asked[key] = index + 1
+        return Wanted(before, index, writer, greedy)
+
+    async def _write(self, wishes: Sequence[Wanted]) -> list[Written | None]:
+        self.meter.written += len(wishes)
+        written = await self.writer.write(wishes)
+        self.meter.tokens += sum(step.tokens for step in written if step is not None)
+        return written
+
+    def _add(self, growth: Growth, step: Written) -> int | None:
+        """The state that a step makes; None for one that says nothing at all.
+
+        An empty step, or one that says the same as the step before it, ends the answer.
+        """
+        parent = self.tree[growth.node]
+        says = step.text.strip()
+        if not says and (step.is_last or parent.parent is not None) and not self.tree.text(parent.id).strip():
+            return None
+        repeated = parent.parent is not None and says == parent.step.strip()
+        depth = parent.depth + 1
+        ended = "stop" if step.is_last or repeated or (not says and parent.parent is not None) else ""
+        if not ended and depth >= self.limits.steps:
+            ended = "length"
+        text = "" if ended == "stop" and (repeated or not says) else step.text
+        node = Node(len(self.tree), parent.id, text, depth, None, ended, step.tokens, step.logprobs, growth.writer)
+        self.tree.add(node)
+        return node.id
+
+    async def _judge(self, numbers: Sequence[int]) -> None:
+        """Give the new states their scores, with greedy steps ahead where the policy wants them."""
+        ahead = await self._ahead(numbers) if self.policy.lookahead else {}
+        paths: dict[int, Path] = {}
+        for number in numbers:
+            states = self.tree.path(number)
+            text = ahead.get(number, "")
+            steps = tuple(state.step for state in states if state.step) + ((text,) if text else ())
+            logprobs = tuple(value for state in states for value in state.logprobs)
+            paths[number] = Path(steps, logprobs, sum(state.tokens for state in states))
+        new = list(dict.fromkeys(path.text for path in paths.values() if path.text not in self.known))
+        by_text = {path.text: path for path in reversed(paths.values())}
+        new = new[: self.limits.judged - self.meter.judged]
+        self.meter.judged += len(new)
+        scores = await self.judge.judge([by_text[text] for text in new]) if new else []
+        self.known.update(zip(new, scores, strict=True))
+        for number, path in paths.items():
+            node = self.tree.nodes[number]
+            self.tree.nodes[number] = replace(node, score=self.known.get(path.text), ahead=ahead.get(number, ""))
+
+    async def _ahead(self, numbers: Sequence[int]) -> Mapping[int, str]:
+        """Greedy steps after each new open state, round by round; its own text where it is over."""
+        more = {number: "" for number in numbers if self.tree[number].is_open}
+        open_ones = list(more)
+        for _ in range(self.policy.lookahead):
+            texts = {number: self.tree.text(number) + more[number] for number in open_ones}
+            distinct = list(dict.fromkeys(texts.values()))
+            if not distinct:
+                break
+            writer = {texts[number]: self.tree[number].writer for number in reversed(open_ones)}
+            written = await self._write([self._wish(text, writer[text], greedy=True) for text in distinct])
+            came = dict(zip(distinct, written, strict=True))
+            following: list[int] = []
+            for number in open_ones:
+                step = came[texts[number]]
+                if step is None or not step.text.strip():
+                    continue
+                more[number] += step.text
+                if not step.is_last:
+                    following.append(number)
+            open_ones = following
+        return more
+
+
+async def grow(
+    policy: Policy,
+    limits: Limits,
+    writer: Writer,
+    judge: Judge,
+    *,
+    answers: int,
+    of: str = "last",
+    heard: Heard | None = None,
+) -> Explored:
+    """Search by a policy and give at most `answers` states.
+
+    `of` says how the scores of steps are put together (last, min, mean, prod). `heard` is told of the new states after
+    every round.
+    """
+    tree = Tree(of)
+    return await _Search(policy, limits, writer, judge, tree, heard, Meter(limits)).run(answers)

@@ -1,0 +1,143 @@
+"""Monte Carlo tree search over steps, with the judge's numbers as values and a PUCT rule for where to go on.
+
+A simulation goes down from the root to the state with the highest rule, writes `branch` continuations of it, and adds
+their mean value to every state on the way. A whole answer that is reached again adds its own value once more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ttscale.runtime.explore.chance import alphazero, rain_score, softmax
+from ttscale.runtime.explore.policies import Growth, Grown, Shape
+from ttscale.runtime.explore.tree import ROOT, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """How often each state was visited and the sum of what came of it, simulations so far, and dead ends."""
+
+    count: Mapping[int, int]
+    total: Mapping[int, float]
+    simulations: int = 0
+    dead: frozenset[int] = frozenset()
+
+    def mean(self, node: int) -> float:
+        """q: the mean of what came of a state; 0 where it was never visited."""
+        return self.total.get(node, 0.0) / self.count[node] if self.count.get(node) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MonteCarlo:
+    """PUCT as in Bag of Tricks (q plus a bonus, no prior) or, with `scale`, as in RAIN (q stretched over the tree).
+
+    A simulation that ends in a whole answer writes nothing and counts all the same. Answers come with the most visited
+    first, then the better valued.
+    """
+
+    shape: Shape
+    simulations: int
+    constant: float = 1.25
+    likelihood: bool = False
+    scale: bool = False
+    lookahead: int = 0
+
+    def start(self) -> Visits:
+        return Visits({}, {})
+
+    def wanted(self, state: Visits, tree: Tree) -> tuple[Growth, ...]:
+        leaf = self._leaf(self._settled(state, tree), tree)
+        return () if leaf is None else (Growth(leaf, self.shape.branch),)
+
+    def keep(self, state: Visits, tree: Tree, grown: Sequence[Grown]) -> Visits:
+        (one,) = grown
+        state = self._settled(state, tree)
+        if not one.nodes:
+            return Visits(state.count, state.total, state.simulations + 1, state.dead | {one.growth.node})
+        values = [self._value(tree, node) for node in one.nodes]
+        count, total = dict(state.count), dict(state.total)
+        for node, value in zip(one.nodes, values, strict=True):
+            count[node], total[node] = 1, value
+        _back_up(tree, one.growth.node, math.fsum(values) / len(values), count, total)
+        return Visits(count, total, state.simulations + 1, state.dead)
+
+    def answers(self, state: Visits, tree: Tree) -> tuple[int, ...]:
+        def worth(node: int) -> tuple[int, float]:
+            return -state.count.get(node, 0), -tree.worth(node)
+
+        ended = sorted(tree.finished(), key=worth)
+        leaves = [n.id for n in tree.nodes if n.id != ROOT and n.is_open and not tree.children(n.id)]
+        return (*ended, *tree.best_first(leaves))
+
+    # --- the way down -----------------------------------------------------------------------------
+
+    def _settled(self, state: Visits, tree: Tree) -> Visits:
+        """The state after simulations that end in whole answers, which need nothing written."""
+        while state.simulations < self.simulations:
+            leaf = self._descend(state, tree)
+            if leaf is None or tree[leaf].is_open:
+                return state
+            count, total = dict(state.count), dict(state.total)
+            _back_up(tree, leaf, self._value(tree, leaf), count, total)
+            state = Visits(count, total, state.simulations + 1, state.dead)
+        return state
+
+    def _leaf(self, state: Visits, tree: Tree) -> int | None:
+        return None if state.simulations >= self.simulations else self._descend(state, tree)
+
+    def _descend(self, state: Visits, tree: Tree) -> int | None:
+        """The state without continuations that the rule leads to; None where all ways are dead ends."""
+        blocked = _blocked(state, tree)
+        at = ROOT
+        while at not in blocked:
+            ways = [node for node in tree.children(at) if node not in blocked]
+            if not ways:
+                return at
+            scores = self.rule(state, tree, at, ways)
+            at = ways[scores.index(max(scores))]
+        return None
+
+    def rule(self, state: Visits, tree: Tree, parent: int, ways: Sequence[int]) -> list[float]:
+        """The score of each way on from a state."""
+        visits = state.count.get(parent, 0)
+        priors = self._priors(tree, ways)
+        if not self.scale:
+            return [
+                alphazero(state.mean(n), state.count.get(n, 0), visits, self.constant, p * len(ways))
+                for n, p in zip(ways, priors, strict=True)
+            ]
+        means = [state.mean(node) for node in state.count] or [0.0]
+        low, high = min(means), max(means)
+        return [
+            rain_score(state.mean(n), state.count.get(n, 0), p, visits, low, high)
+            for n, p in zip(ways, priors, strict=True)
+        ]
+
+    def _priors(self, tree: Tree, ways: Sequence[int]) -> Sequence[float]:
+        """What is expected of each way: all alike, or by the mean log-probability of its tokens."""
+        if not self.likelihood:
+            return (1 / len(ways),) * len(ways)
+        means = [sum(tree[n].logprobs) / len(tree[n].logprobs) if tree[n].logprobs else -math.inf for n in ways]
+        return softmax(means)
+
+    def _value(self, tree: Tree, node: int) -> float:
+        worth = tree.worth(node)
+        return 0.0 if worth == -math.inf else worth / self.shape.top
+
+
+def _back_up(tree: Tree, node: int, value: float, count: dict[int, int], total: dict[int, float]) -> None:
+    for at in (ROOT, *(state.id for state in tree.path(node))):
+        count[at] = count.get(at, 0) + 1
+        total[at] = total.get(at, 0.0) + value
+
+
+def _blocked(state: Visits, tree: Tree) -> frozenset[int]:
+    """Dead ends, and states all of whose continuations are."""
+    blocked = set(state.dead)
+    for node in reversed(tree.nodes):
+        ways = tree.children(node.id)
+        if ways and all(way in blocked for way in ways):
+            blocked.add(node.id)
+    return frozenset(blocked)

@@ -1,0 +1,80 @@
+"""Policies by name, from the arguments that a program gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ttscale.compiler.policy_signatures import LISTS, POLICIES, POLICY_ALIASES, reach_of
+from ttscale.runtime.explore.chance import Chance
+from ttscale.runtime.explore.montecarlo import MonteCarlo
+from ttscale.runtime.explore.particles import Particles
+from ttscale.runtime.explore.policies import AStar, Beam, BestFirst, Cascade, DepthFirst, DiverseTrees, Policy, Shape
+
+DIGIT_ACCEPTS, SHARE_ACCEPTS = 7.0, 0.5
+"""From which score on a cascade accepts a step: of grades from 0 to 9 as SpecReason does, and of shares."""
+
+
+def policy_named(
+    name: str, given: Mapping[str, object], shape: Shape, chance: Chance, expansions: int | None = None
+) -> Policy:
+    """The policy of a name with its arguments, those not given at their defaults. Raises KeyError for no policy."""
+    signature = POLICIES[POLICY_ALIASES.get(name, name)]
+    own = {parameter.name: parameter.default for parameter in signature.parameters} | dict(given)
+    ahead = _int(own, "lookahead")
+    match signature.name:
+        case "beam":
+            return Beam(shape, ahead)
+        case "lookahead":
+            return Beam(shape, _int(own, "ahead"))
+        case "dvts":
+            return DiverseTrees(shape, ahead)
+        case "best_first":
+            return BestFirst(shape)
+        case "astar":
+            return AStar(shape)
+        case "depth_first":
+            least = own["least"]
+            return DepthFirst(shape, _float(own, "prune"), None if least is None else _float(own, "least"))
+        case "mcts":
+            most = reach_of("mcts", own, shape.width, shape.branch, shape.steps, expansions).expansions
+            likelihood = own["prior"] == "likelihood"
+            return MonteCarlo(shape, most, _float(own, "explore"), likelihood, bool(own["scale"]))
+        case "cascade":
+            usual = DIGIT_ACCEPTS if shape.top > 1 else SHARE_ACCEPTS
+            accept = usual if own["accept"] is None else _float(own, "accept")
+            return Cascade(shape, accept, _int(own, "first"))
+    return Particles(
+        shape,
+        chance,
+        _heats(own),
+        _int(own, "iterations") or 1,
+        str(own["method"]),
+        _float(own, "below"),
+        own["finished"] != "aside",
+        own["weight"] == "difference",
+    )
+
+
+def _heats(own: Mapping[str, object]) -> tuple[tuple[float, float], ...]:
+    """First and last temperature of each chain; several are spaced evenly up to the hottest."""
+    start = _float(own, "temperature")
+    end = start if own["to"] is None else _float(own, "to")
+    chains = _int(own, "chains") or 1
+    if chains == 1:
+        return ((start, end),)
+    rise = (_float(own, "hottest") - end) / (chains - 1)
+    return tuple((start + place * rise, end + place * rise) for place in range(chains))
+
+
+def _int(own: Mapping[str, object], name: str) -> int:
+    value = own.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _float(own: Mapping[str, object], name: str) -> float:
+    value = own[name]
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+__all__ = ["LISTS", "policy_named"]
