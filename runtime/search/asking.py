@@ -46,18 +46,28 @@ class Asker:
 
         Raises RunError where a model cannot be loaded, MetricError where an answer cannot be measured.
         """
-        missing = iter([item for item in items if self.records.find(arm, item) is None])
+        return self.records.of(arm, items) if await self.ask_each([arm], items) == len(items) else None
+
+    async def ask_each(self, arms: Sequence[Arm], items: Sequence[Item]) -> int:
+        """Ask one question of all arms after the other; how many of the first questions have a record of each.
+
+        What ends it early leaves as many questions as were paid for, each of them with all arms to compare.
+        """
+        missing = iter(
+            [(item, left) for item in items if (left := [arm for arm in arms if self.records.find(arm, item) is None])]
+        )
 
         async def worker() -> None:
-            for item in missing:
-                if self.is_over:
-                    return
-                record = await self._answer(arm, item)
-                if self.is_over or record is None:
-                    return
-                kept = self.records.add(record)
-                if self.heard is not None:
-                    self.heard(kept)
+            for item, left in missing:
+                for arm in left:
+                    if self.is_over:
+                        return
+                    record = await self._answer(arm, item)
+                    if self.is_over or record is None:
+                        return
+                    kept = self.records.add(record)
+                    if self.heard is not None:
+                        self.heard(kept)
 
         tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(self.concurrency, len(items))))]
         stopped = asyncio.create_task(self.stop.wait())
@@ -72,8 +82,8 @@ class Asker:
             for task in (*tasks, stopped):
                 task.cancel()
             await asyncio.gather(*tasks, stopped, return_exceptions=True)
-        found = self.records.of(arm, items)
-        return found if len(found) == len(items) else None
+        whole = (all(self.records.find(arm, item) is not None for arm in arms) for item in items)
+        return next((place for place, is_whole in enumerate(whole) if not is_whole), len(items))
 
     async def _answer(self, arm: Arm, item: Item) -> Record | None:
         try:

@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 from ttscale.compiler.canonical import canonical_hash
 from ttscale.compiler.evidence import evidence_text
 from ttscale.runtime.evaluate.ablation import ablations
-from ttscale.runtime.evaluate.arms import Arm, Item
 from ttscale.runtime.evaluate.measuring import Record
-from ttscale.runtime.search.baselines import Baseline, BaselineMaker
 from ttscale.runtime.search.diagnosis import diagnose, signs
-from ttscale.runtime.search.finals import FINALISTS, Entry, Verdict, cross_validated, holdout
+from ttscale.runtime.search.finals import Verdict
 from ttscale.runtime.search.history import Tried, front, signed
 from ttscale.runtime.search.loop import Driver
 from ttscale.runtime.search.prices import reuse
 from ttscale.runtime.search.recipe import compiled, fixed_text, source_of
+from ttscale.runtime.search.retest import Tested, retest
 from ttscale.runtime.search.space import SearchSpace, shown
 
 if TYPE_CHECKING:
@@ -38,7 +37,8 @@ async def finish(stage: Stage, driver: Driver, where: str, *, interrupted: bool)
 
     history = [t for t in driver.log.history() if t.outcome != "running"]
     best = front(history, driver.directions)
-    verdict = None if interrupted else await _finals(stage, driver, history, best)
+    tested = Tested() if interrupted else await retest(stage, driver, history, best)
+    verdict = tested.verdict
     names = [goal.name for goal in stage.search.goals]
     chosen = _chosen(stage, verdict, best)
     ablated = await _ablation(stage, driver, chosen) if chosen is not None and stage.wishes.ablate else []
@@ -59,6 +59,7 @@ async def finish(stage: Stage, driver: Driver, where: str, *, interrupted: bool)
         "holdout": stage.search.holdout_on if stage.held_out else "",
         "questions": len(stage.items),
         "held_out": len(stage.held_out),
+        "held_out_asked": tested.questions,
         "ended": "stopped" if interrupted else driver.ended,
         "spent": asdict(spent),
         "limits": asdict(stage.limits),
@@ -77,61 +78,7 @@ async def finish(stage: Stage, driver: Driver, where: str, *, interrupted: bool)
     return Outcome(document, recipe)
 
 
-# --- finals --------------------------------------------------------------------------------------
-
-
-async def _finals(stage: Stage, driver: Driver, history: Sequence[Tried], best: Sequence[Tried]) -> Verdict | None:
-    """The finalists and the baselines on rows that chose none of them; None where nothing was measured."""
-    main, more = stage.main
-    done = [t for t in history if t.outcome == "done"]
-    if not done:
-        return None
-    await _equal_majority(stage, driver, best[0])
-    items = stage.held_out or stage.items
-    # The best first, then baselines: if the budget ends early, these can be compared.
-    arms: list[tuple[Arm, bool, Mapping[str, object]]] = []
-    finalists = _finalists(done, best, driver.directions) if stage.held_out else done
-    arms += [(driver.arm(t.assignment), False, t.assignment) for t in finalists[:1]]
-    arms += [(b.arm, True, {}) for b in stage.baselines]
-    arms += [(driver.arm(t.assignment), False, t.assignment) for t in finalists[1:]]
-    entries: list[Entry] = []
-    for arm, is_baseline, params in arms:
-        records = await driver.asker.ask(arm, items)
-        if records is not None:
-            entries.append(Entry(arm.label, is_baseline, driver.values(records), params))
-    if not entries:
-        return None
-    if stage.held_out:
-        return holdout(entries, main, more)
-    return cross_validated(entries, main, more, seed=stage.search.seed, compared=len(finalists))
-
-
-def _finalists(done: Sequence[Tried], best: Sequence[Tried], directions: Sequence[bool]) -> list[Tried]:
-    """The front, filled up with the next best in the first goal, to at most five."""
-    sign = 1 if directions[0] else -1
-    others = sorted(
-        (t for t in done if t.values is not None and all(t.number != own.number for own in best)),
-        key=lambda t: (-sign * (t.values or (0.0,))[0], t.number),
-    )
-    return [*best, *others][:FINALISTS]
-
-
-async def _equal_majority(stage: Stage, driver: Driver, best: Tried) -> None:
-    """Adds the majority of as many samples as cost what the best trial costs."""
-    single = next((b for b in stage.baselines if b.label == "single sample"), None)
-    if single is None or any(b.label.startswith("majority") for b in stage.baselines) is False:
-        return
-    own = driver.asker.records.of(driver.arm(best.assignment), stage.items)
-    one = driver.asker.records.of(single.arm, stage.items)
-    if not own or not one:
-        return
-    price = sum(r["cost"]["tokens"] for r in one) / len(one)
-    n = round(sum(r["cost"]["tokens"] for r in own) / len(own) / max(1.0, price))
-    if n < 2:
-        return
-    found = BaselineMaker(stage.space).majority(n)
-    if isinstance(found, Baseline) and all(found.arm.digest != b.arm.digest for b in stage.baselines):
-        stage.baselines.append(found)
+# --- what won ---------------------------------------------------------------------------------------
 
 
 def _chosen(stage: Stage, verdict: Verdict | None, best: Sequence[Tried]) -> Tried | None:
@@ -342,4 +289,4 @@ def _dataset(stage: Stage) -> dict[str, str]:
     return {"dataset": f"{dataset.name} {path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"}
 
 
-__all__ = ["Item", "as_if_alone", "explained", "finish", "parameters", "recipe_of", "source_of"]
+__all__ = ["as_if_alone", "explained", "finish", "parameters", "recipe_of", "source_of"]
