@@ -26,6 +26,7 @@ from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import SourceFile
 
 if TYPE_CHECKING:
+    from ttscale.compiler.check_trust import Granted
     from ttscale.compiler.columns import ColumnReader
 
 
@@ -83,6 +84,11 @@ def compile_source(
         from ttscale.compiler.columns import check_columns
 
         found += check_columns(linked, columns, found)
+    granted: Granted | None = getattr(load, "granted", None)
+    if granted is not None and any(granted(name) is not None for name in linked.modules):
+        from ttscale.compiler.check_trust import check_trust  # few programs have recipes
+
+        found += check_trust(linked, granted)
     told, silenced = without_allowed(linked, found)
     return Checked(linked, pipelines, in_order(told, source.name), tuple(silenced))
 

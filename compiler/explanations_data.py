@@ -1,4 +1,4 @@
-"""Pages about few-shot examples, evaluations, Python files and recipes: E0275 to E0286, E0405 to E0409."""
+"""Pages about few-shot examples, evaluations, Python files and recipes: E0275 to E0286, E0405 to E0409, E0413, E0414."""
 
 from __future__ import annotations
 
@@ -125,5 +125,19 @@ DATA = table(
         "A recipe of which no installed version fits",
         "After `@` stands a range: `1` is any 1.x, `1.4` any 1.4.x, `~1.4` is 1.4 or newer and below 2, and `>=1.2 <2` "
         "says it in full. Install a version that fits, or change the range.",
+    ),
+    page(
+        "E0413",
+        "A recipe that is not as it was installed",
+        "Every file of an installed recipe has the hash that was written down when it was installed; one that changed, "
+        "went away or was added since stops the program before anything of it is used, and so does a link to a file "
+        "outside the recipe. Install the recipe again, or remove it.",
+    ),
+    page(
+        "E0414",
+        "A recipe that does what nobody granted",
+        "A recipe is data: it reads no file outside its folder, names no secret, reaches no host and runs no code. One "
+        "that needs more must be granted it by name: `--allow network`, `--allow env:OPENAI_API_KEY`, `--allow code`, "
+        "`--allow files`, `--allow-python`. Read the recipe first; `ttscale recipe show NAME` lists what it needs.",
     ),
 )

@@ -9,11 +9,14 @@ Codes:
     E0003  a file that is too large
     E0004  a file that is not there, is a folder, or cannot be read
     E0410  a schema file that is missing, or cannot be read as text
+    E0413  a recipe that is not as it was installed, or that links to files outside its folder
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -22,7 +25,7 @@ from ttscale.compiler.columns import ColumnReader
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
 from ttscale.compiler.python_names import LoadFault, PythonModule, PythonReader
 from ttscale.compiler.source import SourceFile, Span
-from ttscale.library.recipes import Recipe, find
+from ttscale.library.recipes import Recipe, find, hashes_of, said_by
 
 LIMIT = 1 << 20
 """Bytes that a source file may have; the rest of a larger one is not even read."""
@@ -59,9 +62,17 @@ class FileLoader:
     A module that does not exist gives None. One that exists but cannot be read raises SourceError. Each file is
     read once; the same file has the same name from everywhere. `python` reads Python files; without it they are left
     alone, and what they declare is not known. `columns` tells what data files have, where that is to be checked.
+    `allow` are the capabilities that the user grants to recipes (see `ttscale.compiler.check_trust`).
     """
 
-    def __init__(self, python: PythonAccess | None = None, columns: ColumnReader | None = None) -> None:
+    def __init__(
+        self,
+        python: PythonAccess | None = None,
+        columns: ColumnReader | None = None,
+        allow: Iterable[str] = (),
+    ) -> None:
+        self._allow = frozenset(allow)
+        self._intact: set[Path] = set()
         self._read: dict[str, SourceFile] = {}
         self._recipes: dict[str, tuple[Recipe, str]] = {}
         self._python = python
@@ -83,25 +94,48 @@ class FileLoader:
             self._read[name] = load_source(name)
         return self._read[name]
 
+    def entry(self, path: str, version: str) -> tuple[SourceFile, Recipe]:
+        """The program that a recipe's name stands for, to be compiled as the first file. Raises LoadFault."""
+        recipe, file = find(path, version)
+        return self._recipe(recipe, file), recipe
+
+    def granted(self, module: str) -> frozenset[str] | None:
+        """The capabilities of a module; None for the user's own, which may do what it likes.
+
+        Recipes that ship with the tool have what their manifests ask for.
+        """
+        if module not in self._recipes:
+            return None
+        recipe, _ = self._recipes[module]
+        asked = said_by(recipe.folder).get("needs") if recipe.origin == "library" else ()
+        return self._allow | frozenset(map(str, asked if isinstance(asked, list) else ()))
+
     def _recipe(self, recipe: Recipe, file: str) -> SourceFile:
         """A file of an installed recipe, named by recipe, file and version."""
         name = f"{recipe.name}/{file.removesuffix('.tts')}@{recipe.version}"
         if name not in self._read:
+            if recipe.folder not in self._intact:
+                require_intact(recipe)
+                self._intact.add(recipe.folder)
             self._recipes[name] = (recipe, file)
-            self._read[name] = SourceFile(name, load_source(recipe.folder / file).text)
+            self._read[name] = SourceFile(name, load_source(inside(recipe, file)).text)
         return self._read[name]
 
     def _beside_in_recipe(self, path: str, importing_file: str) -> SourceFile | None:
         """What a file of a recipe imports from beside it; nothing outside the recipe's folder."""
         recipe, file = self._recipes[importing_file]
         wanted = _joined(path if path.endswith(".tts") else f"{path}.tts", file)
-        inside = ".." not in wanted.parts and (recipe.folder / wanted).is_file()
-        return self._recipe(recipe, wanted.as_posix()) if inside else None
+        is_there = ".." not in wanted.parts and (recipe.folder / wanted).is_file()
+        return self._recipe(recipe, wanted.as_posix()) if is_there else None
 
     def _python_module(self, path: str, importing_file: str) -> PythonModule:
         """The functions of a Python file beside the importing one, or of an installed package."""
         assert self._python is not None
         if not path.startswith(("./", "../")):
+            if importing_file in self._recipes and "python" not in (self.granted(importing_file) or ()):
+                hint = "read what it does, then grant it with `--allow-python` or `load(…, allow_python=True)`"
+                message = f"{path} would run Python code, and an imported recipe names it"
+                raise LoadFault("E0405", message, label="not run", hint=hint)
             if path.endswith(".py") or "/" in path:
                 hint = f"write `./{path}`: paths are relative to this file"
                 raise LoadFault("E0401", f"{path} is neither a file beside this one nor a package", hint=hint)
@@ -111,20 +145,58 @@ class FileLoader:
             return self._python.file(recipe.folder / _joined(path, file), path, own=False)
         return self._python.file(_joined(path, importing_file), path, own=True)
 
+    def metrics(self) -> list[str]:
+        """The names of the metrics that installed packages offer; nothing of them is loaded."""
+        from importlib import metadata
+
+        return sorted(entry.name for entry in metadata.entry_points(group="ttscale.metrics"))
+
     def schema(self, path: str, importing_file: str, /) -> tuple[str, str] | None:
         """The name and the text of a schema file beside the importing one. Raises LoadFault."""
         if importing_file in self._recipes:
             recipe, own = self._recipes[importing_file]
-            inside = _joined(path, own)
-            name, file = f"{recipe.name}/{inside.as_posix()}@{recipe.version}", recipe.folder / inside
-            if ".." in inside.parts or inside.is_absolute():
+            beside = _joined(path, own)
+            name = f"{recipe.name}/{beside.as_posix()}@{recipe.version}"
+            if ".." in beside.parts or beside.is_absolute():
                 raise LoadFault("E0410", f"{path} lies outside the recipe `{recipe.name}`")
+            file = inside(recipe, beside.as_posix())
         else:
             file = _joined(path, importing_file)
             name = str(file)
         if name not in self._schemas:
             self._schemas[name] = _schema_text(file, path)
         return name, self._schemas[name]
+
+
+def inside(recipe: Recipe, file: str) -> Path:
+    """A file of a recipe. Raises LoadFault where a link leads out of the recipe's folder."""
+    path = recipe.folder / file
+    if not path.resolve().is_relative_to(recipe.folder.resolve()):
+        message = f"{file} of the recipe `{recipe.name}` is a link to a file outside the recipe"
+        raise LoadFault("E0413", message, hint="put the file itself into the recipe's folder")
+    return path
+
+
+def require_intact(recipe: Recipe) -> None:
+    """Raises LoadFault where a file of an installed recipe is not as it was installed: changed, missing or new."""
+    hashes = hashes_of(recipe)
+    if hashes is None:
+        return
+    found = [file for file in sorted(recipe.folder.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
+    names = {file.relative_to(recipe.folder).as_posix(): file for file in found}
+    for name in (*hashes, *names):
+        if name not in names or name not in hashes or sha256_of(names[name]) != hashes[name]:
+            what = "is missing" if name not in names else "is new" if name not in hashes else "was changed"
+            again = {"added": f"`ttscale recipe add` it again, or `ttscale recipe remove {recipe.name}`"}
+            hint = again.get(recipe.origin, f"install it again: `pip install --force-reinstall {recipe.package}`")
+            message = f"{name} of the recipe `{recipe.label}` {what} since it was installed; it is not used"
+            raise LoadFault("E0413", message, hint=hint)
+
+
+def sha256_of(file: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _schema_text(file: Path, written: str) -> str:

@@ -1,15 +1,18 @@
-"""Recipes: `.tts` files in installed Python packages, found by their entry points in the group `ttscale.recipes`.
+"""Recipes: folders of `.tts` files that programs import by name, and that run by name.
+
+They come from three places, of which the first that has a name keeps it:
+
+    library   those that ship with the tool, in `library/shelf`
+    added     those that `ttscale recipe add` put into the user's own folder
+    package   those in installed Python packages, by their entry points in the group `ttscale.recipes`:
 
     [project.entry-points."ttscale.recipes"]
     some-recipe = "some_recipe"          # a package whose folder holds name.tts
 
     find("some-recipe/name", "~1.4")     # Recipe("some-recipe", "1.4.2", …), and the path of name.tts in it
+    find("self-consistency", "1")        # and `recipe.tts`, which a whole recipe stands for
 
-No code of the package runs. Versions are those of the distributions; of several that fit the newest is taken.
-
-    1        any 1.x                      ~1.4, ^1.4    1.4 or newer, and below 2
-    1.4      any 1.4.x                    ~1.4.2        1.4.2 or newer, and below 1.5
-    1.4.2    that one                     >=1.2 <2      all of these
+No code of a package runs. Of several versions that fit the newest is taken; a name of the library is never taken over.
 
 Codes:
     E0408  a recipe that is not installed
@@ -19,50 +22,121 @@ Codes:
 from __future__ import annotations
 
 import importlib.util
-import re
-from collections.abc import Callable
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ttscale.compiler.diagnostics import suggest
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.python_names import LoadFault
+from ttscale.library.names import FILE, LIMIT, MANIFEST, normal
+from ttscale.library.versions import fits, numbers
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "ttscale.recipes"
-Version = tuple[int, ...]
-_COMPARISONS: dict[str, Callable[[Version, Version], bool]] = {
-    ">=": lambda a, b: a >= b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    "<": lambda a, b: a < b,
-    "=": lambda a, b: a == b,
-}
+HOME = "TTSCALE_RECIPES"
+"""The variable of the environment that names another folder for added recipes."""
+RECORD = ".added.json"
+"""What is kept beside an added recipe's folder: where it came from, and the hashes of its files."""
+Origin = Literal["library", "added", "package"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """An installed recipe: its name, its distribution's version, and the folder of its files."""
+    """A recipe: its name, its version, the folder of its files, where it comes from, and what its manifest says."""
 
     name: str
     version: str
     folder: Path
+    origin: Origin = "package"
+    package: str = ""
+    """The distribution that has it."""
+
+    @property
+    def label(self) -> str:
+        """Name and version."""
+        return f"{self.name} {self.version}"
 
 
 def installed() -> list[Recipe]:
-    """All recipes that are installed, by name, the newest version of each first."""
-    import importlib.metadata  # takes long, and most programs use no recipe
-
+    """All recipes that programs can import, by name, the newest version of each first."""
     found: dict[tuple[str, str], Recipe] = {}
-    for entry in importlib.metadata.entry_points(group=GROUP):
-        folder = _folder(entry)
-        if entry.dist is not None and folder is not None:
-            recipe = Recipe(entry.name, entry.dist.version, folder)
+    own = {recipe.name for recipe in shelf()}
+    for recipe in (*shelf(), *added(), *packages()):
+        if recipe.origin == "library" or recipe.name not in own:
             found.setdefault((recipe.name, recipe.version), recipe)
     newest = sorted(found.values(), key=lambda recipe: numbers(recipe.version), reverse=True)
     return sorted(newest, key=lambda recipe: recipe.name)
+
+
+@lru_cache(maxsize=1)
+def shelf() -> tuple[Recipe, ...]:
+    """Those that ship with the tool."""
+    place = Path(str(resources.files("ttscale.library").joinpath("shelf")))
+    found = (_with_manifest(folder, "library") for folder in sorted(place.glob("*")) if folder.is_dir())
+    return tuple(recipe for recipe in found if recipe is not None)
+
+
+def home() -> Path:
+    """The folder of added recipes: `NAME/VERSION/…`, which need not be there."""
+    given = os.environ.get(HOME)
+    if given:
+        return Path(given).expanduser().absolute()
+    import platformdirs  # few commands come here
+
+    return Path(platformdirs.user_data_path("ttscale")) / "recipes"
+
+
+def added() -> tuple[Recipe, ...]:
+    """Those that the user added."""
+    place = home()
+    if not place.is_dir():
+        return ()
+    found = (_with_manifest(record.parent / record.name.removesuffix(RECORD), "added") for record in _records(place))
+    return tuple(recipe for recipe in found if recipe is not None)
+
+
+def _records(place: Path) -> list[Path]:
+    return sorted(place.glob(f"*/*{RECORD}"))
+
+
+def record_of(recipe: Recipe) -> Path:
+    """The file that says where an added recipe came from, and what the hashes of its files are."""
+    return recipe.folder.with_name(recipe.folder.name + RECORD)
+
+
+def packages() -> tuple[Recipe, ...]:
+    """Those in installed Python packages."""
+    import importlib.metadata  # takes long, and most programs use no recipe
+
+    found: list[Recipe] = []
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        folder = _folder(entry)
+        if entry.dist is not None and folder is not None:
+            found.append(Recipe(entry.name, entry.dist.version, folder, "package", entry.dist.metadata["Name"] or ""))
+    return tuple(found)
+
+
+def _with_manifest(folder: Path, origin: Origin) -> Recipe | None:
+    said = said_by(folder)
+    name, version = said.get("name"), said.get("version")
+    return Recipe(name, version, folder, origin) if isinstance(name, str) and isinstance(version, str) else None
+
+
+def said_by(folder: Path) -> Mapping[str, object]:
+    """What a folder's manifest says, unchecked; nothing where it has none that can be read."""
+    try:
+        with (folder / MANIFEST).open("rb") as stream:
+            return tomllib.loads(stream.read(LIMIT).decode("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
 
 
 def _folder(entry: EntryPoint) -> Path | None:
@@ -80,18 +154,30 @@ def _folder(entry: EntryPoint) -> Path | None:
     return Path(places[0]) if places else None
 
 
-def find(path: str, wanted: str) -> tuple[Recipe, str]:
-    """The installed recipe that `some-recipe/name` means in a range of versions, and the file's path in its folder.
+def aliases(recipes: Iterable[Recipe]) -> dict[str, str]:
+    """Other names of recipes, in the one spelling; a name that two claim is the first one's."""
+    found: dict[str, str] = {}
+    for recipe in recipes:
+        said = said_by(recipe.folder).get("aliases")
+        for alias in said if isinstance(said, list) else []:
+            found.setdefault(normal(str(alias)), recipe.name)
+    return found
 
-    Raises LoadFault.
+
+def find(path: str, wanted: str) -> tuple[Recipe, str]:
+    """The recipe that `some-recipe/name` means in a range of versions, and the file's path in its folder.
+
+    A whole recipe is its `recipe.tts`. `self_consistency` and the aliases of a recipe mean it too. Raises LoadFault.
     """
     name, _, module = path.partition("/")
-    known = installed()
-    versions = [recipe for recipe in known if recipe.name == name]
+    versions = _of_name(name, shelf())
+    known = list(shelf()) if versions else installed()
+    versions = versions or _of_name(name, known)
     if not versions:
         names = list(dict.fromkeys(recipe.name for recipe in known))
-        near = suggest(name, names)
-        listed = f"installed are {', '.join(names)}" if names else "no recipe is installed"
+        near = suggest(normal(name), names)
+        others = [name for name in names if all(name != one.name for one in shelf())]
+        listed = f"installed are {_some(others)}" if others else "`ttscale recipe list` shows those that there are"
         hint = (
             f"did you mean `{near}`?"
             if near
@@ -105,8 +191,8 @@ def find(path: str, wanted: str) -> tuple[Recipe, str]:
         message = f"no installed version of the recipe `{name}` fits `{wanted}`"
         raise LoadFault("E0409", message, label=f"installed: {shown}", hint=hint)
     recipe = fitting[0]
-    file = f"{module}.tts"
-    if not module or not (recipe.folder / file).is_file():
+    file = f"{module}.tts" if module else FILE
+    if not (recipe.folder / file).is_file():
         modules = sorted(
             one.relative_to(recipe.folder).with_suffix("").as_posix() for one in recipe.folder.rglob("*.tts")
         )
@@ -121,13 +207,29 @@ def find(path: str, wanted: str) -> tuple[Recipe, str]:
     return recipe, file
 
 
+def _of_name(name: str, known: Sequence[Recipe]) -> list[Recipe]:
+    """The versions of the recipe that has this name; else one whose name is spelt alike, or that has it as an alias."""
+    exact = [recipe for recipe in known if recipe.name == name]
+    if exact:
+        return exact
+    spelt = normal(name)
+    alike = [recipe for recipe in known if normal(recipe.name) == spelt]
+    meant = alike[0].name if alike else aliases(known).get(spelt)
+    return [recipe for recipe in known if recipe.name == meant]
+
+
+def _some(names: list[str], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def recipe_of(module: str) -> Recipe | None:
-    """The installed recipe that a module such as `some-recipe/name@1.4.2` is of; None for a file of the user's own."""
+    """The recipe that a module such as `some-recipe/name@1.4.2` is of; None for a file of the user's own."""
     name, _, version = module.rpartition("@")
     recipe = name.partition("/")[0]
-    if not recipe or Path(module).is_file():
+    if not recipe or recipe == "std" or Path(module).is_file():
         return None
-    return next((one for one in installed() if (one.name, one.version) == (recipe, version)), None)
+    known = [one for one in shelf() if one.name == recipe] or installed()
+    return next((one for one in known if (one.name, one.version) == (recipe, version)), None)
 
 
 def folder_of(module: str) -> Path:
@@ -136,43 +238,32 @@ def folder_of(module: str) -> Path:
     return Path(module).parent if recipe is None else (recipe.folder / module.partition("/")[2]).parent
 
 
-def numbers(version: str) -> Version:
-    """The numbers at the beginning of a version: `1.4.2rc1` is (1, 4, 2)."""
-    found = re.match(r"v?(\d+(?:\.\d+)*)", version.strip())
-    return tuple(int(part) for part in found.group(1).split(".")) if found else ()
+def hashes_of(recipe: Recipe) -> Mapping[str, str] | None:
+    """The sha256 that each file of a recipe had when it was installed, by its path; None where nobody wrote them down.
+
+    Of an added recipe they are in its record, of a package in its `RECORD`.
+    """
+    if recipe.origin == "added":
+        try:
+            files = json.loads(record_of(recipe).read_text(encoding="utf-8"))["files"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+        return {str(path): str(digest) for path, digest in files.items()} if isinstance(files, dict) else {}
+    return _recorded(recipe) if recipe.origin == "package" else None
 
 
-def fits(version: str, wanted: str) -> bool:
-    """Whether a version is in a range as programs write it. Raises LoadFault for a range that cannot be read."""
-    own = _padded(numbers(version))
-    text = wanted.strip()
-    if text in ("", "*"):
-        return True
-    if text[0] in "~^":
-        low = _numbers_of(text[1:], wanted)
-        width = len(low) - 1 if text[0] == "~" and len(low) > 1 else 1
-        return own >= _padded(low) and own[:width] == _padded(low)[:width]
-    if text[0] in "<>=":
-        parts = re.findall(r"(>=|<=|>|<|==?)\s*([^\s<>=]+)", text)
-        if not parts or re.sub(r"(>=|<=|>|<|==?)\s*([^\s<>=]+)|[\s,]", "", text):
-            raise _unreadable(wanted)
-        return all(_COMPARISONS[op.replace("==", "=")](own, _padded(_numbers_of(low, wanted))) for op, low in parts)
-    exact = _numbers_of(text.removesuffix(".*"), wanted)
-    return own[: len(exact)] == exact
+def _recorded(recipe: Recipe) -> Mapping[str, str] | None:
+    import base64
+    import importlib.metadata
 
-
-def _numbers_of(text: str, wanted: str) -> Version:
-    found = numbers(text)
-    if not re.fullmatch(r"v?\d+(\.\d+)*", text.strip()):
-        raise _unreadable(wanted)
-    return found
-
-
-def _unreadable(wanted: str) -> LoadFault:
-    hint = "write `1`, `1.4`, `~1.4` or `>=1.2 <2`"
-    return LoadFault("E0409", f"`{wanted}` is no range of versions", hint=hint)
-
-
-def _padded(version: Version) -> Version:
-    """With zeros, so that 1.4 and 1.4.0 are the same."""
-    return (*version, *(0,) * (6 - len(version)))
+    try:
+        files = importlib.metadata.distribution(recipe.package).files or []
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None
+    found: dict[str, str] = {}
+    for file in files:
+        path = Path(str(file.locate()))
+        if file.hash is not None and file.hash.mode == "sha256" and path.is_relative_to(recipe.folder):
+            padded = file.hash.value + "=" * (-len(file.hash.value) % 4)
+            found[path.relative_to(recipe.folder).as_posix()] = base64.urlsafe_b64decode(padded).hex()
+    return found or None

@@ -12,7 +12,8 @@ from ttscale.compiler.python_names import LoadFault
 from ttscale.compiler.render import render
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
-from ttscale.library.recipes import find, fits, installed
+from ttscale.library.recipes import find, installed
+from ttscale.library.versions import fits
 from ttscale.runtime.program import load
 from ttscale.runtime.python_files import PythonFiles
 

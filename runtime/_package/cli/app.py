@@ -57,6 +57,7 @@ class State:
     debug: bool = field(default_factory=lambda: bool(os.environ.get("TTSCALE_DEBUG")))
     json: bool = False
     allow_python: bool = False
+    allow: tuple[str, ...] = ()
 
 
 def write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:

@@ -13,7 +13,7 @@ from ttscale.cli.console import err, is_terminal, out
 from ttscale.cli.faults import INTERRUPTED, USAGE, USER, EndedRun, Failure
 from ttscale.cli.interrupt import Interrupt
 from ttscale.cli.opened import replaced
-from ttscale.cli.sources import check_file
+from ttscale.cli.sources import check_file, home_for
 
 if TYPE_CHECKING:
     from ttscale.compiler.ir import Model
@@ -57,7 +57,7 @@ def open_for_measuring(file: str, bench: Bench) -> Program:
     from ttscale.runtime.program import Program
 
     checked = check_file(file).require_ok()
-    folder = Path.cwd() if file == "-" else Path(file).resolve().parent
+    folder = home_for(file)
     given: Mapping[str, Model] = replaced(checked, bench.models) if bench.models else {}
     return Program(checked, given, folder, bank_of(bench))
 

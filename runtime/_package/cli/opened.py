@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ttscale.cli.options import chosen_bank, parameters, replacements
-from ttscale.cli.sources import check_file
+from ttscale.cli.sources import check_file, home_for
 from ttscale.compiler.canonical import module_hash
 from ttscale.compiler.models import model_from_locator
 from ttscale.compiler.types import Type
@@ -194,10 +194,27 @@ def from_here(name: str, locator: str) -> Model:
 
 
 def replaced(checked: Checked, texts: Sequence[str]) -> dict[str, Model]:
-    """What `--model` puts in the place of declared models; the name "" is left where it cannot be the only one's."""
+    """What `--model` puts in the place of declared models; the name "" is left where it cannot be the only one's.
+
+    In a recipe the name "" stands for all models that are not named.
+    """
     declared = [symbol.name for symbol in checked.linked.main.names.values() if symbol.kind == "model"]
-    only = declared[0] if len(declared) == 1 else ""
-    return {name or only: from_here(name or only, text) for name, text in replacements(texts).items()}
+    given = replacements(texts)
+    if "" in given and (len(declared) == 1 or (declared and is_recipe(checked.linked.entry))):
+        text = given.pop("")
+        given |= {name: text for name in declared if name not in given}
+    return {name: from_here(name, text) for name, text in given.items()}
+
+
+def is_recipe(module: str) -> bool:
+    """Whether a module is the program of a recipe: an installed one, or one in a folder with a manifest."""
+    from ttscale.library.names import FILE, MANIFEST
+    from ttscale.library.recipes import recipe_of
+
+    path = Path(module)
+    if path.is_file():
+        return path.name == FILE and path.with_name(MANIFEST).is_file()
+    return recipe_of(module) is not None
 
 
 def require_feasible(
@@ -222,7 +239,7 @@ def open_program(choices: Choices) -> Opened:
     """Check, replace, bind and plan. Raises CompileError, or Failure where `--locked` finds a difference."""
     checked = check_file(choices.file).require_ok()
     file = Path(choices.file)
-    folder = Path.cwd() if choices.file == "-" else file.resolve().parent
+    folder = home_for(choices.file)
     given = replaced(checked, choices.models)
     program = Program(checked, given, folder)
     plan = program.plan(choices.pipeline, params=parameters(choices.params))

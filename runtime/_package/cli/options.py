@@ -31,16 +31,48 @@ def python_allowed() -> bool:
     """Whether the command that runs now may run Python files from outside the program's folder."""
     ctx = click.get_current_context(silent=True)
     state = None if ctx is None else ctx.find_object(State)
-    return state is not None and state.allow_python
+    return state is not None and (state.allow_python or "python" in state.allow)
 
 
-python_option = click.option(
-    "--allow-python",
-    is_flag=True,
-    expose_value=False,
-    callback=_set_allow_python,
-    help="Let FILE run Python files that do not stand in its own folder.",
-)
+def _set_allow(ctx: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> None:
+    """Remember what `--allow` grants to recipes. Failure (usage) for what is no capability."""
+    from ttscale.compiler.check_trust import WORDS
+
+    for name in names:
+        if name not in WORDS and not name.removeprefix("env:").isidentifier():
+            raise Failure(f"--allow {name}: it takes {', '.join(WORDS)} or env:NAME", code=USAGE)
+        if name not in WORDS and not name.startswith("env:"):
+            raise Failure(f"--allow {name}: a variable is granted as `--allow env:{name}`", code=USAGE)
+    if names:
+        ctx.ensure_object(State).allow += names
+
+
+def granted() -> frozenset[str]:
+    """The capabilities that the command that runs now grants to recipes."""
+    ctx = click.get_current_context(silent=True)
+    state = None if ctx is None else ctx.find_object(State)
+    python = ("python",) if python_allowed() else ()
+    return frozenset((*python, *(() if state is None else state.allow)))
+
+
+def python_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What is granted to a program that comes from somebody else: `--allow-python` and `--allow NAME`."""
+    python = click.option(
+        "--allow-python",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_allow_python,
+        help="Let FILE run Python files that do not stand in its own folder.",
+    )
+    named = click.option(
+        "--allow",
+        metavar="NAME",
+        multiple=True,
+        expose_value=False,
+        callback=_set_allow,
+        help="Let recipes do this: network, files, code, python or env:NAME; may be repeated.",
+    )
+    return python(named(function))
 
 
 def _allow_unsafe_code(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:

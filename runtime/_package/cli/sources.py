@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ttscale.cli.options import python_allowed
+from ttscale.cli.faults import Failure
+from ttscale.cli.options import granted, python_allowed
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
 from ttscale.compiler.source import SourceFile
 
 if TYPE_CHECKING:
     from ttscale.compiler.driver import Checked
+    from ttscale.library.recipes import Recipe
 
 
 @dataclass
@@ -33,14 +36,69 @@ class Findings:
 
 
 def check_file(name: str) -> Checked:
-    """Read and check one file. Raises CompileError where it cannot be read as text."""
+    """Read and check one file, or the recipe of that name. Raises CompileError where it cannot be read as text."""
     from ttscale.compiler.driver import compile_source
     from ttscale.library.loader import FileLoader, load_source
     from ttscale.runtime.data_columns import DataColumns
     from ttscale.runtime.python_files import PythonFiles
 
-    home = None if name == "-" else Path(name).resolve().parent
-    return compile_source(load_source(name), FileLoader(PythonFiles(home, allow=python_allowed()), DataColumns()))
+    recipe = recipe_named(name)
+    file = file_named(name)
+    home = None if name == "-" or recipe is not None else Path(file).resolve().parent
+    loader = FileLoader(PythonFiles(home, allow=python_allowed()), DataColumns(), granted())
+    source = load_source(file) if recipe is None else loader.entry(recipe.name, f"={recipe.version}")[0]
+    return compile_source(source, loader)
+
+
+def home_for(name: str) -> Path:
+    """Where relative paths of a program are looked for: beside its file, in its recipe, or where the user stands."""
+    if name == "-":
+        return Path.cwd()
+    recipe = recipe_named(name)
+    return Path(file_named(name)).resolve().parent if recipe is None else recipe.folder
+
+
+def file_named(name: str) -> str:
+    """The file that an argument means: of a recipe's folder its `recipe.tts`."""
+    from ttscale.library.names import FILE, MANIFEST
+
+    folder = Path(name)
+    return str(folder / FILE) if name != "-" and (folder / MANIFEST).is_file() else name
+
+
+def recipe_named(name: str) -> Recipe | None:
+    """The recipe that an argument means, such as `self-consistency`, `self_consistency@1` or an alias.
+
+    None for a file, or what looks like one: files and recipes' folders come first. Raises Failure where a name that is
+    no file's is no recipe's either.
+    """
+    path, at, wanted = name.partition("@")
+    if name == "-" or not _NAME.fullmatch(path) or path.endswith(".tts") or is_own(name):
+        return None
+    from ttscale.compiler.python_names import LoadFault
+    from ttscale.library.recipes import find
+
+    try:
+        return find(path, wanted)[0]
+    except LoadFault as fault:
+        hint = fault.hint if "did you mean" in fault.hint or at else "`ttscale recipe list` shows those that there are"
+        raise Failure(f"there is no file {name}, and {_lower(fault)}", hint) from None
+
+
+def is_own(name: str) -> bool:
+    """Whether an argument is a file of the user's, or the folder of a recipe."""
+    from ttscale.library.names import MANIFEST
+
+    path = Path(name)
+    return path.is_file() or (path / MANIFEST).is_file() or Path(f"{name}.tts").is_file()
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def _lower(fault: Exception) -> str:
+    text = str(fault)
+    return text[:1].lower() + text[1:]
 
 
 def check_files(names: tuple[str, ...]) -> tuple[Findings, list[Checked]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,12 +56,13 @@ def command(files: tuple[str, ...], live: bool, only: str, models: tuple[str, ..
 
 async def report_of(name: str, checked: Checked, models: dict[str, Model], live: bool, only: str) -> TestReport:
     """Run one file's tests."""
+    from ttscale.cli.sources import home_for
     from ttscale.compiler.cases import tests_ir
     from ttscale.library.standard import stage_prompts
     from ttscale.runtime.testing import run_tests
 
     cases = tests_ir(checked.linked, models, std=stage_prompts())
-    folder = Path.cwd() if name == "-" else Path(name).resolve().parent
+    folder = home_for(name)
     return await run_tests(cases, folder, live=live, only=only)
 
 
