@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ttscale.compiler.stop_patterns import problem
 from ttscale.runtime.engines.llama.text import Answer
 
 
@@ -81,3 +82,52 @@ def test_a_closing_tag_without_an_opening_one() -> None:
 def test_a_nested_tag_does_not_open_twice() -> None:
     answer, _ = feed(b"<think>a <think>b</think>c", [2] * 100)
     assert (answer.parts().text, answer.parts().thoughts) == ("c", "a <think>b")
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+def test_a_pattern_ends_a_text_where_its_match_begins(size: int) -> None:
+    data = "Eins ist größer. Zwei folgt! Drei".encode()
+    for pattern, text in (
+        (r"(?<=[.!?])\s", "Eins ist größer."),
+        (r"\s+[A-Z]\w+ folgt", "Eins ist größer."),
+        ("ß", "Eins ist grö"),
+    ):
+        answer = Answer((), (pattern,))
+        stopped = [answer.push(data[at : at + size]) for at in range(0, len(data), size)]
+        assert answer.parts().text == text and answer.stopped_by == pattern, "whatever the tokens are"
+        assert any(stopped)
+
+
+def test_the_first_of_a_stop_text_and_a_pattern_counts() -> None:
+    answer = Answer(("two",), ("o[nt]e",))
+    assert answer.push(b"one two")
+    assert (answer.parts().text, answer.stopped_by) == ("", "o[nt]e")
+
+
+def test_what_is_given_does_not_stop_an_answer_that_goes_on() -> None:
+    answer = Answer(("\n\n",), (r"\d\.",))
+    assert not answer.push(b"1. first\n\n", stops=False)
+    assert not answer.push(b"\n2")
+    assert answer.push(b".\n\n")
+    assert answer.parts().text == "1. first\n\n\n" and answer.stopped_by == r"\d\."
+
+
+def test_patterns_wait_for_the_end_of_thoughts() -> None:
+    answer = Answer((), (r"\d+;",))
+    assert not answer.push("<think>ä 1; 2;</think>".encode())
+    assert answer.push("ä 33;".encode())
+    assert answer.parts().text == "ä "
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [("a*", "empty text"), ("(", "no regular expression"), (r"(\w+\s?)*x", "for ever"), ("x" * 201, "200")],
+)
+def test_patterns_that_cannot_end_a_sample(pattern: str, words: str) -> None:
+    found = problem(pattern)
+    assert found is not None and words in found[0]
+
+
+@pytest.mark.parametrize("pattern", [r"(?<=[.!?])\s", r"\n\n+", r"(?:ab)+c", r"\(a+\)*x", "[(a+)]+x", "```"])
+def test_patterns_that_can(pattern: str) -> None:
+    assert problem(pattern) is None

@@ -59,6 +59,31 @@ def sliding_window_model(path: Path, marks: Sequence[str] = (), template: str = 
     return _write(path, meta, shapes, marks)
 
 
+def plain_model(path: Path, *, context: int = 2048, seed: int = 7) -> Path:
+    """A model of llama's shape; another seed gives other weights of the same vocabulary."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (len(TOKENS), WIDTH),
+        "output_norm.weight": (WIDTH,),
+    }
+    for layer in range(LAYERS):
+        shapes |= {
+            f"blk.{layer}.{name}.weight": shape
+            for name, shape in {
+                "attn_norm": (WIDTH,),
+                "attn_q": (WIDTH, WIDTH),
+                "attn_k": (WIDTH * SHARED // HEADS, WIDTH),
+                "attn_v": (WIDTH * SHARED // HEADS, WIDTH),
+                "attn_output": (WIDTH, WIDTH),
+                "ffn_norm": (WIDTH,),
+                "ffn_gate": (INNER, WIDTH),
+                "ffn_up": (INNER, WIDTH),
+                "ffn_down": (WIDTH, INNER),
+            }.items()
+        }
+    meta = _meta("llama") | {"llama.context_length": context, "llama.rope.dimension_count": WIDTH // HEADS}
+    return _write(path, meta, shapes, seed=seed)
+
+
 def hybrid_model(path: Path) -> Path:
     """A model of LFM2's shape: short convolutions, whose state cannot be cut, in every other layer."""
     meta = _meta("lfm2") | {
@@ -118,10 +143,15 @@ def _meta(architecture: str) -> dict[str, Value]:
 
 
 def _write(
-    path: Path, meta: Mapping[str, Value], shapes: Mapping[str, tuple[int, ...]], marks: Sequence[str] = ()
+    path: Path,
+    meta: Mapping[str, Value],
+    shapes: Mapping[str, tuple[int, ...]],
+    marks: Sequence[str] = (),
+    *,
+    seed: int = 7,
 ) -> Path:
     """Random 32-bit tensors from a fixed seed, norms around one; a shape has its fastest dimension last."""
-    dice = np.random.default_rng(7)
+    dice = np.random.default_rng(seed)
     meta = {**meta, "tokenizer.ggml.tokens": [*TOKENS, *marks]}
     count = len(TOKENS) + len(marks)
     kinds = text("tokenizer.ggml.token_type") + struct.pack(f"<IIQ{count}i", 9, 5, count, *KINDS, *([3] * len(marks)))

@@ -117,7 +117,16 @@ class Asking:
             return
         prompt = messages_digest(request.messages)
         grammar = "" if request.constraint is None else request.constraint.grammar
-        draw = Draw(engine.digest, prompt, request.sampling, request.stop, grammar, request.thinking, run_seed)
+        draw = Draw(
+            engine.digest,
+            prompt,
+            request.sampling,
+            request.stop,
+            grammar,
+            request.thinking,
+            run_seed,
+            request.stop_patterns,
+        )
         limits = (request.max_tokens,) * len(spots) if apart else request.most
         wants = {place: Want(spot, limits[place], apart) for place, spot in enumerate(spots)}
         missing = dict(wants)
@@ -212,9 +221,7 @@ class Asking:
         resumes = engine.capabilities.resumes and not apart
         given = tuple(mine.begun[place] for place in places)
         wanted = replace(
-            request,
-            seeds=tuple(request.seeds[place] for place in places),
-            limits=None if request.limits is None else tuple(request.limits[place] for place in places),
+            request.only(places),
             given=given if any(given) else None,
             report_every=JOURNAL_TOKENS if resumes else 0,
         )
@@ -304,11 +311,7 @@ class Asking:
 async def plainly(engine: Engine, request: Request, places: Sequence[int] | None = None) -> AsyncGenerator[Drawn, None]:
     """Samples made without a bank; only those at `places` of the request where that is given."""
     if places is not None:
-        request = replace(
-            request,
-            seeds=tuple(request.seeds[place] for place in places),
-            limits=None if request.limits is None else tuple(request.limits[place] for place in places),
-        )
+        request = request.only(places)
     await engine.start()
     async for made in engine.generate(request):
         completion = made if places is None else replace(made, index=places[made.index])

@@ -9,7 +9,7 @@ next step and frees its memory.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
 Role = Literal["system", "user", "assistant"]
@@ -40,10 +40,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The beginning of an answer that is already there: its tokens and their log-probabilities, as many of each."""
+    """The beginning of an answer that is already there: its tokens and their log-probabilities, as many of each.
+
+    With `stops` False what would end a sample is looked for behind it only, so that it may end with such a text.
+    """
 
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
+    stops: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,12 @@ class Request:
     One completion comes back for every seed, sharing one prefill. `max_tokens` counts new tokens of each, thoughts
     included. With `thinking` "up to N" it counts those of the answer alone, and up to N of thoughts may come before it,
     the end of their block among them. `limits`, when given, has one number a seed, for all its new tokens. `stop` texts
-    end a sample and are not part of its text. A higher `priority` (lower number) is served first among what waits.
+    end a sample and are not part of its text; neither is what a regular expression among `stop_patterns` finds (see
+    `compiler.stop_patterns`). A higher `priority` (lower number) is served first among what waits.
 
     Where the engine `resumes`, `given` has one beginning a seed, or None, to go on from; its tokens count as new ones.
+    `keep`, when given, has one name a seed, or "": what was computed of that sample stays, as long as there is room,
+    until `Keeping.release` is told its name.
     With `report_every` n a completion with finish "running" comes for every n tokens of a sample, with these alone.
     Where the engine has the capability `grammar`, every answer (after its thoughts) that is not cut fits `constraint`.
     """
@@ -80,11 +87,23 @@ class Request:
     given: tuple[Given | None, ...] | None = None
     report_every: int = 0
     constraint: Constraint | None = None
+    stop_patterns: tuple[str, ...] = ()
+    keep: tuple[str, ...] | None = None
 
     @property
     def most(self) -> tuple[int, ...]:
         """The most new tokens of each sample, thoughts included."""
         return self.limits or (self.max_tokens + (thoughts_limit(self.thinking) or 0),) * len(self.seeds)
+
+    def only(self, places: Sequence[int]) -> Request:
+        """The same request for some of its seeds alone."""
+        return replace(
+            self,
+            seeds=tuple(self.seeds[place] for place in places),
+            limits=None if self.limits is None else tuple(self.limits[place] for place in places),
+            given=None if self.given is None else tuple(self.given[place] for place in places),
+            keep=None if self.keep is None else tuple(self.keep[place] for place in places),
+        )
 
 
 def thoughts_limit(thinking: str) -> int | None:
@@ -106,6 +125,11 @@ class Completion:
     `pieces` are the bytes of every token, thoughts and their tags included, or empty where the engine cannot tell.
     `beyond` is what came after `text`: the stop text that ended it and the rest of its last token, "" where the answer
     ended by itself or at its length, None where the engine cannot tell.
+    `stopped_by` is the text or pattern that ended it, "" where the model did so itself or a limit did, None where
+    that cannot be told, as of a sample from the bank.
+    `computed_tokens` counts rows that ran for this sample beside those of its own new tokens: of its prompt and of
+    given tokens what no cache had, and what was taken from it in between. Samples that share a prompt share its rows,
+    the first to end has them. None where the engine cannot tell.
     """
 
     index: int
@@ -121,6 +145,8 @@ class Completion:
     error: str = ""
     pieces: tuple[bytes, ...] = ()
     beyond: str | None = None
+    stopped_by: str | None = None
+    computed_tokens: int | None = None
 
 
 def rest_of(data: bytes, text: str) -> str | None:
@@ -131,11 +157,15 @@ def rest_of(data: bytes, text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Natural-log probabilities of one given continuation, token by token, and its prompt's length."""
+    """Natural-log probabilities of one given continuation, token by token, and its prompt's length.
+
+    `computed_tokens` is as that of a completion, its own tokens included.
+    """
 
     continuation: str
     logprobs: tuple[float, ...]
     prompt_tokens: int
+    computed_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +173,8 @@ class Capabilities:
     """What this engine can do with this model; `None` means unprobed.
 
     `resumes` says that it goes on from given tokens of an answer and reports running ones (see Request), `grammar`
-    that it keeps answers to a `constraint`.
+    that it keeps answers to a `constraint`, `keeps` that it has the methods of `Keeping`, `stop_patterns` that it takes
+    those of a request.
     """
 
     chat_template: bool | None = True
@@ -154,11 +185,17 @@ class Capabilities:
     context: int | None = None
     resumes: bool = False
     grammar: bool | None = False
+    keeps: bool = False
+    stop_patterns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Counters since load. `prompt_asked` counts prompt tokens as if alone, `prompt_computed` those that ran."""
+    """Counters since load.
+
+    `prompt_asked` counts tokens of prompts, given beginnings and scored texts as if each were alone, `prompt_computed`
+    those that ran. `recomputed` counts rows that ran once more, for their cells had been taken or could not be shared.
+    """
 
     requests: int = 0
     prompt_asked: int = 0
@@ -166,6 +203,7 @@ class EngineStats:
     new_tokens: int = 0
     steps: int = 0
     decode_seconds: float = 0.0
+    recomputed: int = 0
 
 
 class EngineError(Exception):
@@ -230,4 +268,17 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Stop the engine and free its memory; idempotent."""
+        ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """What an engine with the capability `keeps` offers beside, for answers that grow step by step."""
+
+    async def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text on its own, as it may be put into an answer; special tokens in it are only text."""
+        ...
+
+    def release(self, names: Sequence[str]) -> None:
+        """Let go of what was kept under these names; unknown ones do no harm."""
         ...

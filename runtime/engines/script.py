@@ -60,7 +60,7 @@ class ScriptEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities()
+        return Capabilities(stop_patterns=True)
 
     async def start(self) -> None:
         """Nothing to load."""
@@ -115,11 +115,8 @@ class ScriptEngine:
         allowed = thoughts_limit(request.thinking)
         if allowed is not None:
             thoughts = _first(thoughts, allowed)
-        ends = [at for stop in request.stop if stop and (at := text.find(stop)) >= 0]
-        beyond = text[min(ends) :] if ends else ""
-        if ends:
-            beyond = max((stop for stop in request.stop if stop and beyond.startswith(stop)), key=len)
-            text = text[: min(ends)]
+        at, beyond, stopped_by = _first_stop(text, request)
+        text = text[:at]
         thought_tokens = count(thoughts)
         words = list(WORDS.finditer(text))
         room = max(0, limit - thought_tokens)
@@ -142,6 +139,7 @@ class ScriptEngine:
             logprobs=(TOKEN_LOGPROB,) * new,
             pieces=pieces[:new],
             beyond="" if cut else beyond,
+            stopped_by="" if cut else stopped_by,
         )
 
     async def score(
@@ -177,6 +175,14 @@ async def _stream(completions: Sequence[Completion], failure: EngineError | None
         yield completion
     if failure is not None:
         raise failure
+
+
+def _first_stop(text: str, request: Request) -> tuple[int, str, str]:
+    """Where what ends a text begins, what that is there (the longest of several), and how the request says it."""
+    ends = [(text.find(stop), stop, stop) for stop in request.stop if stop and stop in text]
+    found = [(re.search(pattern, text), pattern) for pattern in request.stop_patterns]
+    ends += [(match.start(), match[0], pattern) for match, pattern in found if match]
+    return min(ends, key=lambda end: (end[0], -len(end[1])), default=(len(text), "", ""))
 
 
 def _first(text: str, tokens: int) -> str:

@@ -15,8 +15,8 @@ import numpy as np
 class Branch:
     """A path of tokens under one sequence id, `done` of which are computed.
 
-    `pins` counts who needs it; an unpinned branch is a cached prefix that may be evicted. `used` is the tick of
-    its last use, `row` the count of decoding rows then, `answer` marks a finished sample.
+    `pins` counts who needs it; an unpinned branch is a cached prefix that may be evicted, one with `names` after all
+    others. `used` is the tick of its last use, `row` the count of decoding rows then, `answer` marks a finished sample.
     """
 
     seq: int
@@ -26,6 +26,7 @@ class Branch:
     used: int = 0
     row: int = 0
     answer: bool = False
+    names: set[str] = field(default_factory=set)
 
     @property
     def done(self) -> int:

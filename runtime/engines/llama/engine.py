@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ttscale.compiler.stop_patterns import problem
 from ttscale.runtime.engines.base import (
     Capabilities,
     Completion,
@@ -28,11 +29,12 @@ from ttscale.runtime.engines.llama.fixed import sequences
 from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.link import Link, open_link
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS, Memory, cores, plan_cache
-from ttscale.runtime.engines.llama.messages import Ask, Failed, Outbound, Ready, Report
+from ttscale.runtime.engines.llama.messages import Ask, Failed, Outbound, Ready, Release, Report, without_names
 from ttscale.runtime.engines.llama.options import LoadOptions
 from ttscale.runtime.engines.llama.runner import INSTALL_LINE, Settings
 
 MAX_RESTARTS = 16
+_ALWAYS = {"grammar": True, "keeps": True, "stop_patterns": True}
 SEQUENCE_IDS = 160  # running samples, their prompts and cached prefixes; llama.cpp allows 256
 
 
@@ -120,9 +122,7 @@ class LlamaEngine:
         if self._capabilities is None:
             context, _ = self._plan()
             has_template = bool(self.template.strip())
-            return Capabilities(
-                chat_template=has_template, system_role=None, context=context, resumes=True, grammar=True
-            )
+            return Capabilities(chat_template=has_template, system_role=None, context=context, resumes=True, **_ALWAYS)
         return self._capabilities
 
     def stats(self) -> EngineStats:
@@ -203,7 +203,7 @@ class LlamaEngine:
             system_role=answer.system_role,
             context=answer.context,
             resumes=not self._options.reproducible,
-            grammar=True,
+            **_ALWAYS,
         )
 
     async def close(self) -> None:
@@ -225,10 +225,13 @@ class LlamaEngine:
 
     async def generate(self, request: Request) -> AsyncIterator[Completion]:
         """One completion per seed as each finishes; leaving the loop early cancels the rest."""
-        if request.limits is not None and len(request.limits) != len(request.seeds):
-            raise EngineError("a request needs one limit a seed", hint="please report this", fatal=False)
-        if request.given is not None and len(request.given) != len(request.seeds):
-            raise EngineError("a request needs one beginning a seed", hint="please report this", fatal=False)
+        for what, values in (("limit", request.limits), ("beginning", request.given), ("name", request.keep)):
+            if values is not None and len(values) != len(request.seeds):
+                raise EngineError(f"a request needs one {what} a seed", hint="please report this", fatal=False)
+        for pattern in request.stop_patterns:
+            wrong = problem(pattern)
+            if wrong is not None:
+                raise EngineError(f"{wrong[0]}: {pattern!r}", hint=wrong[1], fatal=False)
         if not request.seeds:
             return
         await self.start()
@@ -257,6 +260,21 @@ class LlamaEngine:
         value = await self._one(Ask(0, "count", tuple(messages)))
         assert isinstance(value, int)
         return value
+
+    async def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text on its own, as it may be put into an answer; special tokens in it are only text."""
+        value = await self._one(Ask(0, "tokens", continuations=(text,)))
+        assert isinstance(value, tuple)
+        return value
+
+    def release(self, names: Sequence[str]) -> None:
+        """Let go of what was kept under these names; unknown ones do no harm."""
+        with self._lock:
+            for item in (*self._held, *self._suspects):
+                item.ask = without_names(item.ask, names)
+            link = self._link
+        if link is not None and names:
+            link.send(Release(tuple(names)))
 
     async def _one(self, ask: Ask) -> object:
         await self.start()
@@ -407,12 +425,7 @@ class LlamaEngine:
         if request is None or not item.delivered:
             return
         keep = [place for place, index in enumerate(item.indices) if index not in item.delivered]
-        request = replace(
-            request,
-            seeds=tuple(request.seeds[place] for place in keep),
-            limits=tuple(request.limits[place] for place in keep) if request.limits is not None else None,
-            given=tuple(request.given[place] for place in keep) if request.given is not None else None,
-        )
+        request = request.only(keep)
         item.indices = tuple(item.indices[place] for place in keep)
         item.delivered = set()
         item.ask = replace(item.ask, request=request)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from ttscale.runtime.engines.base import Completion, EngineError, EngineStats, Finish, Scored, rest_of
+from ttscale.runtime.engines.base import Completion, EngineError, EngineStats, Finish, rest_of
 from ttscale.runtime.engines.llama.grammar import Constrained
-from ttscale.runtime.engines.llama.messages import Ask, Outbound, Report
+from ttscale.runtime.engines.llama.messages import Ask, Outbound, Report, Value
 from ttscale.runtime.engines.llama.runner import Floats
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.text import Answer
 from ttscale.runtime.engines.llama.thinking import Budget
 from ttscale.runtime.engines.llama.vocabulary import Vocabulary
-from ttscale.runtime.engines.llama.work import Group, Member
+from ttscale.runtime.engines.llama.work import Group, Member, Piece
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """What the loop knows of one request beside its group."""
+    """What the loop knows of one request beside its group. `prompt` are its tokens without a given beginning."""
 
     ask: Ask
     group: Group
-    arrived: float
+    prompt: list[int]
     answers: list[Answer] = field(default_factory=list)
     logprobs: list[list[float]] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)  # of thoughts with a limit of their own
@@ -41,12 +41,32 @@ class Board:
         self.context = context
         self.jobs: dict[int, Job] = {}
         self.out: list[Outbound] = []
-        self.asked = self.computed = self.new = self.steps = self.requests = 0
+        self.asked = self.computed = self.recomputed = self.new = self.steps = self.requests = 0
+
+    def count(self, piece: Piece) -> None:
+        """Count the rows of a piece that has been computed: those of prompts and given texts, and those run again."""
+        group, member = piece.group, piece.member
+        holder: Group | Member = group if member is None else member
+        end = piece.start + len(piece.tokens)
+        known = len(group.prompt) + (member.given - group.given if member is not None else 0)
+        if group.kind == "score":
+            known = end
+        again = max(0, min(end, holder.reached) - piece.start)
+        first = max(0, min(end, known) - max(piece.start, holder.reached))
+        holder.reached = max(holder.reached, end)
+        holder.computed += first + again
+        self.computed += first
+        self.recomputed += again
+
+    def charge(self, group: Group, member: Member) -> int:
+        """Rows to be told of with a member that is over: its own, and those of the prompt that nobody told of."""
+        rows, group.computed = group.computed + member.computed, 0
+        return rows
 
     def report(
         self,
         key: int,
-        value: Completion | list[Scored] | int | None = None,
+        value: Value = None,
         *,
         error: EngineError | None = None,
         last: bool = False,
@@ -63,7 +83,7 @@ class Board:
             index=index,
             text=parts.text,
             finish=finish,
-            prompt_tokens=len(job.group.prompt),
+            prompt_tokens=len(job.prompt),
             new_tokens=len(member.tail),
             thoughts=parts.thoughts,
             thought_tokens=parts.thought_tokens,
@@ -72,6 +92,8 @@ class Board:
             seconds=time.perf_counter() - job.begun[index],
             error=error,
             pieces=pieces,
+            stopped_by=job.answers[index].stopped_by if finish == "stop" else "",
+            computed_tokens=self.charge(job.group, member),
             beyond=None if parts.thought_tokens or parts.thoughts else rest_of(b"".join(pieces), parts.text),
         )
         self.scheduler.finish(job.group, member)
@@ -99,4 +121,5 @@ class Board:
             new_tokens=self.new,
             steps=self.steps,
             decode_seconds=decode_seconds,
+            recomputed=self.recomputed,
         )

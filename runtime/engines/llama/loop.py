@@ -16,7 +16,7 @@ from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.grammar import Grammar
 from ttscale.runtime.engines.llama.jobs import Board
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS
-from ttscale.runtime.engines.llama.messages import Ask, Inbound, Outbound, Ready
+from ttscale.runtime.engines.llama.messages import Ask, Inbound, Outbound, Ready, Release, without_names
 from ttscale.runtime.engines.llama.runner import Floats, NoRoom, Runner, Settings
 from ttscale.runtime.engines.llama.samples import Samples, Thoughts
 from ttscale.runtime.engines.llama.sampling import Distribution, Sampler
@@ -124,6 +124,8 @@ class Loop:
                 return False
             if isinstance(message, int):
                 self._cancel(message)
+            elif isinstance(message, Release):
+                self._release(message.names)
             else:
                 self._backlog.append(message)
 
@@ -133,6 +135,10 @@ class Loop:
             self.scheduler.cancel(job.group)
         elif self._backlog:
             self._cancelled.add(key)
+
+    def _release(self, names: Sequence[str]) -> None:
+        self.scheduler.release(names)
+        self._backlog = deque(without_names(ask, names) for ask in self._backlog)
 
     def _prepare(self) -> None:
         """Render and tokenise what has arrived, for a short while if others are waiting for the next step."""
@@ -150,6 +156,9 @@ class Loop:
         self._cancelled.clear()
 
     def _admit(self, ask: Ask) -> None:
+        if ask.what == "tokens":
+            self.board.report(ask.key, tuple(self.vocabulary.encode_plain(ask.continuations[0])), last=True)
+            return
         if ask.what == "count":
             self.board.report(ask.key, prompt_tokens(self.template, self.vocabulary, ask.messages), last=True)
             return
@@ -202,7 +211,7 @@ class Loop:
         at = 0
         for piece in call.pieces:
             count = len(piece.outputs)
-            self.board.computed += len(piece.tokens) if piece.member is None or piece.group.kind == "score" else 0
+            self.board.count(piece)
             if count:
                 self._use(piece, rows[at : at + count])
                 at += count

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ttscale.runtime.engines.base import Completion, EngineError, EngineStats, Message, Request, Scored
@@ -13,11 +14,19 @@ class Ask:
     """A question from the parent; `key` is never used twice."""
 
     key: int
-    what: Literal["generate", "score", "count"]
+    what: Literal["generate", "score", "count", "tokens"]
     messages: tuple[Message, ...] = ()
     request: Request | None = None
     continuations: tuple[str, ...] = ()
     priority: tuple[int, ...] = ()
+
+
+def without_names(ask: Ask, names: Collection[str]) -> Ask:
+    """The ask with nothing kept under these names."""
+    if ask.request is None or ask.request.keep is None:
+        return ask
+    keep = tuple("" if name in names else name for name in ask.request.keep)
+    return replace(ask, request=replace(ask.request, keep=keep))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +40,21 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """Let go of what was kept under these names."""
+
+    names: tuple[str, ...]
+
+
+Value = Completion | list[Scored] | tuple[int, ...] | int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Part of an answer; `last` ends it. With an `error` nothing else follows."""
 
     key: int
-    value: Completion | list[Scored] | int | None
+    value: Value
     error: EngineError | None
     last: bool
 
@@ -47,5 +66,5 @@ class Failed:
     error: EngineError
 
 
-Inbound = Ask | int | None  # an ask, the key of one to cancel, or the end
+Inbound = Ask | Release | int | None  # an int is the key of an ask to cancel, None the end
 Outbound = Ready | Report | EngineStats | Failed

@@ -58,11 +58,18 @@ class Samples:
         board = self._board
         room = board.context - len(prompt)
         given = request.given or (None,) * len(request.seeds)
-        members = [Member(index, min(limit, room)) for index, limit in enumerate(request.most)]
-        group = Group(ask.key, prompt, members, priority=request.priority)
+        stem = _common(given)
+        names = request.keep or ("",) * len(request.seeds)
+        members = [
+            Member(index, min(limit, room), names={name} if name else set())
+            for index, (limit, name) in enumerate(zip(request.most, names, strict=True))
+        ]
+        group = Group(ask.key, [*prompt, *stem], members, priority=request.priority, given=len(stem))
         now = time.perf_counter()
-        job = Job(ask, group, now)
-        job.answers = [Answer(request.stop, thinking=thinking, tags=self._thoughts.tags) for _ in members]
+        job = Job(ask, group, prompt)
+        job.answers = [
+            Answer(request.stop, request.stop_patterns, thinking=thinking, tags=self._thoughts.tags) for _ in members
+        ]
         if request.constraint is not None:
             start = self._read(request.constraint)
             marks = self._thoughts.marks if request.thinking != "off" else ()
@@ -74,10 +81,10 @@ class Samples:
         job.begun = [now for _ in members]
         if request.timeout_seconds is not None:
             job.deadline = now + request.timeout_seconds
-        board.asked += len(prompt) * len(members)
         board.jobs[ask.key] = job
         for member, beginning in zip(members, given, strict=True):
             self._begin(job, request, member, beginning)
+            board.asked += len(prompt) + member.given
         if ask.key in board.jobs:
             board.scheduler.submit(group)
 
@@ -86,11 +93,13 @@ class Samples:
         index, board = member.index, self._board
         if given is not None:
             member.tail.extend(given.token_ids)
+            member.given = len(given.token_ids)
             job.logprobs[index].extend(given.logprobs)
             for token in given.token_ids:
                 if job.constrained and not board.vocabulary.is_end(token):
                     job.constrained[index].follow(token)
-                if board.vocabulary.is_end(token) or job.answers[index].push(board.vocabulary.piece(token)):
+                stopped = job.answers[index].push(board.vocabulary.piece(token), stops=given.stops)
+                if board.vocabulary.is_end(token) or stopped:
                     board.complete(job, member, "stop")
                     return
         if len(member.tail) >= self._limit(job, member):
@@ -101,11 +110,11 @@ class Samples:
     def after_prompt(self, job: Job, request: Request) -> Distribution:
         """What the first token of this job's samples is drawn from, valid until the sampler's next use."""
         assert job.row is not None
-        return self._sampler.distribution(job.row, request.sampling, job.group.prompt)
+        return self._sampler.distribution(job.row, request.sampling, job.group.prompt)  # with a given beginning
 
     def follow(self, job: Job, request: Request, member: Member, row: Floats) -> None:
         """Draw the token after a running sample's last one."""
-        recent = job.group.prompt + member.tail if request.sampling.repeat_penalty != 1 else ()
+        recent = job.prompt + member.tail if request.sampling.repeat_penalty != 1 else ()
         self.draw(job, request, member, self._sampler.distribution(row, request.sampling, recent))
 
     def draw(self, job: Job, request: Request, member: Member, distribution: Distribution) -> None:
@@ -134,7 +143,7 @@ class Samples:
 
     def _draw_again(self, job: Job, request: Request, member: Member, row: Floats) -> int:
         """A token in place of one that the request's grammar does not allow."""
-        recent = job.group.prompt + member.tail if request.sampling.repeat_penalty != 1 else ()
+        recent = job.prompt + member.tail if request.sampling.repeat_penalty != 1 else ()
         used = penalised(row, request.sampling, recent)
         number = uniform(request.seeds[member.index] ^ AGAIN, len(member.tail))
         return draw_among(job.constrained[member.index].fitting(used), used, request.sampling, number)
@@ -178,7 +187,7 @@ class Samples:
     def _clipped(self, job: Job, request: Request, member: Member) -> str:
         """What to say of a sample that was given less than it asked for."""
         context = self._board.context
-        full = len(job.group.prompt) + len(member.tail) >= context
+        full = len(job.prompt) + len(member.tail) >= context
         if not full or member.limit >= request.most[member.index]:
             return ""
         return f"the model's context of {context} tokens was full before the answer ended; raise `ctx:`"
@@ -192,9 +201,15 @@ class Samples:
             index=member.index,
             text="",
             finish="running",
-            prompt_tokens=len(job.group.prompt),
+            prompt_tokens=len(job.prompt),
             new_tokens=len(member.tail),
             token_ids=tuple(member.tail[start:]),
             logprobs=tuple(job.logprobs[member.index][start:]),
         )
         self._board.report(job.ask.key, completion)
+
+
+def _common(given: Sequence[Given | None]) -> tuple[int, ...]:
+    """The tokens of the beginning that all samples go on from, if it is one."""
+    first = given[0].token_ids if given and given[0] is not None else ()
+    return first if all(one is not None and one.token_ids == first for one in given) else ()

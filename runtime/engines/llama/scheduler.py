@@ -17,10 +17,11 @@ attention of a call with 64 or more rows of different sequences is slow and mixi
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ttscale.runtime.engines.llama import fixed
-from ttscale.runtime.engines.llama.cells import Branch, Cells
+from ttscale.runtime.engines.llama.branches import Branches
+from ttscale.runtime.engines.llama.cells import Branch
 from ttscale.runtime.engines.llama.work import EVEN, Call, Copy, Drop, Group, Limits, Member, Order, Piece
 
 LOOK_AHEAD = 64  # waiting groups that are looked at in one step
@@ -31,14 +32,11 @@ class Scheduler:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.cells = Cells(limits.cells)
+        self.branches = Branches(limits)
+        self.cells, self.cached = self.branches.cells, self.branches.cached
         self.waiting: list[Group] = []
         self.running: list[Group] = []
-        self.cached: list[Branch] = []
-        self.operations: list[Copy | Drop] = []
         self.preempted = 0
-        self._ids = list(range(limits.sequences))  # unused ones, in order
-        self._tick = self._rows = 0
         self._arrivals = 0
 
     # ------------------------------------------------------------------ the queue
@@ -54,10 +52,9 @@ class Scheduler:
         member.over = True
         if member.branch is not None:
             if group.kind == "sample" and not self.limits.fixed:
-                member.branch.answer = True  # may be continued, but is evicted before prompts
-                self._retire(member.branch)
+                self.branches.retire(member.branch, answer=True, names=member.names)  # may be continued
             else:
-                self._drop(member.branch)
+                self.branches.drop(member.branch)
             member.branch = None
         if all(other.over for other in group.members):
             self._end(group)
@@ -67,7 +64,7 @@ class Scheduler:
         for member in group.members:
             member.over = True
             if member.branch is not None:
-                self._drop(member.branch)
+                self.branches.drop(member.branch)
                 member.branch = None
         self._end(group)
 
@@ -77,9 +74,17 @@ class Scheduler:
         if group in self.running:
             self.running.remove(group)
         if group.branch is not None:
-            self._retire(group.branch)
+            self.branches.retire(group.branch, answer=group.given > 0)
             group.branch = None
         group.ready = False
+
+    def release(self, names: Iterable[str]) -> None:
+        """Forget branches that were kept under these names alone; those still running are not kept."""
+        gone = {*names}
+        self.branches.release(gone)
+        for group in (*self.running, *self.waiting):
+            for member in group.members:
+                member.names -= gone
 
     @property
     def idle(self) -> bool:
@@ -92,44 +97,7 @@ class Scheduler:
                 if member.branch is not None:
                     yield group, member
 
-    # ------------------------------------------------------------------ branches and cells
-
-    def _retire(self, branch: Branch) -> None:
-        """Unpin a branch; what is computed of it stays as a cached prefix."""
-        branch.pins -= 1
-        if branch.pins:
-            return
-        del branch.tokens[branch.done :]
-        if branch.done == 0 or not self.limits.ranges:
-            self._drop(branch)
-        else:
-            self._keep(branch)
-
-    def _keep(self, branch: Branch) -> None:
-        """Hold what nobody uses now as a cached prefix."""
-        self._tick += 1
-        branch.used, branch.row = self._tick, self._rows
-        self.cached.append(branch)
-
-    def _lapse(self, tick: int) -> None:
-        """Drop cached prefixes that have cost as much as they are worth, and answers not used since `tick`."""
-        for branch in list(self.cached):
-            if branch.used <= tick if branch.answer else self._rows - branch.row > self.limits.patience:
-                self._drop(branch)
-
-    def _drop(self, branch: Branch) -> None:
-        if branch in self.cached:
-            self.cached.remove(branch)
-        self.cells.release(branch)
-        self.operations.append(Drop(branch.seq))
-        insort(self._ids, branch.seq)
-
-    def _evict(self) -> bool:
-        """Drop the least recently used cached prefix."""
-        if not self.cached:
-            return False
-        self._drop(min(self.cached, key=_worth))
-        return True
+    # ------------------------------------------------------------------ room
 
     def _yield_later(self, order: Order, keep: Member | None) -> bool:
         """Take the cells of whoever comes last after `order`; whether there was anybody."""
@@ -140,7 +108,7 @@ class Scheduler:
                 if member is keep and group.order == order:
                     return False
                 if member.branch is not None:
-                    self._drop(member.branch)
+                    self.branches.drop(member.branch)
                     member.branch = None
                     self.preempted += 1
                     return True
@@ -152,7 +120,7 @@ class Scheduler:
     def _unload(self, group: Group) -> None:
         """Send a group without running members back to the queue; its prompt stays cached while there is room."""
         if group.branch is not None:
-            self._retire(group.branch)
+            self.branches.retire(group.branch)
         group.branch, group.ready = None, False
         self.running.remove(group)
         insort(self.waiting, group, key=_order)
@@ -160,66 +128,9 @@ class Scheduler:
     def _room(self, count: int, order: Order, keep: Member | None = None) -> bool:
         """Make `count` cells free for work of this order."""
         while self.cells.free < count:
-            if not self._evict() and not self._yield_later(order, keep):
+            if not self.branches.evict() and not self._yield_later(order, keep):
                 return False
         return True
-
-    def _sequence(self, *, member: bool) -> int | None:
-        """An unused sequence id, evicting a cached prefix for it.
-
-        Members get the lowest and prompts the highest: where each sequence has a cache of its own, llama.cpp computes
-        rows together only if their ids follow one another.
-        """
-        if not self.limits.fixed:
-            if not self._ids and not self._evict():
-                return None
-            return self._ids.pop(0 if member else -1)
-        border = fixed.members(self.limits.active)
-        while not self._ids or ((self._ids[0] < border) is not member and (self._ids[-1] < border) is not member):
-            if not self._evict():
-                return None
-        return self._ids.pop(0 if member else -1)
-
-    def _open(self, tokens: list[int], source: Branch | None, length: int, *, member: bool = False) -> Branch | None:
-        """A new branch that shares `length` tokens of `source`; None when all sequence ids are busy."""
-        if source is not None:
-            source.pins += 1  # so that it is not evicted for the new branch's own id
-            if source in self.cached:
-                self.cached.remove(source)
-        seq = self._sequence(member=member)
-        if seq is not None:
-            branch = Branch(seq, tokens)
-            if source is not None and length:
-                self.cells.share(source, branch, length)
-                self.operations.append(Copy(source.seq, seq, length))
-        if source is not None:
-            source.pins -= 1
-            if not source.pins:
-                self._keep(source)
-        return branch if seq is not None else None
-
-    def _match(self, tokens: list[int], *, finished: bool) -> tuple[Branch | None, int]:
-        """The branch with the longest common prefix, and its length.
-
-        With `finished` only computed tokens count; otherwise also prompts that are being computed. The last
-        token is never shared: its logits are wanted.
-        """
-        best: Branch | None = None
-        length = 0
-        candidates = [*self.cached, *(group.branch for group in self.running if group.branch is not None)]
-        for branch in candidates:
-            have = branch.done if finished else len(branch.tokens)
-            most = min(have, len(tokens) - 1)
-            if most <= length or branch.tokens[length] != tokens[length]:
-                continue
-            common = _common(branch.tokens, tokens, most)
-            if self.limits.fixed:
-                common = fixed.shared(common, len(tokens), len(branch.tokens))
-            if not self.limits.ranges and common != branch.done:
-                continue
-            if common > length:
-                best, length = branch, common
-        return best, length
 
     # ------------------------------------------------------------------ one step
 
@@ -240,7 +151,7 @@ class Scheduler:
                     return begun
                 member.branch = branch
                 active += 1
-                if not member.tail or group.kind == "score":
+                if len(member.tail) == group.given or group.kind == "score":
                     begun.append((group, member))
         return begun
 
@@ -260,22 +171,28 @@ class Scheduler:
     def _expected(self, group: Group, member: Member) -> int:
         if group.kind == "score":
             return len(member.tail) - (member.branch.done - len(group.prompt) if member.branch else 0)
-        fresh = len(member.tail) if member.branch is None else 0
+        fresh = len(member.tail) - group.given if member.branch is None else 0
         return fresh + max(1, int(member.left * self.limits.reserve))
 
     def _begin(self, group: Group, member: Member) -> Branch | None:
         assert group.branch is not None
-        path = group.prompt + member.tail
+        path = group.prompt + member.tail[group.given :]
+        source: Branch | None = group.branch
+        have = len(group.prompt)
         if group.kind == "score":
             path = path[:-1]  # the last token's logits are not needed
-        return self._open(path, group.branch, len(group.prompt), member=group.kind == "sample")
+        elif len(path) > have + 1 and not self.limits.fixed:  # goes on from what it has: that may still be there
+            found, common = self.branches.match(path, finished=True)
+            if common > have:
+                source, have = found, common
+        return self.branches.open(path, source, have, member=group.kind == "sample")
 
     def plan(self) -> list[Call]:
         """The calls of this step. `operations` must be run before them."""
-        tick = self._tick
+        tick = self.branches.tick
         # Where unused ids get rows without meaning, one that is being filled must have ended that first.
         decode = [] if self.limits.fixed and self._resuming() else self._decode_pieces()
-        self._rows += len(decode)
+        self.branches.rows += len(decode)
         self._admit()
         prefill = self._prefill_pieces()
         if not decode and not prefill and self.running:
@@ -283,7 +200,7 @@ class Scheduler:
             # gives its cells back, step after step, until the first in line can go on.
             self._yield_later(self.running[0].order, None)
         if self.limits.patience and (decode or prefill):
-            self._lapse(tick)
+            self.branches.lapse(tick)
         decode = [piece for piece in decode if _alive(piece)]  # prefill of an earlier group may have taken cells
         if self.limits.separate:
             decode.sort(key=_seq)
@@ -326,14 +243,15 @@ class Scheduler:
         for group in self.waiting[:LOOK_AHEAD]:
             if pending >= self.limits.piece * 2 or len(self.running) >= self.limits.active or self._has_enough():
                 return
-            source, have = self._match(group.prompt, finished=True)
-            _, soon = self._match(group.prompt, finished=False)
+            prompts = [other.branch for other in self.running if other.branch is not None]
+            source, have = self.branches.match(group.prompt, prompts, finished=True)
+            _, soon = self.branches.match(group.prompt, prompts, finished=False)
             if soon > have + 16:
                 continue  # another group is computing this prefix: wait for it
             need = len(group.prompt) - have + max(1, int(group.members[0].left * self.limits.reserve))
             if self.running and not self._fits(need):
                 return
-            branch = self._open(list(group.prompt), source, have)
+            branch = self.branches.open(list(group.prompt), source, have)
             if branch is None:
                 return
             group.branch = branch
@@ -382,8 +300,6 @@ class Scheduler:
                 continue
             piece = self._piece(group, member, branch, count)
             self.cells.take(branch, count)
-            if member is None:
-                group.computed += count
             pieces.append(piece)
             rows += count
             outputs += len(piece.outputs)
@@ -411,25 +327,20 @@ class Scheduler:
         for group in list(self.running):
             for member in group.members:
                 if member.branch is not None:
-                    self._drop(member.branch)
+                    self.branches.drop(member.branch)
                     member.branch = None
             self._unload(group)
-        while self._evict():
+        while self.branches.evict():
             pass
 
     def take_operations(self) -> list[Copy | Drop]:
         """Cache operations decided since the last time, in order."""
-        taken, self.operations = self.operations, []
+        taken, self.branches.operations = self.branches.operations, []
         return taken
 
 
 def _order(group: Group) -> Order:
     return group.order
-
-
-def _worth(branch: Branch) -> tuple[bool, int]:
-    """Finished answers go before prompts, the least recently used first."""
-    return (not branch.answer, branch.used)
 
 
 def _seq(piece: Piece) -> int:
@@ -438,17 +349,3 @@ def _seq(piece: Piece) -> int:
 
 def _alive(piece: Piece) -> bool:
     return (piece.group.branch if piece.member is None else piece.member.branch) is piece.branch
-
-
-def _common(first: list[int], second: list[int], most: int) -> int:
-    """Length of the common prefix, up to `most`, by bisection over slice comparisons."""
-    if first[:most] == second[:most]:
-        return most
-    low, high = 0, most  # equal up to low, different somewhere before high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if first[low:middle] == second[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low

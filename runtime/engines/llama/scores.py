@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from ttscale.runtime.engines.base import ContextExceeded, EngineError, Scored
 from ttscale.runtime.engines.llama.jobs import Board, Job
 from ttscale.runtime.engines.llama.messages import Ask
@@ -32,7 +30,7 @@ class Scores:
             board.report(ask.key, [], last=True)
             return
         group = Group(ask.key, prompt, members, kind="score", priority=ask.priority)
-        job = Job(ask, group, time.perf_counter())
+        job = Job(ask, group, prompt)
         job.logprobs = [[0.0] * len(member.tail) for member in members]
         board.asked += sum(len(prompt) + len(member.tail) for member in members)
         board.jobs[ask.key] = job
@@ -73,8 +71,8 @@ class Scores:
         if all(other.over for other in job.group.members):
             length = len(job.group.prompt)
             scored = [
-                Scored(text, tuple(values), length)
-                for text, values in zip(job.ask.continuations, job.logprobs, strict=True)
+                Scored(text, tuple(values), length, board.charge(job.group, other))
+                for text, values, other in zip(job.ask.continuations, job.logprobs, job.group.members, strict=True)
             ]
             del board.jobs[job.ask.key]
             board.report(job.ask.key, scored, last=True)

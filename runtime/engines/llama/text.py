@@ -1,13 +1,16 @@
-"""Follow one growing answer: stop texts across token boundaries, thoughts, incomplete UTF-8."""
+"""Follow one growing answer: stop texts and patterns across token boundaries, thoughts, incomplete UTF-8."""
 
 from __future__ import annotations
 
 import codecs
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
+from ttscale.compiler.stop_patterns import REACH
 from ttscale.runtime.engines.llama.thinking import THINK, Tags
 
 
@@ -21,15 +24,18 @@ class Parts:
 
 
 class Answer:
-    """Bytes of one sample as they come; stop texts are looked for outside thoughts only.
+    """Bytes of one sample as they come; stop texts and patterns are looked for outside thoughts only.
 
     Blocks of thoughts stand at the beginning, one after the other; `thinking` says that the prompt has opened the
     first. Tags further on in an answer are its text.
     """
 
-    def __init__(self, stops: Sequence[str], *, thinking: bool = False, tags: Tags = THINK) -> None:
+    def __init__(
+        self, stops: Sequence[str], patterns: Sequence[str] = (), *, thinking: bool = False, tags: Tags = THINK
+    ) -> None:
         self._stops = tuple(stop.encode() for stop in (*stops, tags.end) if stop)
         self._reach = max(map(len, self._stops), default=0)
+        self._patterns = Patterns(patterns) if patterns else None
         self._open, self._close, self._lead = tags.open.encode(), tags.close.encode(), tags.lead.strip()
         self._data = bytearray()
         self._ends: list[int] = []
@@ -39,7 +45,9 @@ class Answer:
         self._closed = 0  # where the last closing tag ends
         self._answer = 0  # where the answer begins, as far as that is known
         self._seen = 0  # up to where stops have been looked for
+        self._first = 0  # before this nothing stops the answer
         self._cut: int | None = None
+        self.stopped_by = ""
 
     @property
     def thinking(self) -> bool:
@@ -63,22 +71,29 @@ class Answer:
             return len(self._ends)
         return bisect_left(self._ends, self._closed) + 1 if self._blocks else 0
 
-    def push(self, piece: bytes) -> bool:
-        """Add one token's bytes; whether a stop text has appeared."""
+    def push(self, piece: bytes, *, stops: bool = True) -> bool:
+        """Add one token's bytes; whether what stops an answer has appeared, which is not looked for without `stops`."""
         before = len(self._data)
         self._data += piece
         self._ends.append(len(self._data))
         while self._state != "answer" and self._advance(before):
             pass
-        if self._state == "thoughts" or not self._reach:
+        if self._state == "thoughts" or not (self._reach or self._patterns):
             return False
         if self._state == "start" and (self._blocks or self._data.strip()):
             return False  # what has come may be the beginning of a tag
-        start = max(self._answer, self._seen - self._reach + 1)
+        if not stops:
+            self._seen = self._first = len(self._data)
+            if self._patterns is not None:
+                self._patterns.read(self._data, self._answer, stops=False)
+            return False
+        start = max(self._answer, self._seen - self._reach + 1, self._first)
         self._seen = len(self._data)
-        hits = [at for stop in self._stops if (at := self._data.find(stop, start)) >= 0]
+        hits = [(at, stop.decode()) for stop in self._stops if (at := self._data.find(stop, start)) >= 0]
+        if self._patterns is not None:
+            hits += self._patterns.read(self._data, self._answer)
         if hits:
-            self._cut = min(hits)
+            self._cut, self.stopped_by = min(hits)
         return bool(hits)
 
     def _advance(self, before: int) -> bool:
@@ -139,6 +154,39 @@ class Answer:
     def _thoughts(self, data: bytes, blocks: Sequence[tuple[int, int]]) -> str:
         found = [_decode(data[opened:closed]).strip().removesuffix(self._lead).strip() for opened, closed in blocks]
         return "\n\n".join(text for text in found if text)
+
+
+class Patterns:
+    """Looks for regular expressions in the text of an answer, of which ever more comes."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = tuple(map(_compiled, patterns))
+        # bytes that are no UTF-8 become characters that are turned into these bytes again
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._text = ""
+        self._base = -1  # where in the bytes the text begins
+        self._bytes = 0  # how many of them have been read
+        self._seen = self._first = 0
+
+    def read(self, data: bytearray, base: int, *, stops: bool = True) -> list[tuple[int, str]]:
+        """Where in the data what has been found begins, each with its pattern; nothing found without `stops`."""
+        if base != self._base:  # a block of thoughts has ended: the answer begins here
+            self._decoder.reset()
+            self._text, self._base, self._bytes, self._seen, self._first = "", base, base, 0, 0
+        self._text += self._decoder.decode(bytes(data[self._bytes :]))
+        self._bytes = len(data)
+        if not stops:
+            self._seen = self._first = len(self._text)
+            return []
+        start = max(self._first, self._seen - REACH)
+        self._seen = len(self._text)
+        found = [(match.start(), one.pattern) for one in self._patterns if (match := one.search(self._text, start))]
+        return [(base + len(self._text[:at].encode("utf-8", "surrogateescape")), pattern) for at, pattern in found]
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
 
 
 def _decode(data: bytes) -> str:

@@ -63,13 +63,20 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """One sample or one continuation. `tail` are its tokens after the prompt, `limit` the most it may get."""
+    """One sample or one continuation. `tail` are its tokens after the prompt, `limit` the most it may get.
+
+    What it has computed stays under its `names` when it is over. `reached` is how much of its path was computed before.
+    """
 
     index: int
     limit: int
     tail: list[int] = field(default_factory=list)
     branch: Branch | None = None
     over: bool = False
+    names: set[str] = field(default_factory=set)
+    given: int = 0
+    reached: int = 0
+    computed: int = 0
 
     @property
     def left(self) -> int:
@@ -78,7 +85,11 @@ class Member:
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """One prompt with its members; `ready` once the logits after its last token are known."""
+    """One prompt with its members; `ready` once the logits after its last token are known.
+
+    Where all members go on from one beginning of an answer, it is part of the prompt: its last `given` tokens, which
+    each member's tail has too. `computed` counts rows that are not yet charged to a member.
+    """
 
     key: int
     prompt: list[int]
@@ -88,6 +99,8 @@ class Group:
     arrival: int = 0
     branch: Branch | None = None
     ready: bool = False
+    given: int = 0
+    reached: int = 0
     computed: int = 0
 
     @property
