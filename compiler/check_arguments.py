@@ -294,6 +294,8 @@ def _condition(call: StageCall, parameter: Parameter, value: ast_expressions.Exp
 
 def _strategy(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     found = strategy(value, call.signature.name, parameter.name, call.source, call.frame)
+    if parameter.name == "by":
+        call.rules = found.rules
     call.judges += tuple(rule for rule in found.rules if rule.judge)
     call.asks = call.asks or bool(call.judges)
     call.asked_in_rule = call.asked_in_rule or found.names_model

@@ -29,6 +29,7 @@ from ttscale.compiler.check_frame import (
     Local,
     Size,
     Typed,
+    all_facets,
     did_you_mean,
     exactly,
     listed,
@@ -37,7 +38,6 @@ from ttscale.compiler.check_types import describe, fits, join, plain
 from ttscale.compiler.check_values import condition, expect, must_be_static, size_of, value_of, within
 from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.schema_types import as_list
-from ttscale.compiler.signatures import FACETS
 from ttscale.compiler.source import Span
 
 MAX_ROUNDS = 1000
@@ -211,7 +211,7 @@ def _joined(arms: list[tuple[ast_expressions.Arm, Typed, Formula]], static: bool
     for _, typed, _ in known[1:]:
         size = size.union(typed.size, settled=static)
     facets = {}
-    for name in FACETS:
+    for name in all_facets(*(typed for _, typed, _ in known)):
         present = [typed.facet(name).present for _, typed, _ in known]
         lost = next((typed.facet(name).lost for _, typed, _ in known if typed.facet(name).lost), None)
         same = all(formula == present[0] for formula in present)
@@ -326,7 +326,7 @@ def _after(init: Typed, passes: list[Typed], rounds: Size) -> Typed:
     for typed in possible[1:]:
         size = size.union(typed.size)
     facets = {}
-    for name in FACETS:
+    for name in all_facets(*possible):
         found = {typed.facet(name).present for typed in possible}
         facets[name] = possible[-1].facet(name) if len(found) == 1 else Facet(MAYBE)
     return Typed(init.type, size, facets, question=any(typed.question for typed in possible))

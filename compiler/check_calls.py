@@ -33,6 +33,7 @@ from ttscale.compiler.check_frame import (
 from ttscale.compiler.check_names import member
 from ttscale.compiler.check_policies import policy_call
 from ttscale.compiler.check_row_steps import ROW_STEPS, check_row_step
+from ttscale.compiler.check_scores import same_latest_score
 from ttscale.compiler.check_stages import later_stage, stage
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, fit, value_of
@@ -334,6 +335,7 @@ def _function(
             frame.report("E0215", message, value.span, hint=f"write `{name}(…)` of what a stage gave")
         elif name == "best":
             must_have("scored", typed, value.span, "`best`", frame)
+            same_latest_score(typed, value.span, frame)
         return Typed(gives)
     typed = value_of(typed, value, frame, f"for `{name}`")
     if isinstance(typed.type, types.ModelType | types.PromptType | types.MessageType):

@@ -13,7 +13,7 @@ import re
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.check_frame import Program, did_you_mean, listed
-from ttscale.compiler.check_rows import check_row_expression
+from ttscale.compiler.check_rows import check_row_value
 from ttscale.compiler.data import is_option
 from ttscale.compiler.diagnostics import Label, suggest
 from ttscale.compiler.model_hints import text_of
@@ -90,7 +90,7 @@ def _argument(arg: ast_expressions.Arg, name: str, reader: Reader, program: Prog
     if is_option(reader, arg):
         kind = reader.option(name)
         if kind in ("condition", "row"):
-            check_row_expression(arg.value, program)
+            check_row_value(arg.value, program, condition=kind == "condition")
         elif kind is not None:
             _literal(arg, name, kind, reader, program)
         return
@@ -99,7 +99,7 @@ def _argument(arg: ast_expressions.Arg, name: str, reader: Reader, program: Prog
         if near is not None:
             hint = f"did you mean `{near}`? A field of this name is made by `{name}: text(…)`"
             program.report("E0271", f"`{reader.name}` has no option `{name}`", arg.span, hint=hint)
-    check_row_expression(arg.value, program)
+    check_row_value(arg.value, program)
 
 
 def _literal(arg: ast_expressions.Arg, name: str, kind: OptionKind, reader: Reader, program: Program) -> None:

@@ -18,14 +18,15 @@ from ttscale.compiler.check_blocks import map_loop, match, repeat
 from ttscale.compiler.check_calls import call, pipe
 from ttscale.compiler.check_conditions import TRUE, Atom, both, is_over, negate
 from ttscale.compiler.check_facets import fresh_samples_have_none
-from ttscale.compiler.check_frame import ANYTHING, Facet, Frame, Typed, did_you_mean, listed
+from ttscale.compiler.check_frame import ANYTHING, Facet, Frame, Typed, all_facets, did_you_mean, listed
 from ttscale.compiler.check_names import member, symbol_value
+from ttscale.compiler.check_row_steps import check_slice
 from ttscale.compiler.check_types import comparable, describe, is_numeric, join, ordered, plain
 from ttscale.compiler.check_values import must_be_static, typed_as, value_of, was_unreadable
 from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.foreign_names import instead_of
 from ttscale.compiler.schema_types import as_list, fields_of, type_of_schema
-from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, SIGNATURES
+from ttscale.compiler.signatures import FUNCTIONS, LATER, SIGNATURES
 
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 TRACE: dict[str, types.Type] = {
@@ -250,6 +251,8 @@ def _slice(expr: ast_expressions.Slice, frame: Frame) -> Typed:
                 frame.report("E0215", message, part.span, hint="places are counted from 0: `drafts[0]`")
             else:
                 must_be_static(part, frame, bound, "a place in a list")
+    if expr.index is None and isinstance(typed.type, types.ListOf):
+        check_slice(expr, frame.program)
     if not typed.is_known:
         return ANYTHING
     if expr.index is not None:
@@ -326,7 +329,7 @@ def _concat(expr: ast_expressions.Binary, left: Typed, right: Typed, frame: Fram
         hint = "for more samples raise `n:`, or use `series: 1` in a second call"
         frame.report("L006", message, expr.span, hint=hint)
     facets: dict[str, Facet] = {}
-    for name in FACETS:
+    for name in all_facets(left, right):
         first, second = left.facet(name), right.facet(name)
         facets[name] = Facet(both(first.present, second.present), first.lost or second.lost)
     question = left.question and right.question

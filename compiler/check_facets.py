@@ -55,7 +55,7 @@ def must_have(facet: str, pool: Typed, span: Span, who: str, frame: Frame, besid
         frame.report("E0221", message, span, hint=hint, labels=labels)
     else:
         code = "E0221" if gaps.at_defaults else "W0221"
-        message = f"{who} needs {advice.noun}, and these answers have none when {_shown(gaps.examples)}"
+        message = f"{who} needs {advice.noun}, and these answers have none when {shown_values(gaps.examples)}"
         frame.report(code, message, span, hint="give this stage the same `when`, or add a `require`", labels=labels)
 
 
@@ -69,7 +69,8 @@ def fresh_samples_have_none(expr: ast_expressions.Expr, who: str, frame: Frame) 
     frame.report("E0221", message, expr.span, hint=hint)
 
 
-def _shown(examples: tuple[Mapping[str, object], ...]) -> str:
+def shown_values(examples: tuple[Mapping[str, object], ...]) -> str:
+    """Assignments of parameters in a sentence, the first few."""
     return "; or ".join(
         ", ".join(f"{name} = {_value(value)}" for name, value in example.items()) for example in examples[:3]
     )

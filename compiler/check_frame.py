@@ -89,6 +89,9 @@ class Facet:
 
 
 NEVER = Facet()
+SOME_SCORE = "score:"
+"""What begins the keys of scores; alone it is the score of any name that has no key of its own."""
+_LATEST = "latest:"
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,38 @@ class Typed:
         return self.type.item if isinstance(self.type, types.Answers) else self.type
 
     def facet(self, name: str) -> Facet:
-        """Where a facet is present."""
-        return self.facets.get(name, NEVER)
+        """Where a facet is present, or a score, by the key that `score_key` and `latest_key` give."""
+        found = self.facets.get(name)
+        if found is not None or not is_score_key(name):
+            return found or NEVER
+        scored = self.facets.get("scored", NEVER)
+        return self.facets.get(SOME_SCORE, Facet(MAYBE) if scored.present == MAYBE else NEVER)
+
+
+def score_key(name: str) -> str:
+    """The key among the facets for the score of a name."""
+    return f"{SOME_SCORE}{name}"
+
+
+def latest_key(name: str) -> str:
+    """The key among the facets for the score that a bare `score` is."""
+    return f"{_LATEST}{name}"
+
+
+def is_score_key(key: str) -> bool:
+    """Whether a key among the facets is about one score."""
+    return key.startswith((SOME_SCORE, _LATEST))
+
+
+def all_facets(*pools: Typed) -> list[str]:
+    """Every facet, and every score that one of the pools has."""
+    return [*FACETS, *dict.fromkeys(key for pool in pools for key in pool.facets if is_score_key(key))]
+
+
+def names_of_scores(pool: Typed) -> list[str]:
+    """The scores that a pool may have, in the order in which they were given."""
+    found = (key.removeprefix(SOME_SCORE) for key in pool.facets if key.startswith(SOME_SCORE))
+    return [name for name in found if name and pool.facets[score_key(name)].present != FALSE]
 
 
 ANYTHING = Typed(types.ANY, UNKNOWN, {name: Facet(MAYBE) for name in FACETS}, static=True)
@@ -135,7 +168,7 @@ def merged(first: Typed, second: Typed, condition: Formula, frame: Frame) -> tup
     """Size, facets and question of `first` where the condition holds and of `second` where not."""
     settled = all(is_over(atom.expr, frame.space.values) for atom in atoms(condition))
     facets = {}
-    for name in FACETS:
+    for name in all_facets(first, second):
         one, other = first.facet(name), second.facet(name)
         present = either(both(condition, one.present), both(negate(condition), other.present))
         if one.present == other.present:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ttscale.compiler import ast_expressions
 from ttscale.compiler.check_frame import Program, did_you_mean, listed
-from ttscale.compiler.check_rows import check_row_expression
+from ttscale.compiler.check_rows import check_row_value
 from ttscale.compiler.resolve_types import literal
 
 ROW_STEPS = ("shuffle", "where", "split")
@@ -26,6 +26,7 @@ def check_rows(expr: ast_expressions.Expr, program: Program) -> None:
                 if end is not None and (not isinstance(literal(end), int) or isinstance(literal(end), bool)):
                     hint = "write `data[0:100]`, `data[100:]` or `data[7]`"
                     program.report("E0217", "rows are cut at whole numbers, written out", end.span, hint=hint)
+            check_slice(expr, program)
         case ast_expressions.Pipe(left=left, right=right):
             check_rows(left, program)
             _step(right, right.args, program)
@@ -35,6 +36,19 @@ def check_rows(expr: ast_expressions.Expr, program: Program) -> None:
         case ast_expressions.Call(args=(first, *rest)):
             check_rows(first.value, program)
             _step(expr, tuple(rest), program)
+
+
+def check_slice(expr: ast_expressions.Slice, program: Program) -> None:
+    """Reports a slice in which there can be nothing, such as `rows[5:2]`."""
+    low = 0 if expr.low is None else literal(expr.low)
+    high = None if expr.high is None else literal(expr.high)
+    if not isinstance(low, int) or not isinstance(high, int) or (low < 0) != (high < 0) or high > low:
+        return
+    base = program.text(expr.value.span)
+    hint = f"it goes from the first to just before the second: `{base}[{high}:{low}]`"
+    if high == low:
+        hint = f"the second is not taken: for one write `{base}[{low}:{low + 1}]`" if low >= 0 else "leave it out"
+    program.report("E0217", "there is nothing in this slice", expr.span, hint=hint)
 
 
 def _step(call: ast_expressions.Call, given: tuple[ast_expressions.Arg, ...], program: Program) -> None:
@@ -54,7 +68,7 @@ def check_row_step(
         if len(given) != 1 or given[0].name is not None:
             program.report("E0212", "`where` needs one condition", expr.span, hint='write `where(level == "hard")`')
         else:
-            check_row_expression(given[0].value, program)
+            check_row_value(given[0].value, program, condition=True)
     elif name == "shuffle":
         if len(given) > 1 or (given and given[0].name not in (None, "seed")):
             program.report("E0211", "`shuffle` takes `seed:` alone", expr.span, hint="write `shuffle(seed: 1)`")

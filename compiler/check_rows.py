@@ -18,33 +18,45 @@ from ttscale.compiler.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RowFunction:
-    """A pure function: how many arguments it takes, what it gives, how it is written."""
+    """A pure function: how many arguments it takes, what it gives, how it is written, and what each argument is."""
 
     low: int
     high: int
     gives: types.Type
     example: str
+    takes: tuple[str, ...] = ("anything",)
 
 
 ROW_FUNCTIONS: Mapping[str, RowFunction] = {
-    "after": RowFunction(2, 2, types.TEXT, 'after(answer, "####")'),
-    "before": RowFunction(2, 2, types.TEXT, 'before(answer, "####")'),
+    "after": RowFunction(2, 2, types.TEXT, 'after(answer, "####")', ("anything", "a text")),
+    "before": RowFunction(2, 2, types.TEXT, 'before(answer, "####")', ("anything", "a text")),
     "number": RowFunction(1, 1, types.NUMBER, "number(answer)"),
     "text": RowFunction(1, 1, types.TEXT, "text(answer)"),
     "lower": RowFunction(1, 1, types.TEXT, "lower(answer)"),
     "upper": RowFunction(1, 1, types.TEXT, "upper(answer)"),
     "trim": RowFunction(1, 1, types.TEXT, "trim(answer)"),
     "lines": RowFunction(1, 1, types.ListOf(types.TEXT), "lines(body)"),
-    "contains": RowFunction(2, 2, types.BOOL, 'contains(body, "yes")'),
-    "join": RowFunction(1, 2, types.TEXT, 'join(parts, ", ")'),
-    "letter": RowFunction(1, 1, types.TEXT, "letter(label)"),
-    "length": RowFunction(1, 1, types.INT, "length(body)"),
+    "contains": RowFunction(2, 2, types.BOOL, 'contains(body, "yes")', ("a text or a list", "anything")),
+    "join": RowFunction(1, 2, types.TEXT, 'join(parts, ", ")', ("a list", "a text")),
+    "letter": RowFunction(1, 1, types.TEXT, "letter(label)", ("a number or a text",)),
+    "length": RowFunction(1, 1, types.INT, "length(body)", ("a text or a list",)),
 }
 ELSEWHERE = {"strip": "trim", "split": "after", "int": "number", "float": "number", "str": "text", "len": "length"}
 
 
+def check_row_value(expr: ast_expressions.Expr, program: Program, *, condition: bool = False) -> None:
+    """Checks an expression whose bare names are columns, of which nothing is known; a `condition` is true or false."""
+    from ttscale.compiler.row_types import RowTypes  # which needs the functions of this module
+
+    mark = len(program.diagnostics)
+    check_row_expression(expr, program)
+    if not program.has_errors_since(mark):
+        kinds = RowTypes({}, program.text, lambda code, *told: program.report(code, *told[:2], hint=told[2]))
+        kinds.condition(expr) if condition else kinds.of(expr)
+
+
 def check_row_expression(expr: ast_expressions.Expr, program: Program) -> None:
-    """Checks an expression whose bare names are columns."""
+    """Checks the form of an expression whose bare names are columns."""
     match expr:
         case ast_expressions.Name() | ast_expressions.LiteralValue() | ast_expressions.Quantity():
             return

@@ -5,7 +5,7 @@ Codes:
     E0561  a `search` without a goal, or whose goals do not say on which rows
     E0562  a clause that a `search` does not have, or a value that the clause cannot have
     E0563  a `search` with nothing to search
-    E0564  `fix` of a parameter that the pipeline does not have
+    E0564  `fix` of a parameter that the pipeline does not have, or to a value that it cannot have
     W0565  a `search` whose holdout shares rows with those that it searches on
 """
 
@@ -13,29 +13,23 @@ from __future__ import annotations
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.check_evals import check_rows_of, pipeline_of
+from ttscale.compiler.check_fixed import check_fixed, is_possible
 from ttscale.compiler.check_frame import Program, did_you_mean, listed
 from ttscale.compiler.check_leakage import common_rows, part_of
-from ttscale.compiler.diagnostics import Label, suggest
-from ttscale.compiler.evals import METRICS, name_of
+from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.evals import ACCURACY, LIBRARY_METRICS, METRICS, name_of
+from ttscale.compiler.metric_names import is_metric, known_metrics
 from ttscale.compiler.resolve import is_broken
 from ttscale.compiler.resolve_types import literal, lookup
 from ttscale.compiler.scope import ModuleScope, Symbol
 from ttscale.compiler.searches import CLAUSES, COSTS, MEASURES, SAMPLERS
-from ttscale.compiler.space import space_of
-
-ONCE = ("holdout", "budget", "trials", "sampler", "seed")
+from ttscale.compiler.space import plain_form, space_of
 
 
 def check_search(declaration: ast.SearchDecl, scope: ModuleScope, program: Program) -> None:
     """The pipeline, the goals and the other clauses of one `search`."""
     symbol = pipeline_of(declaration.over, scope, program, "E0560")
-    seen: dict[str, ast.Clause] = {}
     for clause in declaration.clauses:
-        if clause.keyword in ONCE and clause.keyword in seen:
-            labels = (Label(seen[clause.keyword].span, "first here"),)
-            message = f"`{clause.keyword}` is said twice"
-            program.report("E0562", message, clause.span, labels=labels, hint="keep one of them")
-        seen.setdefault(clause.keyword, clause)
         _clause(clause, scope, program)
     _goals(declaration, scope, program)
     _overlap(declaration, scope, program)
@@ -58,9 +52,19 @@ def _searched(declaration: ast.SearchDecl, symbol: Symbol, program: Program) -> 
             hint = did_you_mean(name, known, f"it has {listed(known)}" if known else "it has none")
             message = f"`{name_of(declaration.over)}` has no parameter `{name}`"
             program.report("E0564", message, program.word(clause.span, name), hint=hint)
-    if any(d.code.startswith("E05") for d in program.diagnostics):
+    if any(d.code.startswith("E050") for d in program.diagnostics):
         return  # a wrong domain is said where it is
-    domains = space_of(program.linked, symbol).domains
+    space = space_of(program.linked, symbol)
+    domains = space.domains
+    of_use = {name: clause for name, clause in fixed.items() if name in known}
+    if all([check_fixed(clause, name, space, program, "E0564") for name, clause in of_use.items()]):
+        values = {name: plain_form(clause.values[0]) for name, clause in of_use.items()}
+        if values and not is_possible(symbol, values, program.linked):
+            labels = tuple(Label(require.span, "to be met") for require in pipeline.requires)
+            message = "no values of the other parameters meet every `require` with what is fixed here"
+            place = next(iter(of_use.values())).span
+            program.report("E0563", message, place, labels=labels, hint="fix another value, or leave it to the search")
+            return
     free = [name for name, domain in domains.items() if domain is not None and name not in fixed]
     if not free:
         what = name_of(declaration.over)
@@ -117,11 +121,14 @@ def _measure(clause: ast.Clause, value: ast_expressions.Expr, scope: ModuleScope
         return
     if symbol is not None and (symbol.kind in METRICS or is_broken(symbol)):
         return
-    metrics = sorted(own for own, found in scope.names.items() if found.kind == "metric")
-    known = ["accuracy", *metrics, *COSTS]
-    if name and symbol is None and "." not in name and (name == "accuracy" or suggest(name, known) is None):
-        return  # a metric of the library, or of an installed package
-    hint = did_you_mean(name, known, f"it can be {listed(known)}")
+    if symbol is None and clause.keyword == "minimize" and name in (ACCURACY, *LIBRARY_METRICS):
+        hint = f"write `maximize {name}`"
+        program.report("E0562", f"`{name}` is the better the larger it is", value.span, hint=hint)
+        return
+    if symbol is None and is_metric(name, scope, COSTS):
+        return
+    known = [*known_metrics(scope), *COSTS]
+    hint = did_you_mean(name, known, f"it can be {listed(known, 20)}")
     program.report("E0562", f"`{program.text(value.span)}` is not something to measure", value.span, hint=hint)
 
 
@@ -169,17 +176,16 @@ def _clause(clause: ast.Clause, scope: ModuleScope, program: Program) -> None:
 
 
 def _budget(budget: ast.Budget, program: Program) -> None:
-    seen: set[str] = set()
     for limit in budget.limits:
         if limit.measure not in MEASURES:
             hint = did_you_mean(limit.measure, list(MEASURES), f"it limits {listed(MEASURES)}")
             message = f"a search's budget cannot limit `{limit.measure}`"
             program.report("E0562", message, program.word(limit.span, limit.measure), hint=hint)
-        elif limit.measure in seen:
-            program.report("E0562", f"`{limit.measure}` is limited twice", limit.span, hint="keep one of them")
-        seen.add(limit.measure)
         value = literal(limit.amount)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not isinstance(value, int | float) or not is_number or value <= 0:
             hint = "write a number, as in `tokens <= 2M` or `seconds <= 30min`"
-            message = "a search's budget is written out: parameters are what it searches"
+            message = f"nothing can be tried with `{program.text(limit.span)}`"
+            if not is_number:
+                message = "a search's budget is written out: parameters are what it searches"
             program.report("E0562", message, limit.amount.span, hint=hint)

@@ -25,15 +25,19 @@ from ttscale.compiler.check_frame import (
     ANYTHING,
     NEVER,
     ONE,
+    SOME_SCORE,
     UNKNOWN,
     Facet,
     Frame,
     Size,
     Typed,
+    all_facets,
     exactly,
+    is_score_key,
     listed,
     merged,
 )
+from ttscale.compiler.check_scores import same_latest_score, with_score
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, size_of
 from ttscale.compiler.check_votes import check_vote
@@ -91,7 +95,7 @@ class StageCall:
     """A stage call while its arguments are read: what they are, by name.
 
     `counts` holds how many prompts, models and temperatures there are; `result` the type that the prompt reads;
-    `judges` are the rules that ask a model;
+    `rules` are those that `by:` may stand for, `judges` the rules that ask a model;
     `meant` the arguments that misspelt ones probably are, `useless` those that are reported as such.
     """
 
@@ -106,6 +110,7 @@ class StageCall:
     asks: bool = False
     asked_in_rule: bool = False
     judges: tuple[RuleSignature, ...] = ()
+    rules: tuple[RuleSignature, ...] = ()
     meant: set[str] = field(default_factory=set)
     useless: set[str] = field(default_factory=set)
 
@@ -132,7 +137,7 @@ def stage(
     result = _result(stage_call)
     if runs is None or not result.is_known:
         return result
-    empty = Typed(result.type, exactly(0), {name: Facet(TRUE) for name in FACETS})
+    empty = Typed(result.type, exactly(0), {name: Facet(TRUE) for name in (*FACETS, SOME_SCORE)})
     otherwise = before if signature.source == "pool" else empty
     size, facets, question = merged(result, otherwise, runs, frame)
     for name in signature.gives:
@@ -297,6 +302,7 @@ def _what_is_missing(call: StageCall) -> None:
             frame.report("E0212", f"`{name}` needs `{parameter.name}:`, {parameter.doc}", span, hint=hint)
     if name == "filter" and "min_score" in given and "by" not in given:
         must_have("scored", call.source, given["min_score"].span, "`min_score:`", frame)
+        same_latest_score(call.source, given["min_score"].span, frame)
     if name == "filter" and not given and not call.expr.args:
         hint = "write `filter(top: 4, by: score)`, `filter(min_share: 0.2)` or `filter(unique: true)`"
         frame.report("E0212", "`filter` does not say what to keep", span, hint=hint)
@@ -340,13 +346,15 @@ def _result(call: StageCall) -> Typed:
     if kind is None:
         return ANYTHING
     facets: dict[str, Facet] = {}
-    for name in FACETS:
+    for name in all_facets(source):
         if name in signature.gives:
             facets[name] = Facet(TRUE)
         elif signature.keeps:
             facets[name] = source.facet(name)
         else:
             facets[name] = _lost(name, call) if signature.source == "pool" else NEVER
+    if "scored" in signature.gives:
+        facets = with_score(facets, call)
     size = _size(call)
     if signature.source == "none":
         return Typed(kind, size, facets, question=call.question, classified=signature.name == "classify")
@@ -355,7 +363,7 @@ def _result(call: StageCall) -> Typed:
 
 def _lost(name: str, call: StageCall) -> Facet:
     before = call.source.facet(name)
-    if before == NEVER or before.present == MAYBE:
+    if is_score_key(name) or before == NEVER or before.present == MAYBE:
         return NEVER
     text = f"`{call.signature.name}` makes new answers, and {GIVEN[name].noun} of the old ones are gone"
     return Facet(lost=Label(call.expr.callee.span, text))
@@ -432,10 +440,11 @@ def later_stage(expr: ast_expressions.Call, piped: Typed | None, frame: Frame) -
         message_type = next((t.type for t in typed if isinstance(t.type, types.MessageType)), None)
         if message_type is None:
             return ANYTHING
-        facets = {facet: Facet(TRUE) for facet in ("scored", "stepped")}
+        facets = {facet: Facet(TRUE) for facet in ("scored", "stepped")} | {SOME_SCORE: Facet(MAYBE)}
         return Typed(types.Answers(message_type.result), UNKNOWN, facets)
     if piped is None or not piped.is_pool:
         return ANYTHING
     if name == "revise":
         return Typed(piped.type, piped.size)
-    return replace(piped, facets={**piped.facets, **{facet: Facet(TRUE) for facet in _KEEPS[name]}})
+    gives = {facet: Facet(TRUE) for facet in _KEEPS[name]} | {SOME_SCORE: Facet(MAYBE)}
+    return replace(piped, facets={**piped.facets, **gives})

@@ -12,9 +12,12 @@ from __future__ import annotations
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_conditions import Atom
 from ttscale.compiler.check_facets import must_have
-from ttscale.compiler.check_frame import Frame, Typed, did_you_mean, listed
+from ttscale.compiler.check_frame import Frame, Typed, did_you_mean, listed, names_of_scores
+from ttscale.compiler.check_scores import must_have_score, same_latest_score
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import choice_of_names, expect, must_be_static, within
+from ttscale.compiler.check_weights import check_weights
+from ttscale.compiler.diagnostics import suggest
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.rule_signatures import ALIASES
@@ -127,6 +130,8 @@ def _latest_score(
     """A rule whose source of numbers is left out takes the latest score, which must be there."""
     if _reads_scores(rule, given):
         must_have("scored", source, value.span, f"`{rule.name}`", frame)
+    if _reads_scores(rule, given) or (rule == RULES["score"] and "name" not in given):
+        same_latest_score(source, value.span, frame)
 
 
 def _reads_scores(rule: RuleSignature, given: frozenset[str] | set[str]) -> bool:
@@ -234,11 +239,7 @@ def _argument(
         case "name":
             choice_of_names(value, frame, parameter.choices, what)
         case "text":
-            if isinstance(value, ast_expressions.Name) and frame.local(value.name) is None:
-                hint = f'write it in quotes: `{rule.name}("{value.name}")`'
-                frame.report("E0215", f"{what} must be Text", value.span, hint=hint)
-                return
-            must_be_static(value, frame, expect(value, frame, types.TEXT, what), what)
+            _text(value, rule, source, frame, what)
         case "content":
             expect(value, frame, types.TEXT, what)
         case "pool":
@@ -260,6 +261,23 @@ def _argument(
             if typed.is_known and not isinstance(typed.type, types.PromptType):
                 message = f"{what} must be a prompt, and this is {describe(typed.type)}"
                 frame.report("E0215", message, value.span, hint="name a prompt")
+
+
+def _text(value: ast_expressions.Expr, rule: RuleSignature, source: Typed, frame: Frame, what: str) -> None:
+    """A text that is known before the run: the name of a score, the weights of models."""
+    if isinstance(value, ast_expressions.Name) and frame.local(value.name) is None:
+        near = suggest(value.name, names_of_scores(source)) if rule == RULES["score"] else None
+        hint = f'write it in quotes: `{rule.name}("{near or value.name}")`'
+        frame.report("E0215", f"{what} must be Text", value.span, hint=hint)
+        return
+    typed = expect(value, frame, types.TEXT, what)
+    if not must_be_static(value, frame, typed, what):
+        return
+    if isinstance(value, ast_expressions.LiteralValue) and isinstance(value.value, str):
+        if rule == RULES["score"]:
+            must_have_score(value.value, source, value.span, frame)
+        elif rule == RULES["origin"]:
+            check_weights(value.value, value.span, frame)
 
 
 def _source_of_numbers(value: ast_expressions.Expr, rule: RuleSignature, source: Typed, frame: Frame) -> None:
@@ -285,6 +303,8 @@ def _source_of_numbers(value: ast_expressions.Expr, rule: RuleSignature, source:
         must_have(facet, source, value.span, f"`{found.name}`", frame)
     if isinstance(value, ast_expressions.Call):
         rule_call(value, found, source, frame)
+    else:
+        _latest_score(found, frozenset(), value, source, frame)
 
 
 def _is_number(rule: RuleSignature) -> bool:

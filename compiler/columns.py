@@ -8,19 +8,24 @@ can be told before a run; what it cannot tell is left to the run.
 Codes:
     E0285  a column, or a field of rows, that the data does not have
     W0285  the same where only the first rows were read
+    E0287  an expression over rows that does not go with what their columns hold
+    W0287  the same where only the first rows were read
+    W0288  a data file that is missing or cannot be read
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field, replace
 
-from ttscale.compiler import ast, ast_expressions, ir
+from ttscale.compiler import ast, ast_expressions, ir, types
 from ttscale.compiler.check_frame import Program, did_you_mean, listed
 from ttscale.compiler.data import dataset_ir, is_option, rows_ir
 from ttscale.compiler.diagnostics import Diagnostic, InternalError, Label
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.readers import READERS
 from ttscale.compiler.resolve_types import lookup
+from ttscale.compiler.row_types import RowTypes
 from ttscale.compiler.scope import Linked, ModuleScope
 from ttscale.compiler.source import Span
 from ttscale.compiler.walk import nodes
@@ -33,7 +38,8 @@ class Columns:
     """What a file of rows has.
 
     `file` is its name for people, `names` its columns in order, `shaped` the fields that its published shape gives,
-    `rows` how many rows were read, `whole` whether those are all that matter.
+    `rows` how many rows were read, `whole` whether those are all that matter. `kinds` are the types of columns that
+    hold values of one type in all of these rows.
     """
 
     file: str
@@ -41,9 +47,18 @@ class Columns:
     shaped: tuple[str, ...]
     rows: int
     whole: bool
+    kinds: Mapping[str, types.Type] = field(default_factory=dict)
 
 
-ColumnReader = Callable[[ir.Dataset], Columns | None]
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a data file cannot be read, in words, and what may help."""
+
+    message: str
+    hint: str
+
+
+ColumnReader = Callable[[ir.Dataset], Columns | Unreadable | None]
 """The columns of a dataset; None where they cannot be told without running something, or at all."""
 
 
@@ -87,6 +102,7 @@ class _Check:
         self.program = program
         self.read = read
         self.tables: dict[tuple[str, str], _Table | None] = {}
+        self.unreadable: dict[tuple[str, str], Unreadable] = {}
 
     def declaration(self, declaration: ast.Declaration, scope: ModuleScope) -> None:
         """Everything in one declaration that reads rows."""
@@ -119,7 +135,9 @@ class _Check:
         key = (dataset.file, dataset.name)
         if key not in self.tables:
             found = self.read(dataset)
-            self.tables[key] = None if found is None else _Table(dataset, found)
+            self.tables[key] = _Table(dataset, found) if isinstance(found, Columns) else None
+            if isinstance(found, Unreadable):
+                self.unreadable[key] = found
         return self.tables[key]
 
     def dataset(self, declaration: ast.DatasetDecl, scope: ModuleScope) -> None:
@@ -131,20 +149,44 @@ class _Check:
         if reader is None:
             return
         try:
-            table = self.of(dataset_ir(symbol, self.program.linked))
+            dataset = dataset_ir(symbol, self.program.linked)
+            table = self.of(dataset)
         except InternalError:
             return
+        fault = self.unreadable.get((dataset.file, dataset.name))
+        if fault is not None:
+            place = next((arg.span for arg in value.args if arg.name is None), value.span)
+            self.program.report("W0288", fault.message, place, hint=fault.hint)
         if table is None:
             return
         known = [*table.columns.names, *table.columns.shaped]
+        kinds = self.kinds(table)
         for arg in value.args:
             if arg.name is None:
                 continue
             option = is_option(reader, arg)
+            kind: types.Type = types.ANY
             if not option or reader.option(arg.name) in ("condition", "row"):
+                mark = len(self.program.diagnostics)
                 self.names(arg.value, table.fields if option else known, table)
+                if len(self.program.diagnostics) == mark and reader.option(arg.name) == "condition":
+                    kinds.condition(arg.value)
+                elif len(self.program.diagnostics) == mark:
+                    kind = kinds.of(arg.value)
             if not option:
                 known.append(arg.name)
+                kinds = replace(kinds, columns={**kinds.columns, arg.name: kind})
+
+    def kinds(self, table: _Table) -> RowTypes:
+        """The types of a table's columns; a field of the same name may be anything."""
+        own = dict.fromkeys((*(name for name, _ in table.dataset.fields), *table.columns.shaped), types.ANY)
+        known = {**table.columns.kinds, **own} if table.columns.shaped else dict(table.columns.kinds)
+
+        def tell(code: str, message: str, span: Span, hint: str) -> None:
+            label = "" if table.columns.whole else f"in its first {table.columns.rows:,} rows"
+            self.program.report("E0287" if table.columns.whole else "W0287", message, span, hint=hint, label=label)
+
+        return RowTypes(known, self.program.text, tell)
 
     def names(self, expr: ast_expressions.Expr, known: tuple[str, ...] | list[str], table: _Table) -> None:
         """The columns that an expression over a row reads."""
@@ -175,7 +217,16 @@ class _Check:
                 continue
             rows_first = isinstance(node.callee, ast_expressions.Name) and len(node.args) > 1
             for arg in node.args[1 if rows_first else 0 :]:
+                mark = len(self.program.diagnostics)
                 self.names(arg.value, table.fields, table)
+                if len(self.program.diagnostics) == mark:
+                    self.fields(table).condition(arg.value)
+
+    def fields(self, table: _Table) -> RowTypes:
+        """The types of what `where(…)` reads of rows: columns that no field hides."""
+        kinds = self.kinds(table)
+        hidden = {name for name, _ in table.dataset.fields}
+        return replace(kinds, columns={name: kind for name, kind in kinds.columns.items() if name not in hidden})
 
     def measured(
         self,
@@ -195,13 +246,13 @@ class _Check:
             declaration = None if symbol is None else symbol.declaration
             if symbol is None or not isinstance(declaration, ast.PipelineDecl):
                 continue
-            for field in declaration.inputs:
-                if field.default is None and field.name not in given:
-                    message = f"the rows of `{table.dataset.name}` have no `{field.name}`, which `{symbol.name}` takes"
-                    near = did_you_mean(field.name, list(table.columns.names))
+            for wanted in declaration.inputs:
+                if wanted.default is None and wanted.name not in given:
+                    message = f"the rows of `{table.dataset.name}` have no `{wanted.name}`, which `{symbol.name}` takes"
+                    near = did_you_mean(wanted.name, list(table.columns.names))
                     column = near.split("`")[1] if near else "COLUMN"
                     has = f"; {table.columns.file} has {listed(list(table.columns.names))}"
-                    hint = f"add `{field.name}: {column}` to the dataset{has}"
+                    hint = f"add `{wanted.name}: {column}` to the dataset{has}"
                     self.tell(message, rows.span, hint, table)
         for clause in clauses:
             if clause.keyword == "metric":

@@ -58,8 +58,11 @@ class InternalError(Exception):
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
-    """The known name nearest to `name` within an edit distance of max(1, length / 3), or None."""
-    limit = max(1, len(name) // 3)
+    """The known name nearest to `name` within an edit distance of max(1, length / 3), or None.
+
+    Of a single letter nothing is near but itself in the other case: every other one is as far away.
+    """
+    limit = max(1, len(name) // 3) if len(name) > 1 else 0
     best: tuple[int, str] | None = None
     candidates = list(known)
     for candidate in [*get_close_matches(name, candidates, n=5, cutoff=0.4), *candidates]:

@@ -21,6 +21,7 @@ from ttscale.compiler.check import Each, check
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.lint_allow import without_allowed
+from ttscale.compiler.metric_names import MetricNames, check_metric_names
 from ttscale.compiler.resolve import Loader, Reader, read_module, resolve
 from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import SourceFile
@@ -89,6 +90,9 @@ def compile_source(
         from ttscale.compiler.check_trust import check_trust  # few programs have recipes
 
         found += check_trust(linked, granted)
+    metrics: MetricNames | None = getattr(load, "metrics", None)
+    if metrics is not None:
+        found += check_metric_names(linked, metrics)
     told, silenced = without_allowed(linked, found)
     return Checked(linked, pipelines, in_order(told, source.name), tuple(silenced))
 

@@ -23,6 +23,13 @@ CLAUSES = ("fix", "seeds", "seed", "match", "metric")
 METRICS = ("metric", "python")
 """The kinds of names that a metric may have: declared in the language, or in a Python file."""
 
+ACCURACY = "accuracy"
+LIBRARY_METRICS = (
+    *("exact", "normalised_exact", "numeric", "math", "choice", "token_f1"),
+    *("gym", "ifeval", "ifeval_loose", "game24", "code", "code_share", "judge", "pairwise"),
+)
+"""The metrics of the runtime beside accuracy. Installed packages may add others, which a loader can tell."""
+
 MATCHED = ("tokens", "calls", "seconds", "cost")
 """What `match` can make equal."""
 

@@ -34,7 +34,9 @@ EXPLANATIONS: dict[str, Explanation] = {
 }
 
 
-MILDER: dict[str, str] = {f"E{digits}": f"W{digits}" for digits in ("0214", "0220", "0221", "0280", "0285", "0602")}
+MILDER: dict[str, str] = {
+    f"E{digits}": f"W{digits}" for digits in ("0214", "0220", "0221", "0280", "0285", "0287", "0294", "0602")
+}
 """Errors that are warnings where they hold for some values of the parameters only, or may hold."""
 
 

@@ -304,4 +304,52 @@ CALLS = table(
         "question: Text, judge: Model) -> Number {\n",
         "question: Text) -> Number {\n  param judge: Model in {small} = small\n",
     ),
+    page(
+        "E0294",
+        "A score of a name that these answers do not have",
+        'A score has the name that `as:` gives it, else that of its rule, and `score("name")` asks for it. It stays '
+        "through votes, filters and ranks; `+` keeps a score only where both parts have it.",
+        pipeline(
+            FOUR + 'scored = drafts |> score(by: likelihood, as: sure)\nreturn scored |> vote(weight: score("shure"))'
+        ),
+        '"shure"',
+        '"sure"',
+    ),
+    page(
+        "W0294",
+        "A score that is missing for some values of the parameters",
+        "Where a score is given only under a condition on parameters, or the rule that names it is a parameter, the "
+        "answers may have another score and not this one. Give it one name with `as:`, or give the stage that reads it "
+        "the same `when`.",
+        pipeline(
+            "param how: Choice in {likelihood, length} = likelihood\n"
+            + FOUR
+            + 'return drafts |> score(by: how) |> vote(weight: score("likelihood"))'
+        ),
+        'score(by: how) |> vote(weight: score("likelihood"))',
+        'score(by: how, as: sure) |> vote(weight: score("sure"))',
+    ),
+    page(
+        "W0295",
+        "A bare `score` that is not the same for all answers",
+        "A bare `score` is the latest score of each answer. After `+` that may be a likelihood for one part and a "
+        "number of tokens for the other, which cannot be compared. Score what was joined, or give both parts a score "
+        "of one name.",
+        pipeline(
+            FOUR + "more = generate(p.solve_number(question), from: small, n: 4, series: 1)\n"
+            "both = (drafts |> score(by: likelihood)) + (more |> score(by: length))\n"
+            "return both |> select(by: score)"
+        ),
+        "both |> select",
+        "both |> score(by: likelihood) |> select",
+    ),
+    page(
+        "E0296",
+        "Weights of models or prompts that there are not",
+        '`origin("large: 2, small: 0.5")` weighs answers by the model, and by the prompt, that made them, each by '
+        "the name of its declaration. One that is not named counts once; a misspelt name would weigh nothing.",
+        pipeline(FOUR + 'return drafts |> vote(weight: origin("smal: 2"))'),
+        "smal:",
+        "small:",
+    ),
 )

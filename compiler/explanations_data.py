@@ -67,8 +67,9 @@ DATA = table(
     ),
     page(
         "E0284",
-        "`fix` of a parameter that none of the pipelines has",
-        "`fix n = 4` sets the parameter `n` of every measured pipeline that has one; here none has.",
+        "`fix` of a parameter, or to a value, that none of the pipelines has",
+        "`fix n = 4` sets the parameter `n` of every measured pipeline that has one. The value must be one that the "
+        "parameter may have, and every `require` must hold with it.",
         MEASURED.replace("fix n", "fix m"),
         "fix m",
         "fix n",
@@ -84,6 +85,24 @@ DATA = table(
         "A column that the first rows do not have",
         "Of a long file of objects only the first 200 rows are read before a run, and a later one may have it. A "
         "column that no row has ends the run.",
+    ),
+    page(
+        "E0287",
+        "An expression over rows that does not go with what their columns hold",
+        "In a CSV file everything is text, so `level > 2` must be `number(level) > 2`; in JSON a column has the type "
+        "of its values. Where all rows hold texts (or numbers, or lists), expressions are checked against that.",
+    ),
+    page(
+        "W0287",
+        "An expression that does not go with the first rows",
+        "Of a long file only the first 200 rows are read before a run, and later ones may hold something else.",
+    ),
+    page(
+        "W0288",
+        "A data file that is missing or cannot be read",
+        "Programs are shared without their data, so a missing file is no error until something reads it: `run --on`, "
+        "`eval` and `search` end with one. Paths are relative to the file that declares the dataset. Of what is there "
+        "the first rows are read, and what is wrong with them is told with the line.",
     ),
     page(
         "E0286",

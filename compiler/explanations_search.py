@@ -1,4 +1,4 @@
-"""Pages about searches: E0560 to W0566."""
+"""Pages about searches: E0560 to W0568."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SEARCHES = table(
         "E0562",
         "A clause that a `search` does not have, or a value that it cannot have",
         "It has `maximize minimize holdout budget trials sampler seed fix`. Measures are `accuracy`, metrics, and the "
-        "costs `tokens calls seconds cost`, which can only be minimized. Samplers are `tpe gp nsga2 random exhaustive "
-        "greedy`; without one the space decides.",
+        "costs `tokens calls seconds cost`, which can only be minimized, as accuracy and the library's metrics can "
+        "only be maximized. Samplers are `tpe gp nsga2 random exhaustive greedy`; without one the space decides.",
         TUNED.replace("trials 20", "trials 0"),
         "trials 0",
         "trials 20",
@@ -51,8 +51,9 @@ SEARCHES = table(
     ),
     page(
         "E0564",
-        "`fix` of a parameter that the searched pipeline does not have",
-        "`fix n = 4` holds a parameter at one value while the others are searched.",
+        "`fix` of a parameter, or to a value, that the searched pipeline does not have",
+        "`fix n = 4` holds a parameter at one value while the others are searched. It must be one that the parameter "
+        "may have.",
         pipeline(
             SAMPLED.replace("= 4\n", "= 4\nparam m: Int = 64\n").replace("n: n)", "n: n, max_tokens: m)"), head=ROWS
         )
@@ -75,5 +76,19 @@ SEARCHES = table(
         "`ttscale search` writes at the top of the recipe that won how well it did, with the hash of the program. The "
         "program has been changed since (layout and comments do not count), so the figures may not be its own. "
         "`ttscale eval` measures it again.",
+    ),
+    page(
+        "W0567",
+        "Evidence that was measured with other rows",
+        "`ttscale search` writes the hash of the dataset's file at the top of the recipe that won. `ttscale check` hashes "
+        "the file that is there now: it is another one, or is missing. The figures are about the old rows; "
+        "`ttscale eval` measures it again.",
+    ),
+    page(
+        "W0568",
+        "Evidence that was measured with other weights",
+        "`ttscale search` writes the hash of each model's weights at the top of the recipe that won. `ttscale check` "
+        "hashes the files that are declared now: they are others, or are missing. Another model, or another "
+        "quantisation of it, may do better or worse; `ttscale eval` measures it again.",
     ),
 )

@@ -180,6 +180,11 @@ def _plain_of(value: Value) -> object:
     return None
 
 
+def wrong_value(space: Space, name: str, plain: object) -> Diagnostic | None:
+    """What is wrong with a value for a parameter, in plain form; None where it may have it."""
+    return _read(space, space.params[name], plain)[1]
+
+
 # --- reading what is given -----------------------------------------------------------------------
 
 

@@ -90,7 +90,20 @@ SCORED = """
         ("return drafts |> score(by: yes_no) |> critique() |> vote(weight: score)", []),
         ("return drafts |> score(by: yes_no) |> fuse(n: 3) |> vote(weight: score)", ["E0221"]),
         ("return (drafts |> score(by: yes_no)) + drafts |> vote(weight: score)", ["E0221"]),
-        ("return (drafts |> score(by: yes_no)) + (drafts |> score(by: likelihood)) |> vote(weight: score)", []),
+        ("return (drafts |> score(by: yes_no)) + (drafts |> score(by: yes_no)) |> vote(weight: score)", []),
+        ("return (drafts |> score(by: yes_no)) + (drafts |> score(by: likelihood)) |> vote(weight: score)", ["W0295"]),
+        (
+            "return (drafts |> score(by: yes_no)) + (drafts |> score(by: likelihood, as: yes_no)) |> "
+            'vote(weight: score("yes_no"))',
+            [],
+        ),
+        (
+            "more = repeat 2 with xs = drafts |> score(by: yes_no) { yield xs |> score(by: length) }\n"
+            'return more |> filter(top: 2, by: score("yes_no")) |> vote(weight: score("length"))',
+            [],
+        ),
+        ('return drafts |> score(by: yes_no) |> fuse(n: 3) |> vote(weight: score("yes_no"))', ["E0221"]),
+        ('x = drafts |> score(by: length) when judge\nreturn x |> vote(weight: score("length"))', ["W0221"]),
         (
             "return match judge {\n true => drafts |> score(by: yes_no) |> select(by: score)\n"
             " false => drafts |> vote(weight: score)\n }",

@@ -38,6 +38,11 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "long.jsonl").write_text(lines * FIRST + '{"late": 1}\n', encoding="utf-8")
     (tmp_path / "gsm.jsonl").write_text('{"question": "a", "answer": "x #### 1"}\n', encoding="utf-8")
     (tmp_path / "broken.jsonl").write_text("{", encoding="utf-8")
+    (tmp_path / "n.csv").write_text("q,n,done\na,3,x\n", encoding="utf-8")
+    first = {"q": "a", "n": 3, "done": True, "deep": {"first": "x"}, "parts": ["x"], "mixed": 1}
+    second = {**first, "mixed": "b"}
+    (tmp_path / "n.jsonl").write_text(json.dumps(first) + "\n" + json.dumps(second) + "\n", encoding="utf-8")
+    (tmp_path / "numbers.jsonl").write_text('{"n": 1}\n' * (FIRST + 1), encoding="utf-8")
     return tmp_path
 
 
@@ -57,10 +62,12 @@ def found(folder: Path, lines: str) -> list[tuple[str, str, str, str]]:
         'dataset d = jsonl("d.jsonl", question: problem)\neval main on d.where(question == "a")',
         'dataset d = jsonl("d.jsonl", question: problem)\neval main on d |> where(problem == "a") { metric close }',
         'dataset d = jsonl("gsm.jsonl")\neval main on d[0:1]',
-        'dataset d = jsonl("nowhere.jsonl", question: anything)\neval main on d',
-        'dataset d = jsonl("broken.jsonl", question: anything)\neval main on d',
         'dataset d = gym("chain_sum", size: 3)\neval main on d',
         'dataset d = csv("d.csv", columns: ["problem", "solution", "level"], question: problem, limit: 1)',
+        'dataset d = csv("n.csv", question: q, answer: number(n) + 1, where: number(n) > 2 and not (done == "x"))',
+        'dataset d = jsonl("n.jsonl", question: q, answer: n + 1, where: n > 2 and done, deep: deep.first)',
+        'dataset d = jsonl("n.jsonl", question: q, answer: join(parts), where: mixed > 2, size: length(parts))',
+        'dataset d = jsonl("n.jsonl", n: text(n), question: q)\neval main on d |> where(n == "3")',
     ],
 )
 def test_what_is_there_is_not_talked_about(folder: Path, lines: str) -> None:
@@ -130,6 +137,82 @@ def test_what_is_there_is_not_talked_about(folder: Path, lines: str) -> None:
 )
 def test_what_is_not_there_is_told(folder: Path, lines: str, code: str, message: str, place: str, hint: str) -> None:
     assert found(folder, lines) == [(code, message, place, hint)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "message", "place", "hint"),
+    [
+        (
+            'dataset d = csv("n.csv", question: q, where: n > 2)',
+            "E0287",
+            "`>` cannot compare Text with Int",
+            "n > 2",
+            "write `number(n)`",
+        ),
+        (
+            'dataset d = csv("n.csv", question: q, answer: number(n) + q)',
+            "E0287",
+            "`+` does not work on Number and Text",
+            "number(n) + q",
+            "write `number(q)`",
+        ),
+        (
+            'dataset d = jsonl("n.jsonl", question: q.text)',
+            "E0287",
+            "`q` is Text, which has no field `text`",
+            "q.text",
+            "write `text(q)`",
+        ),
+        (
+            'dataset d = jsonl("n.jsonl", question: q, where: n)',
+            "E0287",
+            "a condition must be true or false, and this is Int",
+            "n",
+            "compare it, as in `n > 0`",
+        ),
+        (
+            'dataset d = jsonl("n.jsonl", question: join(q, ","))',
+            "E0287",
+            "`join` takes a list here, and this is Text",
+            "q",
+            'write `join(parts, ", ")`',
+        ),
+        (
+            'dataset d = jsonl("n.jsonl", question: q)\neval main on d |> where(n == "hard")',
+            "E0287",
+            "`==` cannot compare Int with Text",
+            'n == "hard"',
+            "compare texts: `text(n)`",
+        ),
+        (
+            'dataset d = jsonl("numbers.jsonl", question: n, answer: n + "x")',
+            "W0287",
+            "`+` does not work on Int and Text",
+            'n + "x"',
+            "write `text(n)`",
+        ),
+    ],
+)
+def test_what_columns_hold_is_compared_with_what_is_done_to_them(
+    folder: Path, lines: str, code: str, message: str, place: str, hint: str
+) -> None:
+    assert found(folder, lines) == [(code, message, place, hint)]
+
+
+@pytest.mark.parametrize(
+    ("file", "message", "hint"),
+    [
+        ("nowhere.jsonl", "there is no file `nowhere.jsonl`", "paths are relative to this file"),
+        ("gms.jsonl", "there is no file `gms.jsonl`", "did you mean `gsm.jsonl`?"),
+        ("data/d.jsonl", "there is no file `data/d.jsonl`", "there is no folder data either; paths are relative"),
+        ("broken.jsonl", "broken.jsonl:1: not JSON", "JSON Lines has one JSON object a line"),
+        (".", "`.` is a folder, not a file of rows", "name a file in it"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(folder: Path, file: str, message: str, hint: str) -> None:
+    lines = f'dataset d = jsonl("{file}", question: anything)\neval main on d'
+    [(code, said, place, advice)] = found(folder, lines)
+    assert code == "W0288" and said.startswith(message) and place == f'"{file}"' and advice.startswith(hint)
 
 
 def test_examples_and_several_names_at_once(folder: Path) -> None:

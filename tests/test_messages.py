@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from checking import body, codes, compiled
 from cli_runs import tts
+from ttscale.compiler.diagnostics import suggest
 from ttscale.compiler.foreign_names import INSTEAD, instead_of
 from ttscale.compiler.model_hints import call_of, instead_of_kind
 from ttscale.compiler.signatures import FUNCTIONS, SIGNATURES
@@ -112,3 +113,11 @@ def test_kinds_of_models_of_other_tools() -> None:
     assert instead_of_kind("vLLM", "x") == 'openai("http://127.0.0.1:8080/v1", name: "x")'
     assert instead_of_kind("Llama", "w.gguf") == 'gguf("w.gguf")'
     assert instead_of_kind("nonsense", "x") is None
+
+
+def test_names_are_suggested_within_a_third_of_their_length() -> None:
+    assert suggest("smal", ["small", "large"]) == "small"
+    assert suggest("likelyhood", ["likelihood"]) == "likelihood"
+    assert suggest("zz", ["small", "question"]) is None
+    assert suggest("q", ["a", "n"]) is None, "of a single letter all others are as far"
+    assert suggest("Q", ["a", "q"]) == "q"

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from ttscale.compiler import ir
 from ttscale.compiler import types as t
+from ttscale.compiler.evals import LIBRARY_METRICS
 from ttscale.runtime import answers
 from ttscale.runtime.evaluate.arms import Item
 from ttscale.runtime.evaluate.grading import Measured
@@ -24,6 +25,7 @@ from ttscale.runtime.metrics import (
 )
 from ttscale.runtime.metrics import game24 as game
 from ttscale.runtime.metrics.judge import PROGRAM
+from ttscale.runtime.metrics.named import NAMES
 from ttscale.runtime.program import load
 from ttscale.runtime.result import Result
 
@@ -299,3 +301,7 @@ async def test_an_evaluation_grades_texts_that_share_a_key_apart() -> None:
     assert len(keys) == 1
     grades = [await measured.of(t.TEXT, text, keys.copy().pop(), item) for text in ("Paris", "paris")]
     assert grades == [1.0, 0.0]
+
+
+def test_the_checker_knows_the_metrics_of_the_library() -> None:
+    assert LIBRARY_METRICS == NAMES
