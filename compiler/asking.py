@@ -56,6 +56,10 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
         return _generate(stage, reader)
     if stage.op == "classify":
         return _classify(stage, reader)
+    if stage.op == "explore":
+        from ttscale.compiler.asking_explore import explored
+
+        return explored(stage, reader)
     signature = SIGNATURES.get(stage.op)
     model, filled = args.get("from"), args.get("using")
     if signature is None or not isinstance(model, ir.Model) or not isinstance(filled, ir.Filled):

@@ -121,7 +121,7 @@ def _likelihoods(view: View, stage: ir.Stage, can: Mapping[ir.Model, Abilities])
         return
     for path in sorted(view.made(stage)):
         maker = view.stages[path]
-        for author in asked_by(maker) if maker.op in ("generate", "fuse") else ():
+        for author in asked_by(maker) if maker.op in ("generate", "fuse", "explore") else ():
             gives = can.get(author, Abilities()).logprobs
             if not gives:
                 others = [model.name for model, one in can.items() if one.logprobs]
@@ -197,6 +197,9 @@ def _thoughts(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_L
 def _beginnings(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack]:
     """Prompts that begin the reply, for a model that may begin anew; a label or a ranking is read all the same."""
     begun = [one.prompt for one in prompts_of(stage) if one.prompt.parts and one.prompt.parts[-1].role == "assistant"]
+    if stage.op == "explore":
+        yield from _steps(stage, can)
+        return
     if stage.op not in ("generate", "fuse") or not begun:
         return
     for model in asked_by(stage):
@@ -205,6 +208,17 @@ def _beginnings(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[
             what = f"prompt `{begun[0].name}` begins the reply"
             instead = "say in the user's message how the answer begins"
             never, perhaps = "does not go on from there", "may not go on from there"
+            yield _Lack(stage, model, goes_on, "continuation: true", what, never, perhaps, instead)
+
+
+def _steps(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack]:
+    """`explore` has every step but the first written after a beginning."""
+    for model in asked_by(stage):
+        goes_on = can.get(model, Abilities()).continuation
+        if not goes_on:
+            never, perhaps = "does not go on from there", "may not go on from there"
+            instead = "use `generate`, or a model that runs in the process"
+            what = "`explore` gives a model the beginning of an answer"
             yield _Lack(stage, model, goes_on, "continuation: true", what, never, perhaps, instead)
 
 

@@ -288,6 +288,10 @@ def _pool(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) ->
         call.frame.report("E0215", message, value.span, hint="name what a `generate` gave")
 
 
+def _later(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
+    """`policy:` and `judge:` are read when all other arguments are known (`check_explore`)."""
+
+
 def _condition(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     condition(value, call.frame.inner(own=ANYTHING), f"`{parameter.name}:`")
 
@@ -322,6 +326,8 @@ CHECKS: Mapping[str, Check] = {
     "condition": _condition,
     "name": _name,
     "pool": _pool,
+    "policy": _later,
+    "judge": _later,
     "thinking": _thinking,
 }
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_arguments import argument, later_argument
 from ttscale.compiler.check_conditions import MAYBE, TRUE
+from ttscale.compiler.check_explore import check_explore
 from ttscale.compiler.check_facets import GIVEN, must_have
 from ttscale.compiler.check_fill import look_at
 from ttscale.compiler.check_frame import (
@@ -318,6 +319,8 @@ def _what_is_missing(call: StageCall) -> None:
         _rounds(call)
     if name == "vote":
         check_vote(given, call.source, frame)
+    if name == "explore":
+        check_explore(call)
 
 
 def _rounds(call: StageCall) -> None:
@@ -387,6 +390,8 @@ def _size(call: StageCall) -> Size:
             return size.plus(ONE) if "hedge" in given else size
         case "classify":
             return ONE
+        case "explore":
+            return call.counts.get("explored", UNKNOWN)
         case "fuse":
             made = size_of(given["n"], frame) if "n" in given else ONE
             return made if source.low > 0 else replace(made, low=0)

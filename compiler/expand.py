@@ -53,7 +53,15 @@ from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.passes.prune import models_of
 from ttscale.compiler.resolve_types import prompt_ir, type_of
 from ttscale.compiler.scope import Linked, Symbol
-from ttscale.compiler.signatures import META, RULES, SIGNATURES, by_checklist, judging
+from ttscale.compiler.signatures import (
+    EXPLORE_JUDGES,
+    META,
+    RULES,
+    SIGNATURES,
+    by_checklist,
+    explore_judging,
+    judging,
+)
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import CHAT, INT, TEXT, Answers, Choice, ListOf, Text, Type
 
@@ -150,6 +158,7 @@ def stand_ins() -> dict[str, ir.Prompt]:
     results: dict[str, Type] = {"Text": TEXT, "[Int]": ListOf(INT), "Choice": Choice(("yes", "no")), "Int": INT}
     found: dict[str, ir.Prompt] = {}
     judges = [judging("score", rule.name) for rule in RULES.values() if rule.std_prompt]
+    judges += [explore_judging(rule) for rule, prompt in EXPLORE_JUDGES.items() if prompt]
     for signature in (*SIGNATURES.values(), by_checklist(), *judges):
         if signature.std_prompt is not None:
             result = results.get(next(iter(signature.prompt_results), "Text"), TEXT)

@@ -14,6 +14,7 @@ from ttscale.compiler.expand_arguments import (
     stage_of,
     using_of,
 )
+from ttscale.compiler.expand_explore import explore
 from ttscale.compiler.expand_nodes import condition
 from ttscale.compiler.expand_settings import settings
 from ttscale.compiler.expand_sources import classify, generate, result_of_prompt
@@ -27,6 +28,10 @@ from ttscale.compiler.expansion import (
 )
 from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.compiler.signatures import META, RULES, SIGNATURES, Signature, by_checklist, judging
+
+
+SOURCES = {"generate": generate, "classify": classify, "explore": explore}
+"""Stages that no pool is piped into."""
 
 
 def call_stage(
@@ -55,7 +60,7 @@ def call_stage(
     if signature.source == "none":
         if settled is False:
             return Pool(ir.Const(()), result_of_prompt(expansion, call), sizes.EMPTY, next_series=0)
-        return generate(expansion, call) if signature.name == "generate" else classify(expansion, call)
+        return SOURCES[signature.name](expansion, call)
     if not isinstance(piped, Pool):
         raise expansion.fail(
             "E0219",

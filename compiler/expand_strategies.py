@@ -28,16 +28,16 @@ def strategy(expansion: Expansion, expr: ast_expressions.Expr, frame: Frame, sit
         raise expansion.fail("E0259", message, expr.span, hint="load the program in a way that reads Python files")
     match expr:
         case ast_expressions.Name(name=name):
-            return _rule(expansion, _settled(expansion, name, frame), (), frame, site, expr.span)
+            return _rule(expansion, settled(expansion, name, frame), (), frame, site, expr.span)
         case ast_expressions.LiteralValue(value=str(name)):
             return _rule(expansion, name, (), frame, site, expr.span)
         case ast_expressions.Call(callee=ast_expressions.Name(name=name), args=args, when=None):
-            return _rule(expansion, _settled(expansion, name, frame), args, frame, site, expr.span)
+            return _rule(expansion, settled(expansion, name, frame), args, frame, site, expr.span)
     hint = "name one, such as `likelihood` or `score`"
     raise expansion.fail("E0222", "a rule is wanted here", expr.span, hint=hint)
 
 
-def _settled(expansion: Expansion, name: str, frame: Frame) -> str:
+def settled(expansion: Expansion, name: str, frame: Frame) -> str:
     """`name`, or the label that a Choice parameter of that name is set to."""
     bound = frame.names.get(name)
     if isinstance(bound, Plain) and isinstance(bound.operand, ir.Const) and isinstance(bound.operand.value, str):

@@ -13,6 +13,7 @@ from ttscale.compiler.explanation import Explanation
 from ttscale.compiler.explanations_calls import CALLS
 from ttscale.compiler.explanations_data import DATA
 from ttscale.compiler.explanations_declarations import DECLARATIONS
+from ttscale.compiler.explanations_explore import EXPLORE
 from ttscale.compiler.explanations_lint import LINT
 from ttscale.compiler.explanations_names import NAMES
 from ttscale.compiler.explanations_run import OUTSIDE
@@ -28,6 +29,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     **CALLS,
     **DATA,
     **DECLARATIONS,
+    **EXPLORE,
     **SEARCHES,
     **LINT,
     **OUTSIDE,

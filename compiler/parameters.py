@@ -22,6 +22,8 @@ Kind = Literal[
     "name",
     "pool",
     "thinking",
+    "policy",  # how `explore` searches: a policy's name, with arguments
+    "judge",  # what scores the beginning of an answer: a rule with its prompt and model, or a prompt
     "content",  # a Text of the run: an input, or what a stage gave
 ]
 

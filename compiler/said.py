@@ -120,6 +120,8 @@ class Reader:
                     else frozenset()
                 )
                 return Said(Amount(0, high, math.ceil(high * self.share)), writers)
+            case "explore":
+                return explored(stage, self.share)
             case "classify":
                 return Said(SMALL)
             case "concat" | "choose":
@@ -202,6 +204,8 @@ class Reader:
         found: dict[str, Amount] = {}
         if stage.question is not None:
             found["question"] = self.argument(stage.question, Text(), models)
+        if stage.op == "explore":
+            return found | beginnings(explored(stage, self.share), models, _whole(stage.args.get("steps")))
         if stage.source is None:
             return found
         said, size = self.of(stage.source), stage_size(self, stage)
@@ -260,6 +264,30 @@ class Reader:
             else:
                 total = total.plus(text_of(part.text, values)).plus(Amount(0, MESSAGE_OVERHEAD, 5))
         return total
+
+
+def explored(stage: ir.Stage, share: float) -> Said:
+    """An answer that is written step by step: all its steps, each with the longest text that may end it."""
+    args = stage.args
+    steps, longest = _whole(args.get("steps")), _whole(args.get("step_tokens"))
+    own = args.get("separator")
+    texts = own.value if isinstance(own, ir.Const) and isinstance(own.value, tuple) else ()
+    between = max([4, *(len(str(text).encode()) for text in texts)])
+    models = args.get("models")
+    listed = models if isinstance(models, tuple) else ()
+    writers = frozenset(model.name for model in listed if isinstance(model, ir.Model))
+    return Said(Amount(0, steps * (longest + between), math.ceil(steps * longest * share / 2)), writers)
+
+
+def beginnings(said: Said, models: frozenset[str], steps: int) -> dict[str, Amount]:
+    """What a judge of steps is offered: the steps so far, the last one, and all of it as one text."""
+    whole = said.read_by(models, said.text)
+    listed = Amount(0, whole.high, whole.expected, max(1, steps))
+    return {"steps": listed, "step": Amount(0, whole.high, math.ceil(whole.expected / max(1, steps))), "answer": whole}
+
+
+def _whole(value: ir.Argument | None) -> int:
+    return value.value if isinstance(value, ir.Const) and isinstance(value.value, int) else 0
 
 
 def stage_size(reader: Reader, stage: ir.Stage) -> ir.Bounds:

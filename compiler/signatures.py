@@ -90,6 +90,9 @@ def asking(max_tokens: int, temperature: float | None) -> tuple[Parameter, ...]:
     )
 
 
+BOUNDARIES = ("paragraph", "line", "sentence", "code", "tokens")
+"""Where a step of `explore` may end."""
+
 USING = Parameter("using", "using", doc="a prompt; the stage fills the arguments it offers by name")
 
 GENERATE = Signature(
@@ -265,10 +268,57 @@ SELECT = Signature(
     doc="picks one candidate",
 )
 
+EXPLORE = Signature(
+    "explore",
+    "none",
+    (
+        Parameter("prompt", "prompt", required=True, doc="a filled prompt, whose answer is written step by step"),
+        Parameter("policy", "policy", "beam", doc="what is gone on from: beam, particles, mcts, …"),
+        Parameter("width", "int", 4, low=1, high=1024, doc="states kept, particles, or answers wanted"),
+        Parameter("branch", "int", 4, low=1, high=256, doc="continuations written of one state"),
+        Parameter("judge", "judge", "yes_no", doc="a rule that scores a beginning, with its prompt and model, or a prompt"),
+        *(
+            replace(p, many=True, doc="the model asked; two for `cascade`: small, then large") if p.name == "from" else p
+            for p in asking(512, None)
+            if p.name not in ("max_tokens", "thinking")
+        ),
+        Parameter("steps", "int", 10, low=1, high=1024, doc="steps of an answer, at most"),
+        Parameter("step_tokens", "int", 128, low=1, doc="new tokens of a step, at most"),
+        Parameter("boundary", "name", "paragraph", choices=BOUNDARIES, doc="where a step ends"),
+        Parameter("separator", "text", many=True, doc="texts of one's own that end a step, in the place of `boundary`"),
+        Parameter("final", "text", many=True, doc="texts in a step that end the answer with it"),
+        Parameter("of", "name", "last", choices=("last", "min", "mean", "prod"), doc="step scores as one number"),
+        Parameter("expansions", "int", low=1, doc="states gone on from, at most; default as the policy"),
+        Parameter("judgements", "int", low=1, doc="beginnings judged, at most"),
+        Parameter("tokens", "int", low=1, doc="new tokens of all steps together, at most"),
+        Parameter("as", "name", doc="the score's name; default the judge's rule"),
+    ),
+    positional=("prompt",),
+    gives=frozenset({"scored", "stepped"}),
+    keeps=False,
+    offers=("steps", "step", "answer"),
+    prompt_results=("Choice", "Bool", "Number", "Int", "Float"),
+    std_prompt="judge_step",
+    calls="n",
+    doc="grows answers step by step, judges their beginnings and goes on from promising ones",
+)
+
 SIGNATURES: dict[str, Signature] = {
     s.name: s for s in (GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, FUSE, FILTER, VOTE, SELECT)
 }
 
+SIGNATURES[EXPLORE.name] = EXPLORE
+
+EXPLORE_JUDGES: Mapping[str, str] = {
+    "yes_no": "judge_step",
+    "digit": "grade_step",
+    "verdicts": "argue_step",
+    "likelihood": "",
+    "confidence": "",
+    "length": "",
+    "brevity": "",
+}
+"""Rules that may judge the beginning of an answer, with the standard prompt of those that ask a model."""
 
 META = "judge_grading"
 """The prompt that judges a set of principles, critiques and grades of a rubric."""
@@ -304,6 +354,19 @@ def judging(stage: str, rule: str = "", argued: bool = False) -> Signature:
     )
 
 
+@cache
+def explore_judging(rule: str) -> Signature:
+    """What judging a beginning takes of a prompt and how it is sampled, for a rule that asks a model."""
+    own = RULES[rule]
+    return replace(
+        EXPLORE,
+        parameters=asking(256, own.temperature),
+        keeps=True,
+        std_prompt=EXPLORE_JUDGES[rule],
+        prompt_results=own.results or EXPLORE.prompt_results,
+    )
+
+
 LATER: dict[str, str] = {
     "revise": "loops that revise an answer",
     "run_tests": "running programs against tests",
@@ -311,7 +374,6 @@ LATER: dict[str, str] = {
     "retrieve": "looking up documents",
     "execute": "running programs",
     "prove": "proofs",
-    "explore": "step-wise search",
     "recall": "concept memory",
     "remember": "concept memory",
 }

@@ -18,13 +18,14 @@ OWN_OPS = {"concat": ("sources",), "choose": ("arms",), "value": ("value",)}
 UNSAID = frozenset({"constrain"})
 """Arguments that a graph has only where somebody wrote them."""
 
-REPLACED = {"generate": ("prompt", "from", "temperature"), "classify": ("prompt", "from")}
+REPLACED = {"generate": ("prompt", "from", "temperature"), "classify": ("prompt", "from"), "explore": ("prompt", "from")}
 """Parameters that a stage has under other names."""
 
 ADDED = {
     "generate": ("prompts", "models", "temperatures", "model_series"),
     "classify": ("prompts", "models"),
     "score": ("meta",),
+    "explore": ("prompts", "models", "using", "judge_model", "judge_temperature", "judge_max_tokens"),
 }
 
 

@@ -26,6 +26,7 @@ EventKind = Literal[
     "call_cut",
     "call_refused",
     "candidate",
+    "explored",
     "unreadable",
     "note",
 ]

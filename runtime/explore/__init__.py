@@ -11,13 +11,13 @@ A policy is a pure state machine: what it wants written next, and what it keeps 
 
 from ttscale.runtime.explore.loop import Explored, Judge, Limits, Wanted, Writer, Written, grow
 from ttscale.runtime.explore.named import policy_named
-from ttscale.runtime.explore.policies import Growth, Grown, Policy, Shape
+from ttscale.runtime.explore.policies import Grown, Growth, Policy, Shape
 from ttscale.runtime.explore.tree import Node, Tree
 
 __all__ = [
     "Explored",
-    "Growth",
     "Grown",
+    "Growth",
     "Judge",
     "Limits",
     "Node",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ttscale.runtime.explore.policies import Growth, Grown, Policy
+from ttscale.runtime.explore.policies import Grown, Growth, Policy
 from ttscale.runtime.explore.tree import Node, Tree
 
 

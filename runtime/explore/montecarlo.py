@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ttscale.runtime.explore.chance import alphazero, rain_score, softmax
-from ttscale.runtime.explore.policies import Growth, Grown, Shape
+from ttscale.runtime.explore.policies import Grown, Growth, Shape
 from ttscale.runtime.explore.tree import ROOT, Tree
 
 

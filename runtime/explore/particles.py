@@ -22,7 +22,7 @@ from ttscale.runtime.explore.chance import (
     swap_chance,
     systematic,
 )
-from ttscale.runtime.explore.policies import Growth, Grown, Shape
+from ttscale.runtime.explore.policies import Grown, Growth, Shape
 from ttscale.runtime.explore.tree import ROOT, Tree
 
 Chooser = Callable[[Sequence[float], int, tuple[int, int, int]], tuple[int, ...]]

@@ -9,6 +9,7 @@ from ttscale.runtime.pool import Pool
 from ttscale.runtime.stages.classify import classify
 from ttscale.runtime.stages.context import StageContext
 from ttscale.runtime.stages.critique import critique
+from ttscale.runtime.stages.explore import explore
 from ttscale.runtime.stages.fuse import fuse
 from ttscale.runtime.stages.generate import generate
 from ttscale.runtime.stages.joining import choose, concat, value
@@ -21,6 +22,7 @@ from ttscale.runtime.stages.verify import verify
 SOURCES: Mapping[str, Callable[[StageContext], Awaitable[object]]] = {
     "generate": generate,
     "classify": classify,
+    "explore": explore,
     "concat": concat,
     "choose": choose,
     "value": value,

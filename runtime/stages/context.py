@@ -104,6 +104,19 @@ class StageContext:
         self._folder = folder
         self._rows = rows if rows is not None else RowStore(folder)
 
+    def acting(self, stage: Stage) -> StageContext:
+        """The same run as another stage sees it, whose calls are this one's: for a judge inside a stage."""
+        return StageContext(stage, self.caller, self._recorder, self._notes, self._values, self._folder, self._rows)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where schema files are looked for."""
+        return self._folder
+
+    def explored(self, data: Mapping[str, object]) -> None:
+        """Record the states of a step-wise search, or how it ended."""
+        self._recorder.emit("explored", self.stage, data=data)
+
     # --- arguments -------------------------------------------------------------------------------------
 
     @property
