@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from ttscale.compiler.explanation import Explanation
+from ttscale.compiler.explanations_archon import ARCHON
 from ttscale.compiler.explanations_calls import CALLS
 from ttscale.compiler.explanations_data import DATA
 from ttscale.compiler.explanations_declarations import DECLARATIONS
@@ -33,6 +34,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     **SEARCHES,
     **LINT,
     **OUTSIDE,
+    **ARCHON,
 }
 
 

@@ -39,6 +39,8 @@ COMMANDS = (
     Entry("explain", "explain", "More", "Explain an error code, with a failing and a fixed example."),
     Entry("replay", "replay", "More", "Choose again from recorded samples, without a model."),
     Entry("fit", "fit", "More", "Say from recorded samples how many to draw, and which rule to use where."),
+    Entry("import", "importing", "More", "Make programs from what other tools keep: Archon's configurations."),
+    Entry("export", "exporting", "More", "Write programs as what other tools read: Archon's configurations."),
     Entry("bank", "bank", "More", "Look at the bank of samples; export, import, merge, clean and verify it."),
     Entry("why", "why", "More", "Say which setting made a run generate what another had already."),
     Entry("lock", "lock", "More", "Pin weights and imports by their hashes in tts.lock."),
