@@ -105,6 +105,14 @@ def manifest_of(data: bytes, where: str) -> Manifest:
         raise ManifestError(*_worded(error, where)) from None
 
 
+def new_manifest(**said: object) -> Manifest:
+    """A manifest with these keys, in its first version. Raises ManifestError."""
+    try:
+        return Manifest.model_validate({"version": "0.1.0", **said})
+    except ValidationError as error:
+        raise ManifestError(*_worded(error, "the manifest")) from None
+
+
 def _worded(error: ValidationError, where: str) -> tuple[str]:
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])

@@ -222,21 +222,21 @@ def test_an_unknown_dataset_is_told_with_those_that_are_there(tmp_path: Path, mo
 
 
 def test_recipes_are_listed_with_what_they_offer(site: Path) -> None:
-    listed = tts("recipes")
+    listed = tts("recipe", "list")
     assert listed.code == 0 and "some-recipe 2.1" in listed.out and "some-recipe 1.4.2" in listed.out
-    shown = tts("recipes", "some-recipe")
+    shown = tts("recipe", "show", "some-recipe")
     assert "use some-recipe/name@~1.4 { main }" in shown.out and "pipeline main(question: Text) -> Number" in shown.out
-    (newest, _) = tts("recipes", "some-recipe", "--json").json
+    (newest, _) = tts("recipe", "show", "some-recipe", "--json").json
     assert newest["version"] == "2.1" and [one["use"] for one in newest["files"]] == ["some-recipe/name@~2.1"]
     use = newest["files"][0]["use"]
     assert compiled(use).ok, "the line can be pasted"
-    unknown = tts("recipes", "som-recipe")
+    unknown = tts("recipe", "show", "som-recipe")
     assert unknown.code == 1 and "did you mean `some-recipe`?" in unknown.err
 
 
 def test_a_recipe_with_a_mistake_is_listed_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path, "brokenrecipe", "1.0", {"name.tts": "tts 1\npipelin main\n", "data.tts": "\0"}, "broken-recipe")
     monkeypatch.syspath_prepend(str(tmp_path))
-    files = tts("recipes", "broken-recipe", "--json").json[0]["files"]
+    files = tts("recipe", "show", "broken-recipe", "--json").json[0]["files"]
     assert [bool(one["error"]) for one in files] == [True, True]
-    assert "it has an error" in tts("recipes", "broken-recipe").out
+    assert "it has an error" in tts("recipe", "show", "broken-recipe").out

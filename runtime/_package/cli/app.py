@@ -44,7 +44,7 @@ COMMANDS = (
     Entry("bank", "bank", "More", "Look at the bank of samples; export, import, merge, clean and verify it."),
     Entry("why", "why", "More", "Say which setting made a run generate what another had already."),
     Entry("lock", "lock", "More", "Pin weights and imports by their hashes in tts.lock."),
-    Entry("recipes", "recipes", "More", "List installed recipes, and what they offer to programs."),
+    Entry("recipe", "recipe", "More", "Find, make, measure and share recipes: programs that run by name."),
     Entry("models", "models", "More", "List known models, or show what one locator stands for."),
     Entry("doctor", "doctor", "More", "Look at this machine: Python, engines, cores, memory, embedded model."),
     Entry("lsp", "lsp", "More", "Serve an editor: messages as you type, completion, hover."),

@@ -14,6 +14,7 @@ from ttscale.cli.faults import INTERRUPTED, USAGE, EndedRun, Failure
 from ttscale.cli.interrupt import Interrupt
 from ttscale.cli.opened import Opened, open_program
 from ttscale.cli.options import assignments
+from ttscale.cli.recipe_evidence import note_for
 from ttscale.compiler.types import CHAT, Text, Type
 from ttscale.runtime.chats import turns_of
 from ttscale.runtime.result import RunError
@@ -150,8 +151,9 @@ def show(result: Result, opened: Opened, inputs: dict[str, object], saved: int, 
     if wishes.quiet:
         return
     sys.stdout.flush()
-    for note in result.notes:
-        err(f"note: {note}")
+    for note in (*result.notes, note_for(opened)):
+        if note:
+            err(f"note: {note}")
     for path, judged in result.judgements.items():
         if judged.unreadable:
             err(f"note: {unreadable(path, judged)}")
