@@ -4,10 +4,10 @@
     python benchmarks/bank_kills.py --weights smollm2.gguf --kills 20   # a model
 
 The run answers questions with eight samples each, several at once. At the end every sample that was finished must be
-there as it was. Tokens and prompts that were computed anew are counted: without `--weights` each leaves a byte in a
-file the moment it is made, so the count is exact; of a model what its engine had reported counts, and what it had not
-yet reported is at most 63 tokens a running sample, since it reports every 64. The exit code is 1 where anything is
-wrong.
+there as it was. Tokens and prompts that were computed anew are counted: each leaves a byte in a file when it is
+computed, written by the engine itself, with `--weights` by the model's own process (`bank_loop.py`), so a kill loses
+none of the count. Beginnings of samples that went on are read like prompts, and counted apart. The exit code is 1
+where anything is wrong.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import shutil
 import signal
@@ -23,10 +22,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
+import bank_loop
 import ttscale
 from ttscale.runtime.bank.care import verify
 from ttscale.runtime.bank.store import Bank
@@ -53,29 +52,17 @@ RUNNING_AT_MOST = 8 * QUESTIONS_AT_ONCE
 JOURNAL = 64
 
 
-def say(news: dict[str, int]) -> None:
-    """Print a line; both threads of a worker do, and `print` writes a line's end by itself."""
-    os.write(1, f"{json.dumps(news)}\n".encode())
-
-
-def work(program: Path, bank: Path, questions: int) -> None:
+def work(program: Path, bank: Path, log: Path, questions: int) -> None:
     """Answer all questions, two at a time; what a killed process was doing."""
-
-    def tell(loaded: ttscale.Program) -> None:
-        """Say how many tokens the engine has reported, so that a killed process has said it too."""
-        while True:
-            made = sum(engine.stats().new_tokens for engine in loaded._house._engines.values())
-            say({"made": made})
-            time.sleep(0.02)
+    bank_loop.count_into(log)
 
     async def answer() -> None:
         with ttscale.load(program, bank=bank) as loaded:
-            threading.Thread(target=tell, args=(loaded,), daemon=True).start()
             rows = [f"How many minutes are {number + 2} hours and {number} minutes?" for number in range(questions)]
             async for row in loaded.run_many(rows, concurrency=QUESTIONS_AT_ONCE):
                 assert row.result is not None, row.error
                 fresh = row.result.fresh
-                say({"calls": fresh.calls, "new_tokens": fresh.new_tokens})
+                print(json.dumps({"calls": fresh.calls, "new_tokens": fresh.new_tokens}), flush=True)
 
     asyncio.run(answer())
 
@@ -95,17 +82,14 @@ def held(bank: Path) -> tuple[dict[tuple[int, ...], str], int]:
     return {tuple(row[:-1]): row[-1] for row in finished}, running
 
 
-def answers(said: str) -> list[dict[str, int]]:
-    """The lines of a worker that are about questions."""
-    return [line for line in map(json.loads, said.splitlines()) if "calls" in line]
+def total(said: str, name: str) -> int:
+    """A figure of a worker's questions, added up."""
+    return sum(json.loads(line)[name] for line in said.splitlines())
 
 
-def made_by(said: str) -> int:
-    """How many tokens a killed worker's engine had made, as it last said in whole."""
-    made = [
-        json.loads(line)["made"] for line in said.splitlines(keepends=True) if line.endswith("}\n") and "made" in line
-    ]
-    return made[-1] if made else 0
+def counted(log: Path, what: bytes) -> int:
+    """How many bytes of a kind a log has."""
+    return log.read_bytes().count(what) if log.is_file() else 0
 
 
 def main() -> None:
@@ -116,7 +100,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=12)
     parser.add_argument("--longest", type=float, default=8.0, help="seconds after the first token, at most")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--work", nargs=2, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=3, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work is not None:
         work(*arguments.work, arguments.questions)
@@ -129,21 +113,21 @@ def main() -> None:
 
 def measured(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
     """Kill and resume until the kills are used up, then let the run end."""
-    program, bank = folder / "kills.tts", folder / "bank.sqlite"
-    log = None if arguments.weights is not None else folder / "made.bin"
-    if log is not None:
-        shutil.copy(ENGINE, folder)
-    model = COUNTED.format(path=log) if log is not None else WEIGHTS.format(path=arguments.weights.resolve())
+    program, bank, log = folder / "kills.tts", folder / "bank.sqlite", folder / "made.bin"
+    shutil.copy(ENGINE, folder)
+    weights = arguments.weights
+    model = COUNTED.format(path=log) if weights is None else WEIGHTS.format(path=weights.resolve())
     program.write_text(PROGRAM.format(model=model), encoding="utf-8")
-    command = [sys.executable, __file__, "--questions", str(arguments.questions), "--work", str(program), str(bank)]
+    command = [sys.executable, __file__, "--questions", str(arguments.questions)]
+    command += ["--work", str(program), str(bank), str(log)]
     chance = random.Random(arguments.seed)
     kept: dict[tuple[int, ...], str] = {}
-    lost = changed = computed = 0
+    lost = changed = resumed = 0
     for number in range(arguments.kills):
-        worker = subprocess.Popen(command, stdout=(folder / f"{number}.out").open("w"))
+        made = counted(log, bank_loop.TOKEN)
+        worker = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         before = len(kept)
-        said = folder / f"{number}.out"
-        while worker.poll() is None and not made_by(said.read_text()):
+        while worker.poll() is None and counted(log, bank_loop.TOKEN) == made:
             time.sleep(0.05)
         until = time.monotonic() + chance.uniform(0.0, arguments.longest)
         while worker.poll() is None and time.monotonic() < until:
@@ -152,7 +136,7 @@ def measured(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         now, running = held(bank)
-        computed += made_by((folder / f"{number}.out").read_text())
+        resumed += running
         lost += sum(place not in now for place in kept)
         changed += sum(now.get(place, text) != text for place, text in kept.items())
         kept = now
@@ -160,16 +144,15 @@ def measured(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
               file=sys.stderr, flush=True)  # fmt: skip
         if ended:
             break
-    last = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    last = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     end, running = held(bank)
-    again = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    again = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     with Bank(bank) as opened:
         reader = opened.reader()
         problems = verify(opened)
         (tokens,) = reader.execute("SELECT sum(new_tokens) FROM samples").fetchone()
-    said = answers(last.stdout)
-    computed = sum(line["new_tokens"] for line in said) + computed if log is None else log.read_bytes().count(b"t")
-    prompts = None if log is None else log.read_bytes().count(b"p")
+    computed = counted(log, bank_loop.TOKEN)
+    prompts, prompt_tokens = counted(log, bank_loop.PROMPT), counted(log, bank_loop.PROMPT_TOKEN)
     return {
         "kills": number + 1,
         "samples": len(end),
@@ -178,13 +161,16 @@ def measured(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
         "finished_samples_changed": changed,
         "left_running": running,
         "tokens_of_all_samples": tokens,
-        "tokens_made_by_the_last_run": sum(line["new_tokens"] for line in said),
+        "tokens_made_by_the_last_run": total(last, "new_tokens"),
         "tokens_made_by_all_runs": computed,
         "tokens_made_twice": computed - tokens,
         "tokens_allowed_to_be_made_twice": (number + 1) * RUNNING_AT_MOST * JOURNAL,
         "prompts_read_by_all_runs": prompts,
         "prompts_allowed": arguments.questions + (number + 1) * QUESTIONS_AT_ONCE,
-        "calls_of_a_second_run": sum(line["calls"] for line in answers(again.stdout)),
+        "prompt_tokens_read_by_all_runs": None if weights is None else prompt_tokens,
+        "tokens_of_beginnings_read": None if weights is None else counted(log, bank_loop.RESUMED_TOKEN),
+        "tokens_of_beginnings_kept_at_kills": resumed,
+        "calls_of_a_second_run": total(again, "calls"),
         "problems": problems,
     }
 
@@ -198,7 +184,8 @@ def is_right(found: dict[str, object]) -> bool:
         and not any(numbers[name] for name in nothing)
         and numbers["samples"] == numbers["samples_wanted"]
         and numbers["tokens_made_twice"] <= numbers["tokens_allowed_to_be_made_twice"]
-        and numbers.get("prompts_read_by_all_runs", 0) <= numbers["prompts_allowed"]
+        and numbers["prompts_read_by_all_runs"] <= numbers["prompts_allowed"]
+        and numbers.get("tokens_of_beginnings_read", 0) <= numbers["tokens_of_beginnings_kept_at_kills"]
     )
 
 

@@ -262,6 +262,17 @@ def test_the_commands_for_people_and_programs(file: Path, tmp_path: Path) -> Non
     assert "0 samples added" in tts("bank", "merge", other, *here).out
 
 
+def test_right_answers_are_read_from_published_rows(file: Path, tmp_path: Path) -> None:
+    """GSM8K's `answer` is a solution; what is compared is the number behind its mark."""
+    rows, pool = tmp_path / "test.jsonl", tmp_path / "pool.jsonl"
+    rows.write_text('{"question": "6 * 7", "answer": "six times seven\\n#### 42"}\n')
+    asked = ("--run", "last", "--rows", rows, "--gold", "answer", "--output", pool)
+    assert tts("bank", "export", "--bank", file, *asked, "--json").json["with_gold"] == 1
+    assert [json.loads(line).get("gold") for line in pool.read_text().splitlines()] == ["42", None]
+    picked = tts("replay", pool, "--select", "vote()", "--json").json["questions"]
+    assert isinstance(picked[0]["answer"], int | float)  # the samples are read as the number that is wanted
+
+
 def test_wrong_uses_are_said(file: Path, tmp_path: Path) -> None:
     none = tts("bank", "stats", "--bank", tmp_path / "no.sqlite")
     assert none.code == 1 and "there is no bank" in none.err

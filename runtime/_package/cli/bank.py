@@ -158,7 +158,12 @@ def as_text(inputs: dict[str, Any]) -> str:
 
 
 def golds_of(path: Path, column: str) -> Golds:
-    """The right answers in a file of JSON Lines. Raises Failure where it is none, or lacks the column."""
+    """The right answers in a file of JSON Lines, in a published shape as datasets read it.
+
+    So of GSM8K `answer` is the number behind `####`. Raises Failure where the file is none, or lacks the column.
+    """
+    from ttscale.runtime.datasets.shapes import recognised
+
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip():
@@ -169,6 +174,9 @@ def golds_of(path: Path, column: str) -> Golds:
             raise Failure(f"{path}:{number}: not JSON: {error}") from error
         if isinstance(row, dict):
             rows.append(row)
+    shape = recognised(rows[0]) if rows else None
+    if shape is not None:
+        rows = [{**row, **shape.fields(row)} if shape.fits(row) else row for row in rows]
     if not any(column in row for row in rows):
         raise Failure(f"{path} has no column {column}")
     return Golds(rows, column)
