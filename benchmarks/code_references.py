@@ -28,8 +28,8 @@ from ttscale.runtime.metrics.grading import Grade
 from ttscale.runtime.sandbox import Limits, find_backend
 
 Row = Mapping[str, Any]
-LIMITS = Limits(wall=60, cpu=60)
-SHORT = Limits(wall=5, cpu=5, memory=512 * 2**20)
+LIMITS = Limits(wall=900, cpu=60)  # a machine with other work may take its time
+SHORT = Limits(wall=60, cpu=5, memory=512 * 2**20)
 
 
 class Mutation(ast.NodeTransformer):

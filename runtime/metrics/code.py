@@ -26,7 +26,7 @@ from ttscale.runtime.metrics.grading import Grade
 from ttscale.runtime.metrics.plain import text_of
 from ttscale.runtime.sandbox import Finished, Limits, Outcome, Program, run_program
 
-LIMITS = Limits(wall=20.0, cpu=20.0)
+LIMITS = Limits(wall=60.0, cpu=20.0)  # what a program computes decides, not what else the machine does meanwhile
 PACKAGES = "TTSCALE_CODE_PACKAGES"
 """The environment variable that names installed packages which programs may import, with commas between them."""
 

@@ -23,6 +23,9 @@
     for (const record of arm.records) byQuestion.get(record.id)?.records[place].push(record);
   });
   const entries = [...byQuestion.values()];
+  // Rows without an id have a hash for one, which says nothing to people: their number in the data does.
+  const areNumbered = entries.every((entry) => /^[0-9a-f]{16}$/.test(entry.question.id));
+  entries.forEach((entry, place) => { entry.name = areNumbered ? String(place + 1) : entry.question.id; });
   const asked = (question) => Object.values(question.inputs).map(plain).join(" · ");
 
   const everMade = (record) => (record.candidates || []).some((c) => c.score !== null && c.score >= ENOUGH);
@@ -48,7 +51,7 @@
   const more = document.getElementById("more");
   const find = document.getElementById("find");
   const which = document.getElementById("which");
-  head.append(made("tr", {}, ...["id", "question", "gold", ...arms.map((arm) => arm.label)].map((t) => made("th", {}, t))));
+  head.append(made("tr", {}, ...[areNumbered ? "no." : "id", "question", "gold", ...arms.map((arm) => arm.label)].map((t) => made("th", {}, t))));
 
   let shown = [];
   let until = PAGE;
@@ -64,7 +67,7 @@
     return cell;
   };
   const row = (entry) => {
-    const open = made("button", { type: "button" }, entry.question.id);
+    const open = made("button", { type: "button" }, entry.name);
     const line = made("tr", { onclick: () => showDetail(entry) }, made("td", {}, open),
       made("td", {}, cut(asked(entry.question), 140)), made("td", {}, cut(plain(entry.question.gold), 60)));
     line.append(...entry.records.map(answerCell));
@@ -93,7 +96,8 @@
   const detail = document.getElementById("detail");
   const inside = document.getElementById("inside");
   const showDetail = (entry) => {
-    inside.replaceChildren(made("h2", {}, entry.question.id));
+    inside.replaceChildren(made("h2", {}, areNumbered ? `Question ${entry.name}` : entry.name));
+    if (areNumbered) inside.append(made("p", { className: "facts" }, entry.question.id));
     for (const [name, value] of Object.entries(entry.question.inputs)) {
       inside.append(made("h3", {}, name), made("pre", {}, plain(value)));
     }
