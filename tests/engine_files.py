@@ -25,6 +25,8 @@ def pair(key: str, value: Value) -> bytes:
         if value and isinstance(value[0], int):
             return head + struct.pack("<IIQ", 9, 4, len(value)) + struct.pack(f"<{len(value)}I", *value)
         return head + struct.pack("<IIQ", 9, 8, len(value)) + b"".join(text(str(item)) for item in value)
+    if isinstance(value, bool):
+        return head + struct.pack("<I?", 7, value)
     if isinstance(value, float):
         return head + struct.pack("<If", 6, value)
     return head + struct.pack("<II", 4, value)

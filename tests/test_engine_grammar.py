@@ -16,10 +16,10 @@ from ttscale.runtime.answers.schema import problems
 from ttscale.runtime.engines.base import Completion, Constraint, EngineError, Given, Message, Request, Sampling
 from ttscale.runtime.engines.llama.engine import LlamaEngine
 from ttscale.runtime.engines.llama.grammar import Constrained, Grammar
-from ttscale.runtime.engines.llama.runner import native, quiet
 from ttscale.runtime.engines.llama.text import Answer
 from ttscale.runtime.engines.llama.thinking import HARMONY, THINK
 from ttscale.runtime.engines.llama.vocabulary import Vocabulary
+from ttscale.runtime.engines.llama.weights import native, quiet
 from ttscale.runtime.grammars import constraint_for, is_structured
 
 ASKED = (Message("user", "Make up a bill of a small shop, with a few lines."),)

@@ -19,6 +19,7 @@ from ttscale.runtime.engines.llama import machine
 from ttscale.runtime.engines.llama.gguf import describe_gguf
 from ttscale.runtime.engines.llama.options import CACHE_TYPES, LOAD_OPTIONS, LoadOptions, options_of
 from ttscale.runtime.engines.llama.runner import Runner, Settings
+from ttscale.runtime.engines.llama.weights import Weights
 from ttscale.runtime.models import EngineHouse, locate, open_engine
 
 EXAMPLES: Mapping[str, tuple[str, str]] = {
@@ -244,7 +245,7 @@ def test_caches_of_their_own_hold_a_context_each_or_are_refused(tiny: Path) -> N
 def told(**given: object) -> tuple[Any, Any]:
     """The parameters of the model and of the context that a runner would hand over."""
     pytest.importorskip("llama_cpp")
-    from ttscale.runtime.engines.llama.runner import native
+    from ttscale.runtime.engines.llama.weights import native
 
     real, kept = native(), SimpleNamespace()
 
@@ -260,10 +261,13 @@ def told(**given: object) -> tuple[Any, Any]:
             kept.context = params
             return 1
 
+    options = read(**given)
+    weights: Any = Weights.__new__(Weights)
+    weights.api, weights.path, weights.options, weights.gpu_layers = Recorder(), "m.gguf", options, None
+    weights.model = weights._load_model()
     runner: Any = Runner.__new__(Runner)
-    runner.api, runner.model = Recorder(), 1
-    runner.settings = Settings("m.gguf", 512, 512, 8, 1, False, options=read(**given))
-    runner._load_model()
+    runner.api, runner.weights = weights.api, weights
+    runner.settings = Settings("m.gguf", 512, 512, 8, 1, False, options=options)
     runner._make_context()
     return kept.model, kept.context
 

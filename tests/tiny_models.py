@@ -123,6 +123,54 @@ def hybrid_model(path: Path) -> Path:
     return _write(path, meta, shapes)
 
 
+_WORDS = ["the", "cat", "dog", "sea", "is", "blue", "wet", "big"]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"\u2581{word}" for word in _WORDS), "s"]
+
+
+def reading_model(path: Path, *, ranks: bool = False, pooling: int = 1) -> Path:
+    """A model of BERT's shape, which reads and does not write; with `ranks` it has a head that scores documents."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_embd.weight": (len(WORDS), WIDTH),
+        "token_types.weight": (2, WIDTH),
+        "position_embd.weight": (64, WIDTH),
+        "token_embd_norm.weight": (WIDTH,),
+        "token_embd_norm.bias": (WIDTH,),
+    }
+    for layer in range(2):
+        sizes = {"attn_q": (WIDTH, WIDTH), "attn_k": (WIDTH, WIDTH), "attn_v": (WIDTH, WIDTH)}
+        sizes |= {"attn_output": (WIDTH, WIDTH), "ffn_up": (INNER, WIDTH), "ffn_down": (WIDTH, INNER)}
+        for name, shape in sizes.items():
+            shapes |= {f"blk.{layer}.{name}.weight": shape, f"blk.{layer}.{name}.bias": shape[:1]}
+        for name in ("attn_output_norm", "layer_output_norm"):
+            shapes |= {f"blk.{layer}.{name}.weight": (WIDTH,), f"blk.{layer}.{name}.bias": (WIDTH,)}
+    if ranks:
+        shapes |= {"cls.weight": (WIDTH, WIDTH), "cls.bias": (WIDTH,)}
+        shapes |= {"cls.output.weight": (1, WIDTH), "cls.output.bias": (1,)}
+    meta: dict[str, Value] = {
+        "general.architecture": "bert",
+        "general.name": "Random reader",
+        "bert.context_length": 64,
+        "bert.embedding_length": WIDTH,
+        "bert.block_count": 2,
+        "bert.feed_forward_length": INNER,
+        "bert.attention.head_count": HEADS,
+        "bert.attention.layer_norm_epsilon": 1e-6,
+        "bert.attention.causal": False,
+        "bert.pooling_type": 4 if ranks else pooling,
+        "tokenizer.ggml.model": "bert",
+        "tokenizer.ggml.pre": "jina-v2-en",
+        "tokenizer.ggml.token_type_count": 2,
+        "tokenizer.ggml.unknown_token_id": 1,
+        "tokenizer.ggml.padding_token_id": 0,
+        "tokenizer.ggml.cls_token_id": 2,
+        "tokenizer.ggml.bos_token_id": 2,
+        "tokenizer.ggml.seperator_token_id": 3,
+        "tokenizer.ggml.eos_token_id": 3,
+        "tokenizer.ggml.tokens": WORDS,
+    }
+    return _write(path, meta, shapes, tokens=WORDS, kinds=[3] * 4 + [1] * (len(WORDS) - 4))
+
+
 def _meta(architecture: str) -> dict[str, Value]:
     return {
         "general.architecture": architecture,
@@ -149,14 +197,16 @@ def _write(
     marks: Sequence[str] = (),
     *,
     seed: int = 7,
+    tokens: Sequence[str] = TOKENS,
+    kinds: Sequence[int] = KINDS,
 ) -> Path:
     """Random 32-bit tensors from a fixed seed, norms around one; a shape has its fastest dimension last."""
     dice = np.random.default_rng(seed)
-    meta = {**meta, "tokenizer.ggml.tokens": [*TOKENS, *marks]}
-    count = len(TOKENS) + len(marks)
-    kinds = text("tokenizer.ggml.token_type") + struct.pack(f"<IIQ{count}i", 9, 5, count, *KINDS, *([3] * len(marks)))
+    meta = {**meta, "tokenizer.ggml.tokens": [*tokens, *marks]}
+    count = len(tokens) + len(marks)
+    types = text("tokenizer.ggml.token_type") + struct.pack(f"<IIQ{count}i", 9, 5, count, *kinds, *([3] * len(marks)))
     data = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(meta) + 1)
-    data += b"".join(pair(key, value) for key, value in meta.items()) + kinds
+    data += b"".join(pair(key, value) for key, value in meta.items()) + types
     body = b""
     for name, shape in shapes.items():
         data += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), 0, len(body))

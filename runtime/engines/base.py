@@ -169,12 +169,21 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """The vector of one text, of length 1, and the text's length in tokens."""
+
+    vector: tuple[float, ...]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What this engine can do with this model; `None` means unprobed.
 
     `resumes` says that it goes on from given tokens of an answer and reports running ones (see Request), `grammar`
     that it keeps answers to a `constraint`, `keeps` that it has the methods of `Keeping`, `stop_patterns` that it takes
-    those of a request.
+    those of a request. `writes` is False for models that only read; `embeds` and `ranks` say that it has the methods of
+    `Reading` for this model. `models` is how many models it holds, whose next tokens may be combined.
     """
 
     chat_template: bool | None = True
@@ -187,6 +196,10 @@ class Capabilities:
     grammar: bool | None = False
     keeps: bool = False
     stop_patterns: bool = False
+    writes: bool = True
+    embeds: bool = False
+    ranks: bool = False
+    models: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,4 +294,26 @@ class Keeping(Protocol):
 
     def release(self, names: Sequence[str]) -> None:
         """Let go of what was kept under these names; unknown ones do no harm."""
+        ...
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """What an engine offers that can read texts without writing: see `Capabilities.embeds` and `ranks`."""
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """The vectors of texts, in order. Raises EngineError where the model has none, ContextExceeded."""
+        ...
+
+    async def rank(self, query: str, documents: Sequence[str]) -> list[float]:
+        """How well each document answers the query, as the model's head scores it: any numbers, higher is better."""
+        ...
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """What an engine offers that shows whole distributions."""
+
+    async def next_tokens(self, messages: Sequence[Message], given: Sequence[int] = ()) -> list[Sequence[float]]:
+        """Natural-log probabilities of every token after a prompt and a given beginning, one list a model."""
         ...

@@ -18,24 +18,23 @@ from ttscale.compiler.stop_patterns import problem
 from ttscale.runtime.engines.base import (
     Capabilities,
     Completion,
+    Embedding,
     EngineError,
     EngineStats,
     Message,
     Request,
     Scored,
 )
-from ttscale.runtime.engines.llama.digest import file_digest
-from ttscale.runtime.engines.llama.fixed import sequences
-from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
+from ttscale.runtime.engines.llama.combining import Combination
+from ttscale.runtime.engines.llama.facts import ModelFacts
+from ttscale.runtime.engines.llama.gguf import GgufInfo
 from ttscale.runtime.engines.llama.link import Link, open_link
-from ttscale.runtime.engines.llama.machine import LOGIT_ROWS, Memory, cores, plan_cache
+from ttscale.runtime.engines.llama.machine import Memory
 from ttscale.runtime.engines.llama.messages import Ask, Failed, Outbound, Ready, Release, Report, without_names
 from ttscale.runtime.engines.llama.options import LoadOptions
-from ttscale.runtime.engines.llama.runner import INSTALL_LINE, Settings
+from ttscale.runtime.engines.llama.weights import INSTALL_LINE
 
 MAX_RESTARTS = 16
-_ALWAYS = {"grammar": True, "keeps": True, "stop_patterns": True}
-SEQUENCE_IDS = 160  # running samples, their prompts and cached prefixes; llama.cpp allows 256
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +59,8 @@ class LlamaEngine:
     `ctx` is the context of one sequence in tokens (default: the trained one, up to 8192), `gpu_layers` the layers
     to offload (default: all where the build has a GPU), `threads` of the CPU (default: usable cores),
     `max_sequences` the samples that run at once, `memory` a limit in bytes for the cache, `options` all that llama.cpp
-    takes beside. Nothing is opened before `start`.
+    takes beside. `others` are up to two models of the same vocabulary that compute the same tokens; with `combination`
+    the answers are those of all of them. Nothing is opened before `start`.
     """
 
     def __init__(
@@ -74,17 +74,22 @@ class LlamaEngine:
         max_sequences: int = 64,
         memory: int | None = None,
         options: LoadOptions | None = None,
+        others: Sequence[str | Path] = (),
+        combination: Combination | None = None,
     ) -> None:
         self._path = Path(path)
-        self._ctx = ctx
-        self._gpu_layers = gpu_layers
-        self._threads = threads
+        self._facts = ModelFacts(
+            self._path,
+            ctx,
+            gpu_layers,
+            threads,
+            max(1, min(max_sequences, 96)),
+            memory,
+            options or LoadOptions(),
+            tuple(map(Path, others)),
+            combination,
+        )
         self._open = open_link(in_process)
-        self._active = max(1, min(max_sequences, 96))
-        self._memory = memory
-        self._options = options or LoadOptions()
-        self._digest: str | None = None
-        self._info: GgufInfo | None = None
         self._lock = threading.RLock()
         self._link: Link | None = None
         self._ready: Future[Ready] | None = None
@@ -105,52 +110,31 @@ class LlamaEngine:
     @property
     def info(self) -> GgufInfo:
         """The file's header; raises EngineError when it is unusable."""
-        if self._info is None:
-            self._info = describe_gguf(self._path)
-        return self._info
+        return self._facts.info
 
     @property
     def digest(self) -> str:
-        if self._digest is None:
-            _ = self.info
-            self._digest = self._options.identity(file_digest(self._path), file_digest)
-        return self._digest
+        return self._facts.digest
 
     @property
     def capabilities(self) -> Capabilities:
         """`system_role` is None until the model is loaded."""
         if self._capabilities is None:
-            context, _ = self._plan()
-            has_template = bool(self.template.strip())
-            return Capabilities(chat_template=has_template, system_role=None, context=context, resumes=True, **_ALWAYS)
+            return self._facts.capabilities(bool(self.template.strip()), None, self._facts.plan[0])
         return self._capabilities
-
-    def stats(self) -> EngineStats:
-        return self._stats
-
-    def _sequences(self) -> int:
-        """Ids of sequences; where each has a cache of its own, as many as samples and their prompts need."""
-        if self._options.reproducible:
-            return sequences(self._active)
-        return SEQUENCE_IDS if self._options.kv_unified else 2 * self._active
-
-    def _plan(self) -> tuple[int, int]:
-        separate = 0 if self._options.kv_unified else self._sequences()
-        return plan_cache(self.info, self._ctx, self._memory, share=self._options.cache_share, separate=separate)
 
     @property
     def template(self) -> str:
         """The chat template that is used: the declaration's, else the file's; empty where there is none."""
-        given = self._options.chat_template
-        return self.info.template if given is None else given
+        return self._facts.template
 
     @property
     def memory(self) -> Memory:
         """What the model takes when it is loaded; only the file's header is read. Raises EngineError."""
-        context, cells = self._plan()
-        cache = int(cells * self.info.kv_cell_bytes * self._options.cache_share)
-        rows = max(LOGIT_ROWS, self._sequences())
-        return Memory(self.info.file_bytes, cache, rows * self.info.vocabulary * 4, cells, context)
+        return self._facts.memory
+
+    def stats(self) -> EngineStats:
+        return self._stats
 
     # ------------------------------------------------------------------ life
 
@@ -179,18 +163,8 @@ class LlamaEngine:
 
     def _launch(self) -> None:
         """Start the loop and wait until the model is loaded."""
-        context, cells = self._plan()
-        settings = Settings(
-            path=str(self._path),
-            context=context,
-            cells=cells,
-            sequences=self._sequences(),
-            threads=self._threads or cores(),
-            adapt_threads=self._threads is None,
-            active=self._active,
-            gpu_layers=self._gpu_layers,
-            options=self._options,
-        )
+        self._facts.check_memory()
+        settings = self._facts.settings
         ready: Future[Ready] = Future()
         with self._lock:
             if self._closed:
@@ -198,13 +172,7 @@ class LlamaEngine:
             self._ready = ready
             self._link = self._open(settings, self._on_messages, self._on_end)
         answer = ready.result()
-        self._capabilities = Capabilities(
-            chat_template=answer.chat_template,
-            system_role=answer.system_role,
-            context=answer.context,
-            resumes=not self._options.reproducible,
-            **_ALWAYS,
-        )
+        self._capabilities = self._facts.capabilities(answer.chat_template, answer.system_role, answer.context)
 
     async def close(self) -> None:
         with self._lock:
@@ -253,6 +221,24 @@ class LlamaEngine:
     ) -> list[Scored]:
         ask = Ask(0, "score", tuple(messages), None, tuple(continuations), priority)
         value = await self._one(ask)
+        assert isinstance(value, list)
+        return value
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """The vectors of texts, in order, of length 1: the mean over tokens, or what the file says."""
+        value = await self._one(Ask(0, "embed", continuations=tuple(texts)))
+        assert isinstance(value, list)
+        return value
+
+    async def rank(self, query: str, documents: Sequence[str]) -> list[float]:
+        """How well each document answers the query, as the model's head scores it: any numbers, higher is better."""
+        value = await self._one(Ask(0, "rank", continuations=(query, *documents)))
+        assert isinstance(value, list)
+        return value
+
+    async def next_tokens(self, messages: Sequence[Message], given: Sequence[int] = ()) -> list[Sequence[float]]:
+        """Natural-log probabilities of every token after a prompt and a given beginning, one list a model."""
+        value = await self._one(Ask(0, "next", tuple(messages), given=tuple(given)))
         assert isinstance(value, list)
         return value
 

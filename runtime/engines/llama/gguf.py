@@ -17,6 +17,8 @@ from ttscale.runtime.engines.base import EngineError
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
+READERS = ("bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert")
+RANK = 4  # the pooling of models that score documents
 LONG_ARRAY = 64  # longer arrays (vocabulary, merges) are skipped, only their length is kept
 
 # Value type number -> struct code of the scalar.
@@ -66,7 +68,8 @@ class GgufInfo:
 
     `context` is the trained context in tokens, `kv_cell_bytes` an estimate of what one cached token costs at 16
     bits, `template` the chat template ("" when there is none), `file_bytes` the size on disk, `is_adapter` whether it
-    holds a LoRA adapter and no model.
+    holds a LoRA adapter and no model. `pooling` is llama.cpp's number of how a text's vector is made of its tokens', -1
+    where the file does not say; `causal` is False for models that read texts whole and write none.
     """
 
     path: Path
@@ -84,6 +87,8 @@ class GgufInfo:
     tensors: int
     sliding_window: int
     is_adapter: bool = False
+    pooling: int = -1
+    causal: bool = True
 
 
 class _Cursor:
@@ -270,4 +275,6 @@ def _info(
         tensors=tensors,
         sliding_window=_integer(meta, f"{architecture}.attention.sliding_window"),
         is_adapter=_text(meta, "general.type") == "adapter",
+        pooling=_integer(meta, f"{architecture}.pooling_type", -1),
+        causal=bool(meta.get(f"{architecture}.attention.causal", architecture not in READERS)),
     )

@@ -122,7 +122,7 @@ class ThreadLink:
 
     def _run(self) -> None:
         from ttscale.runtime.engines.llama.loop import Loop
-        from ttscale.runtime.engines.llama.runner import quiet
+        from ttscale.runtime.engines.llama.weights import quiet
 
         reason = "it was told to stop"
         try:

@@ -10,9 +10,11 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ttscale.runtime.engines.base import Constraint, ContextExceeded, EngineError, EngineStats, Message
-from ttscale.runtime.engines.llama.gguf import GgufInfo, describe_gguf
+from ttscale.runtime.engines.llama.embedding import Embedder
+from ttscale.runtime.engines.llama.gguf import RANK, GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.grammar import Grammar
 from ttscale.runtime.engines.llama.jobs import Board
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS
@@ -23,7 +25,9 @@ from ttscale.runtime.engines.llama.sampling import Distribution, Sampler
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.scores import Scores
 from ttscale.runtime.engines.llama.template import ChatTemplate
+from ttscale.runtime.engines.llama.together import Together
 from ttscale.runtime.engines.llama.vocabulary import Vocabulary
+from ttscale.runtime.engines.llama.weights import Weights
 from ttscale.runtime.engines.llama.work import Call, Limits, Piece
 
 CPU_BALANCE = 32768
@@ -52,33 +56,51 @@ class Loop:
         self._send = send
         self._settings = settings
         info = describe_gguf(settings.path)
-        self.runner = Runner(settings)
-        self.vocabulary = Vocabulary(self.runner.api, self.runner.vocab)
+        self.weights = Weights(settings.path, settings.options, settings.gpu_layers)
+        self.runner = self._runner(info)
+        self.vocabulary = Vocabulary(self.weights.api, self.weights.vocab)
         self.template = ChatTemplate(
             template_of(info, settings), bos=self.vocabulary.bos_text, eos=self.vocabulary.eos_text
         )
         self.vocabulary.show(self.template.tags.marks)
-        self.scheduler = Scheduler(self._limits(info))
-        self.board = Board(self.scheduler, self.vocabulary, min(settings.context, self.runner.cells))
-        sampler = Sampler(self.runner.vocabulary)
+        cells = self.runner.cells if self.runner is not None else settings.context
+        self.scheduler = Scheduler(self._limits(info, cells))
+        self.board = Board(self.scheduler, self.vocabulary, min(settings.context, cells))
+        sampler = Sampler(self.weights.vocabulary if self.runner is None else self.runner.vocabulary)
         self.samples = Samples(self.board, sampler, Thoughts.of(self.template, self.vocabulary), self._grammar)
         self.scores = Scores(self.board, sampler)
+        self.embedder = Embedder(self.weights, info, settings, self.board, self.vocabulary, self.board.context)
         self._backlog: deque[Ask] = deque()
         self._cancelled: set[int] = set()
 
-    def _limits(self, info: GgufInfo) -> Limits:
-        settings, runner = self._settings, self.runner
+    def _runner(self, info: GgufInfo) -> Runner | Together | None:
+        """What computes tokens: one model, several, or none where the model only reads."""
+        settings = self._settings
+        if not info.causal or info.pooling == RANK:
+            return None
+        if not settings.beside:
+            return Runner(settings, self.weights)
+        runners = [Runner(settings, self.weights)]
+        for path, options in settings.beside:
+            other = replace(settings, path=path, options=options)
+            runners.append(Runner(other, Weights(path, options, settings.gpu_layers)))
+        return Together(runners, settings.combination)
+
+    def _limits(self, info: GgufInfo, cells: int) -> Limits:
+        settings = self._settings
+        models = [self.weights] if self.runner is None else self.runner.models
         unified = settings.options.kv_unified
-        shared = unified and not runner.offloaded  # rows look at all cells in use
-        moves = info.sliding_window > 0 and not settings.options.swa_full
+        shared = unified and not self.weights.offloaded  # rows look at all cells in use
+        moves = not settings.options.swa_full and any(describe_gguf(one.path).sliding_window > 0 for one in models)
         return Limits(
-            cells=runner.cells,
+            cells=cells,
             sequences=settings.sequences,
             rows=min(DECODE_ROWS, settings.batch),
             active=settings.active,
             piece=settings.options.batch or PIECE,
             outputs=min(LOGIT_ROWS, settings.batch),
-            ranges=not runner.recurrent and not moves,  # a part of a state, or of a window that moves on, is nothing
+            ranges=not moves
+            and not any(one.recurrent for one in models),  # a part of a state, or of a window that moves on, is nothing
             separate=not unified,
             fixed=settings.options.reproducible,
             balance=CPU_BALANCE if shared else 0,
@@ -86,14 +108,16 @@ class Loop:
         )
 
     def _grammar(self, constraint: Constraint) -> Grammar:
-        return Grammar.parsed(self.runner.api, self.runner.vocab, self.runner.vocabulary, constraint)
+        return Grammar.parsed(self.weights.api, self.weights.vocab, self.weights.vocabulary, constraint)
 
     # ------------------------------------------------------------------ messages
 
     def serve(self, inbox: queue.SimpleQueue[Inbound]) -> None:
         """Work until told to stop."""
         board = self.board
-        board.out.append(Ready(self.template.exists, self.template.system_role, board.context, self.runner.cells))
+        board.out.append(
+            Ready(self.template.exists, self.template.system_role, board.context, self.scheduler.limits.cells)
+        )
         self._flush()
         while True:
             if not self._receive(inbox):
@@ -102,8 +126,17 @@ class Loop:
             if board.jobs:
                 board.check_deadlines()
                 self.step()
+            if self.embedder.busy:
+                self.embedder.step()
             self._flush()
-        self.runner.close()
+        self.close()
+
+    def close(self) -> None:
+        """Free everything native; idempotent."""
+        self.embedder.close()
+        if self.runner is not None:
+            self.runner.close()
+        self.weights.free()
 
     def _flush(self) -> None:
         board = self.board
@@ -113,7 +146,7 @@ class Loop:
 
     def _receive(self, inbox: queue.SimpleQueue[Inbound]) -> bool:
         """Take all messages, waiting for one when there is nothing to do; False means stop."""
-        wait = not self.board.jobs and not self._backlog
+        wait = not self.board.jobs and not self._backlog and not self.embedder.busy
         while True:
             try:
                 message = inbox.get(block=wait)
@@ -130,6 +163,7 @@ class Loop:
                 self._backlog.append(message)
 
     def _cancel(self, key: int) -> None:
+        self.embedder.cancel(key)
         job = self.board.jobs.pop(key, None)
         if job is not None:
             self.scheduler.cancel(job.group)
@@ -162,6 +196,12 @@ class Loop:
         if ask.what == "count":
             self.board.report(ask.key, prompt_tokens(self.template, self.vocabulary, ask.messages), last=True)
             return
+        if ask.what in ("embed", "rank"):
+            self.embedder.submit(ask)
+            return
+        if self.runner is None:
+            name = self._settings.path
+            raise EngineError(f"{name} reads texts and writes none", hint="ask it for vectors or scores", fatal=False)
         thinking = ask.request.thinking if ask.request is not None else "off"  # a score is of an answer
         rendered = self.template.render(ask.messages, thinking=thinking, shield=self.vocabulary.shield)
         prompt = self.vocabulary.encode(rendered.text)
@@ -170,7 +210,9 @@ class Loop:
         if len(prompt) >= self.board.context:
             raise ContextExceeded(len(prompt), self.board.context)
         self.board.requests += 1
-        if ask.request is not None:
+        if ask.what == "next":
+            self.scores.submit_next(ask, prompt)
+        elif ask.request is not None:
             self.samples.submit(ask, ask.request, prompt, rendered.thinking)
         else:
             self.scores.submit(ask, prompt, rendered.text)
@@ -179,20 +221,22 @@ class Loop:
 
     def step(self) -> None:
         """Start what can start, run one batch, draw one token for every running sample."""
+        runner = self.runner
+        assert runner is not None
         try:
-            self._start()
+            self._start(runner)
             calls = self.scheduler.plan()
-            self.runner.apply(self.scheduler.take_operations())
+            runner.apply(self.scheduler.take_operations())
             for call in calls:
-                self._consume(call, self.runner.decode(call.pieces, call.idle))
+                self._consume(call, runner.decode(call.pieces, call.idle), runner.raws)
         except NoRoom:
             # The counts of cells differ from llama.cpp's: begin anew, samples keep what they have drawn.
             self.scheduler.reset()
-            self.runner.clear()
+            runner.clear()
             self.scheduler.take_operations()
         self.board.steps += 1
 
-    def _start(self) -> None:
+    def _start(self, runner: Runner | Together) -> None:
         ready: dict[int, Distribution] = {}
         for group, member in self.scheduler.start():
             job = self.board.jobs[group.key]
@@ -205,18 +249,18 @@ class Loop:
                 distribution = ready[group.key] = self.samples.after_prompt(job, request)
             job.begun[member.index] = time.perf_counter()
             self.samples.draw(job, request, member, distribution)
-        self.runner.apply(self.scheduler.take_operations())
+        runner.apply(self.scheduler.take_operations())
 
-    def _consume(self, call: Call, rows: Floats) -> None:
+    def _consume(self, call: Call, rows: Floats, raws: Sequence[Floats]) -> None:
         at = 0
         for piece in call.pieces:
             count = len(piece.outputs)
             self.board.count(piece)
             if count:
-                self._use(piece, rows[at : at + count])
+                self._use(piece, rows[at : at + count], [raw[at] for raw in raws])
                 at += count
 
-    def _use(self, piece: Piece, rows: Floats) -> None:
+    def _use(self, piece: Piece, rows: Floats, raws: Sequence[Floats]) -> None:
         job, member = self.board.jobs.get(piece.group.key), piece.member
         if job is None:
             return
@@ -224,7 +268,9 @@ class Loop:
         if member is None:
             piece.group.ready = True
             job.row = rows[0].copy()
-            if request is None:
+            if job.ask.what == "next":
+                self.scores.tell_next(job, raws)
+            elif request is None:
                 self.scores.first(job, job.row)
         elif request is not None:
             self.samples.follow(job, request, member, rows[0])
@@ -233,4 +279,4 @@ class Loop:
 
     def stats(self) -> EngineStats:
         """Counters since load."""
-        return self.board.stats(self.runner.decode_seconds)
+        return self.board.stats(self.runner.decode_seconds if self.runner is not None else 0.0)

@@ -83,6 +83,26 @@ def memory_bytes() -> int:
         return 8 << 30
 
 
+def free_memory() -> int | None:
+    """Bytes that programs may still take without swapping, within a container's limit; None where it cannot be told."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return None
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+        cached = next(
+            int(line.split()[1])
+            for line in Path("/sys/fs/cgroup/memory.stat").read_text(encoding="ascii").splitlines()
+            if line.startswith("file ")
+        )
+    except (OSError, ValueError, StopIteration):
+        return free
+    return free if limit == "max" else max(0, min(free, int(limit) - used + cached))
+
+
 def _windows_memory() -> int:
     class Status(ctypes.Structure):
         _fields_ = (

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ttscale.runtime.engines.base import Completion, EngineError, EngineStats, Message, Request, Scored
+from ttscale.runtime.engines.base import Completion, Embedding, EngineError, EngineStats, Message, Request, Scored
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question from the parent; `key` is never used twice."""
+    """A question from the parent; `key` is never used twice.
+
+    `continuations` are texts to be scored, turned into tokens or embedded, or a query and its documents; `given` are
+    tokens after the prompt.
+    """
 
     key: int
-    what: Literal["generate", "score", "count", "tokens"]
+    what: Literal["generate", "score", "count", "tokens", "embed", "rank", "next"]
     messages: tuple[Message, ...] = ()
     request: Request | None = None
     continuations: tuple[str, ...] = ()
     priority: tuple[int, ...] = ()
+    given: tuple[int, ...] = ()
 
 
 def without_names(ask: Ask, names: Collection[str]) -> Ask:
@@ -46,7 +51,7 @@ class Release:
     names: tuple[str, ...]
 
 
-Value = Completion | list[Scored] | tuple[int, ...] | int | None
+Value = Completion | list[Scored] | list[Embedding] | list[float] | list[Sequence[float]] | tuple[int, ...] | int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,13 @@
 """Do what the scheduler decided, on llama.cpp's low-level interface.
 
-This and `vocabulary` are the only modules that touch native code; both import it when used. Batches are filled
-and logits read through numpy views. The runner keeps its own count of positions: llama.cpp accepts gaps
-silently and then answers nonsense.
+Batches are filled and logits read through numpy views. The runner keeps its own count of positions: llama.cpp accepts
+gaps silently and then answers nonsense.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
-import re
-import sys
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ttscale.runtime.engines.base import EngineError
+from ttscale.runtime.engines.llama.combining import Combination
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS, load
 from ttscale.runtime.engines.llama.options import (
     BATCH,
@@ -27,14 +23,11 @@ from ttscale.runtime.engines.llama.options import (
     FLASH,
     PLAIN_TYPES,
     ROPE_SCALINGS,
-    SPLIT_MODES,
     LoadOptions,
 )
 from ttscale.runtime.engines.llama.threads import ThreadChoice
+from ttscale.runtime.engines.llama.weights import Weights, reason
 from ttscale.runtime.engines.llama.work import Copy, Drop, Piece
-
-INSTALL_LINE = "pip install 'ttscale[local]'"
-WARNING, ERROR = 3, 4  # log levels of ggml
 
 Floats = npt.NDArray[np.float32]
 
@@ -49,7 +42,10 @@ class NoRoom(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to load a model; `None` is a sensible default. `cells` is the whole cache in tokens."""
+    """How to load a model; `None` is a sensible default. `cells` is the whole cache in tokens.
+
+    `beside` are models whose next tokens are combined with this one's.
+    """
 
     path: str
     context: int
@@ -60,6 +56,8 @@ class Settings:
     active: int = 64
     gpu_layers: int | None = None
     options: LoadOptions = field(default_factory=LoadOptions)
+    beside: tuple[tuple[str, LoadOptions], ...] = ()
+    combination: Combination | None = None
 
     @property
     def batch(self) -> int:
@@ -67,63 +65,15 @@ class Settings:
         return self.options.batch or BATCH
 
 
-def native() -> Any:
-    """The low-level module of llama-cpp-python, or EngineError with the install line."""
-    try:
-        import llama_cpp.llama_cpp as module
-    except ImportError as error:
-        raise EngineError(
-            f"running a GGUF model needs llama-cpp-python, which cannot be imported ({error})",
-            hint=f"install it: {INSTALL_LINE}",
-        ) from None
-    except (OSError, RuntimeError) as error:
-        raise EngineError(
-            f"llama-cpp-python is installed but its library does not load: {error}",
-            hint=f"reinstall it: {INSTALL_LINE} --force-reinstall",
-        ) from None
-    return module
-
-
-_KEEP: list[Any] = []  # the callback must outlive every call of native code
-_SAID: deque[str] = deque(maxlen=2)  # the last errors, for messages of our own
-
-
-def quiet() -> None:
-    """Let llama.cpp write warnings and errors to stderr and nothing else."""
-    api = native()
-
-    def log(level: int, text: bytes, _data: Any) -> None:
-        if level == ERROR and text.strip():
-            _SAID.append(re.sub(r"^\w+: ", "", text.decode("utf-8", "replace").strip()))  # without the function's name
-        if level in (WARNING, ERROR):
-            sys.stderr.write(text.decode("utf-8", "replace"))
-            sys.stderr.flush()
-
-    callback = api.llama_log_callback(log)
-    _KEEP.append(callback)
-    api.llama_log_set(callback, None)
-
-
-def _reason() -> str:
-    """What llama.cpp said last of what went wrong, once, to be put behind a message."""
-    said = [*_SAID]
-    _SAID.clear()
-    return f" ({said[0]})" if said else ""
-
-
 class Runner:
     """One loaded model with one context."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, weights: Weights) -> None:
         self.settings = settings
-        self.api = native()
-        self.api.llama_backend_init()
-        self.model = self._load_model()
-        self.vocab = self.api.llama_model_get_vocab(self.model)
-        self.vocabulary = int(self.api.llama_vocab_n_tokens(self.vocab))
-        self.recurrent = bool(
-            self.api.llama_model_is_recurrent(self.model) or self.api.llama_model_is_hybrid(self.model)
-        )
+        self.weights = weights
+        self.api = weights.api
+        self.vocabulary = weights.vocabulary
+        self.raws: list[Floats] = []
         self.context = self._make_context()
         self.memory = self.api.llama_get_memory(self.context)
         self.cells = int(self.api.llama_n_ctx(self.context))
@@ -133,66 +83,10 @@ class Runner:
         self.threads = ThreadChoice(settings.threads, adapts=settings.adapt_threads, busy=load() >= settings.threads)
         self._make_batch(settings.batch)
 
-    def _load_model(self) -> Any:
-        api = self.api
-        params = api.llama_model_default_params()
-        layers = self.settings.gpu_layers
-        if layers is None:
-            layers = -1 if api.llama_supports_gpu_offload() else 0
-        params.n_gpu_layers = layers
-        self.offloaded = layers != 0 and bool(api.llama_supports_gpu_offload())
-        self._place(params)
-        model = api.llama_model_load_from_file(os.fsencode(self.settings.path), params)
-        if not model:
-            raise EngineError(
-                f"llama.cpp cannot load {self.settings.path}{_reason()}",
-                hint="the file may be damaged, or of an architecture newer than this llama-cpp-python",
-            )
-        return model
-
-    def _place(self, params: Any) -> None:
-        """Where the weights lie: in mapped or locked memory, and on which GPUs."""
-        api, options = self.api, self.settings.options
-        if options.mlock and not api.llama_supports_mlock():
-            raise EngineError("this system cannot keep a model in memory", hint="leave out `mlock:`")
-        mapped = options.mmap if options.mmap is not None else bool(api.llama_supports_mmap())
-        if options.mmap is not None or options.mlock:
-            params.load_mode = (api.LLAMA_LOAD_MODE_MMAP if mapped else 0) + (
-                api.LLAMA_LOAD_MODE_MLOCK if options.mlock else 0
-            )
-        devices = int(api.llama_max_devices())
-        if len(options.tensor_split) > devices or (options.main_gpu or 0) >= devices:
-            message = f"`tensor_split` or `main_gpu` names a GPU that cannot be there: this build knows {devices}"
-            raise EngineError(message, hint="`ttscale doctor` shows the GPUs of this machine; they count from 0")
-        if options.split_mode is not None:
-            params.split_mode = SPLIT_MODES[options.split_mode]
-        if options.main_gpu is not None:
-            params.main_gpu = options.main_gpu
-        if options.tensor_split:
-            self._shares = (ctypes.c_float * devices)(*options.tensor_split)  # must outlive the load
-            params.tensor_split = self._shares
-
-    def _adapt(self, context: Any) -> None:
-        """Put the LoRA adapters on the context."""
-        api, adapters = self.api, self.settings.options.lora
-        if not adapters:
-            return
-        loaded = []
-        for path, _ in adapters:
-            adapter = api.llama_adapter_lora_init(self.model, os.fsencode(path))
-            if not adapter:
-                raise EngineError(
-                    f"llama.cpp cannot use {path} as a LoRA adapter of {self.settings.path}{_reason()}",
-                    hint="it must be a GGUF adapter made for these very weights, as convert_lora_to_gguf.py writes it",
-                )
-            loaded.append(ctypes.cast(adapter, ctypes.c_void_p).value)
-        pointers = (ctypes.c_void_p * len(loaded))(*loaded)
-        scales = (ctypes.c_float * len(loaded))(*(scale for _, scale in adapters))
-        kind = ctypes.POINTER(api.llama_adapter_lora_p_ctypes)
-        if api.llama_set_adapters_lora(context, ctypes.cast(pointers, kind), len(loaded), scales):
-            raise EngineError(
-                "llama.cpp cannot put these LoRA adapters on the model together", hint="leave out one of `lora:`"
-            )
+    @property
+    def models(self) -> list[Weights]:
+        """The models that compute rows."""
+        return [self.weights]
 
     def _flash(self) -> int:
         """Whether to use flash attention, in llama.cpp's numbers."""
@@ -203,7 +97,7 @@ class Runner:
             return FLASH["on"]  # the only way that llama.cpp reads quantised values
         # On a CPU, llama.cpp's flash attention over a unified cache is slow for a batch of decode rows: 16 sequences of
         # a 0.5B model over 4,100 cells made 10 tokens a second with it and 44 without (two cores, AVX-512).
-        return FLASH["auto"] if self.offloaded else FLASH["off"]
+        return FLASH["auto"] if self.weights.offloaded else FLASH["off"]
 
     def _make_context(self) -> Any:
         api, settings, options = self.api, self.settings, self.settings.options
@@ -226,14 +120,14 @@ class Runner:
         params.no_perf = True
         if hasattr(params, "n_outputs_max"):
             params.n_outputs_max = max(LOGIT_ROWS, settings.sequences)
-        context = api.llama_init_from_model(self.model, params)
+        context = api.llama_init_from_model(self.weights.model, params)
         if not context:
-            api.llama_model_free(self.model)
+            api.llama_model_free(self.weights.model)
             raise EngineError(
-                f"llama.cpp cannot make a context of {settings.cells} cells for {settings.path}{_reason()}",
+                f"llama.cpp cannot make a context of {settings.cells} cells for {settings.path}{reason()}",
                 hint=self._hint_of_context(),
             )
-        self._adapt(context)
+        self.weights.adapt(context)
         return context
 
     def _hint_of_context(self) -> str:
@@ -323,6 +217,7 @@ class Runner:
         self.threads.observe(at, threads, took)
         self.decode_seconds += took
         self.calls += 1
+        self.raws = [rows]
         return rows
 
     def _add_idle(self, at: int, idle: Sequence[int]) -> int:
@@ -354,5 +249,5 @@ class Runner:
         """Free the context and the model; idempotent."""
         if self.context is not None:
             self.api.llama_free(self.context)
-            self.api.llama_model_free(self.model)
+            self.weights.free()
             self.context = None

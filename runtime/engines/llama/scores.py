@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ttscale.runtime.engines.base import ContextExceeded, EngineError, Scored
+from ttscale.runtime.engines.llama.combining import log_softmax
 from ttscale.runtime.engines.llama.jobs import Board, Job
 from ttscale.runtime.engines.llama.messages import Ask
 from ttscale.runtime.engines.llama.runner import Floats
@@ -35,6 +38,25 @@ class Scores:
         board.asked += sum(len(prompt) + len(member.tail) for member in members)
         board.jobs[ask.key] = job
         board.scheduler.submit(group)
+
+    def submit_next(self, ask: Ask, prompt: list[int]) -> None:
+        """Put a request for whole distributions after a prompt and given tokens in the queue."""
+        board = self._board
+        tokens = [*prompt, *ask.given]
+        if len(tokens) >= board.context:
+            raise ContextExceeded(len(tokens), board.context)
+        group = Group(ask.key, tokens, [Member(0, 1, [0])], kind="score", priority=ask.priority)
+        board.asked += len(tokens)
+        board.jobs[ask.key] = Job(ask, group, prompt)
+        board.scheduler.submit(group)
+
+    def tell_next(self, job: Job, rows: Sequence[Floats]) -> None:
+        """Report the distributions of these logits, one of each model."""
+        board = self._board
+        found: list[Sequence[float]] = [log_softmax(row).tolist() for row in rows]
+        board.scheduler.finish(job.group, job.group.members[0])
+        del board.jobs[job.ask.key]
+        board.report(job.ask.key, found, last=True)
 
     def _continue(self, prompt: list[int], text: str, continuation: str) -> list[int]:
         """Tokens of a continuation as they would follow the prompt in one text."""

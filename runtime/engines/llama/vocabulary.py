@@ -89,12 +89,27 @@ class Vocabulary:
         """Ids of a text on its own: no special tokens, no beginning-of-text."""
         return self._tokenize(text, special=False)
 
-    def _tokenize(self, text: str, *, special: bool) -> list[int]:
+    def encode_whole(self, text: str) -> list[int]:
+        """Ids of a text that is read by itself, with what the model wants before and behind it."""
+        return self._tokenize(text, special=False, whole=True)
+
+    def encode_pair(self, first: str, second: str) -> list[int]:
+        """Ids of two texts that are read together: begin, first, end, separator, second, end, as far as there are."""
+        api, vocab = self._api, self._vocab
+        separator = int(api.llama_vocab_sep(vocab))
+        end = int(api.llama_vocab_eos(vocab))
+        end = separator if end < 0 else end
+        ending = [end] if bool(api.llama_vocab_get_add_eos(vocab)) and end >= 0 else []
+        between = [separator] if bool(api.llama_vocab_get_add_sep(vocab)) and separator >= 0 else []
+        begin = [self.bos] if self.adds_bos and self.bos >= 0 else []
+        return [*begin, *self.encode_plain(first), *ending, *between, *self.encode_plain(second), *ending]
+
+    def _tokenize(self, text: str, *, special: bool, whole: bool = False) -> list[int]:
         data = text.encode("utf-8")
         room = len(data) + 16
         for _ in range(2):
             ids = (ctypes.c_int32 * room)()
-            count = int(self._api.llama_tokenize(self._vocab, data, len(data), ids, room, False, special))
+            count = int(self._api.llama_tokenize(self._vocab, data, len(data), ids, room, whole, special))
             if count >= 0:
                 return ids[:count]
             room = -count

@@ -46,7 +46,7 @@ def main() -> None:
     from ttscale.runtime.engines.base import EngineError
     from ttscale.runtime.engines.llama.loop import Loop
     from ttscale.runtime.engines.llama.messages import Failed, Inbound
-    from ttscale.runtime.engines.llama.runner import quiet
+    from ttscale.runtime.engines.llama.weights import quiet
 
     try:
         settings = read_frame(source)

@@ -1,0 +1,79 @@
+"""Up to three models that compute the same rows, and answer with one row of logits made of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ttscale.runtime.engines.base import EngineError
+from ttscale.runtime.engines.llama.combining import Combination, combined
+from ttscale.runtime.engines.llama.runner import Floats, Runner
+from ttscale.runtime.engines.llama.vocabulary import Vocabulary
+from ttscale.runtime.engines.llama.weights import Weights
+from ttscale.runtime.engines.llama.work import Copy, Drop, Piece
+
+FILLER = "[PAD"  # how conversions name tokens that only make a vocabulary's size round
+
+
+def shared_size(all_weights: Sequence[Weights]) -> int:
+    """How many tokens models have in common: all of them but fillers at the end. Raises EngineError."""
+    words = [Vocabulary(one.api, one.vocab) for one in all_weights]
+    size = min(one.size for one in words)
+    for weights, one in zip(all_weights, words, strict=True):
+        wrong = next((token for token in range(size) if one.text(token) != words[0].text(token)), None)
+        extra = next((token for token in range(size, one.size) if not one.text(token).startswith(FILLER)), None)
+        if wrong is None and extra is None and one.adds_bos == words[0].adds_bos:
+            continue
+        place = wrong if wrong is not None else extra if extra is not None else 0
+        raise EngineError(
+            f"{weights.path} has another vocabulary than {all_weights[0].path}: token {place} is "
+            f"{one.text(place)!r} here and {words[0].text(place) if place < words[0].size else ''!r} there",
+            hint="only models of one family, with the same tokens, can be combined",
+        )
+    return size
+
+
+class Together:
+    """Runners side by side, as one: the first is the model that is asked. Without a rule its rows are the answer."""
+
+    def __init__(self, runners: Sequence[Runner], how: Combination | None) -> None:
+        self.runners = tuple(runners)
+        self.how = how
+        self.api = runners[0].api
+        self.vocabulary = shared_size([one.weights for one in runners])
+        self.cells = min(one.cells for one in runners)
+        self.raws: list[Floats] = []
+
+    @property
+    def models(self) -> list[Weights]:
+        """The models that compute rows."""
+        return [one.weights for one in self.runners]
+
+    @property
+    def decode_seconds(self) -> float:
+        """Seconds that all of them have computed."""
+        return sum(one.decode_seconds for one in self.runners)
+
+    def apply(self, operations: Sequence[Copy | Drop]) -> None:
+        """Run metadata operations on every cache."""
+        for one in self.runners:
+            one.apply(operations)
+
+    def decode(self, pieces: Sequence[Piece], idle: Sequence[int] = ()) -> Floats:
+        """As a runner's; `raws` are then the rows of each model, valid until the next call."""
+        self.raws = [one.decode(pieces, idle)[:, : self.vocabulary] for one in self.runners]
+        if self.how is None:
+            return self.raws[0]
+        how = self.how
+        rows = [combined(list(rows), how) for rows in zip(*self.raws, strict=True)]
+        return np.stack(rows) if rows else np.zeros((0, self.vocabulary), np.float32)
+
+    def clear(self) -> None:
+        """Forget every sequence."""
+        for one in self.runners:
+            one.clear()
+
+    def close(self) -> None:
+        """Free all of them; idempotent."""
+        for one in self.runners:
+            one.close()
