@@ -207,6 +207,7 @@ class Caller:
             ask.timeout,
             (-self._position,),
             constraint=ask.constraint,
+            keep=tuple(item.ask.keep for item in items) if items[0].engine.capabilities.keeps else None,
         )
         missing = dict(enumerate(items))
         state: ReplyState = "failed"

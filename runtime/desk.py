@@ -28,7 +28,8 @@ class Engines(Protocol):
 class Ask:
     """One sample that a stage wants. `series` and `index` are part of its identity, `timeout` is in seconds.
 
-    `constraint` is kept where the engine can.
+    `constraint` is kept where the engine can. What is computed of it stays in the engine's memory under the name
+    `keep`, if it has one and the engine can.
     """
 
     model: Model
@@ -43,6 +44,7 @@ class Ask:
     timeout: float | None = None
     or_else: Model | None = None
     constraint: Constraint | None = None
+    keep: str = ""
 
     @property
     def grammar(self) -> str:

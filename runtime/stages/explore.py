@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from secrets import token_hex
 
 from ttscale.compiler.diagnostics import InternalError
 from ttscale.compiler.expand_explore import reach_of_stage, whole
 from ttscale.compiler.ir import Const, Filled, Model, Stage, Strategy
 from ttscale.compiler.signatures import RULES
 from ttscale.runtime.answers import read_reply
-from ttscale.runtime.engines.base import Message
+from ttscale.runtime.desk import Ask, Reply
+from ttscale.runtime.engines.base import Keeping, Message
 from ttscale.runtime.explore import Explored, Limits, Node, Shape, Wanted, Written, grow, policy_named
 from ttscale.runtime.explore.chance import Chance
 from ttscale.runtime.explore.loop import Path
@@ -29,6 +31,10 @@ from ttscale.runtime.strategies import numbers
 from ttscale.runtime.strategies.sources import argument
 
 DIGIT_TOP = 9.0
+KEPT = 48
+"""States that stay in an engine's memory at most: it has room for about so many beside others' work."""
+OVER = "\0"
+"""Stands for the text of a state that nothing is written after."""
 
 
 async def explore(context: StageContext) -> Pool:
@@ -49,15 +55,18 @@ async def explore(context: StageContext) -> Pool:
     shape = Shape(context.integer("width", 4), context.integer("branch", 4), limits.steps, top)
     chance = Chance(context.caller.run_seed, messages_digest(messages), policy.name, context.integer("series", 0))
     writer = _Writer(context, messages, models, limits.step_tokens)
-    found = await grow(
-        policy_named(policy.name, own, shape, chance, whole(context.stage.args["expansions"])),
-        limits,
-        writer,
-        _Judge(context, rule, writer),
-        answers=context.stage.size.high,
-        of=str(context.constant("of") or "last"),
-        heard=lambda nodes: context.explored({"states": [_plain(node) for node in nodes]}),
-    )
+    try:
+        found = await grow(
+            policy_named(policy.name, own, shape, chance, whole(context.stage.args["expansions"])),
+            limits,
+            writer,
+            _Judge(context, rule, writer),
+            answers=context.stage.size.high,
+            of=str(context.constant("of") or "last"),
+            heard=lambda nodes: context.explored({"states": [_plain(node) for node in nodes]}),
+        )
+    finally:
+        await writer.release()
     _tell(context, found)
     name = str(context.constant("as") or rule.name)
     made = [_candidate(context, writer, found, node, place, name) for place, node in enumerate(found.answers)]
@@ -109,38 +118,66 @@ class _Writer:
         self._asked = messages[:-1] if messages[-1].role == "assistant" else messages
         self.bounds = _bounds(context)
         self.spent = False
+        self._kept: dict[str, tuple[Model, str]] = {}
+        self._name = f"explore/{token_hex(6)}"
+        self._named = 0
 
     async def write(self, wanted: Sequence[Wanted]) -> list[Written | None]:
         """One step a wish, in order; None where it failed or was refused."""
-        context = self._context
-        asks = [
-            replace(
-                context.ask(
-                    self._messages(wish.before),
-                    model=self.models[wish.writer],
-                    temperature=0.0 if wish.greedy else None,
-                    index=wish.index,
-                ),
-                max_tokens=self._step_tokens,
-                stop=self.bounds.stops,
-                thinking="off",
-                constraint=None,
-            )
-            for wish in wanted
-        ]
-        found: list[Written | None] = []
-        for reply in await context.caller.sample(asks):
-            completion = reply.completion
-            if reply.state == "failed":
-                context.failed(reply)
-            self.spent = self.spent or reply.cut or reply.state in ("refused", "cancelled")
-            if reply.state != "done" or completion is None:
-                found.append(None)
-                continue
-            step = step_of(completion, self.bounds, self._step_tokens)
-            is_last = step.is_last and not reply.cut
-            found.append(Written(step.text, is_last, completion.new_tokens, completion.logprobs))
+        asks = [self._ask(wish) for wish in wanted]
+        replies = await self._context.caller.sample(asks)
+        found = [self._written(reply) for reply in replies]
+        gone_on = {(self.models[wish.writer], wish.before) for wish in wanted}
+        for ask, wish, step in zip(asks, wanted, found, strict=True):
+            is_open = step is not None and not step.is_last
+            self._kept[ask.keep] = (ask.model, wish.before + step.text if step is not None and is_open else OVER)
+        held = list(self._kept.items())
+        old = {name for name, _ in held[: max(0, len(held) - KEPT)]}
+        await self._let_go([name for name, what in held if name in old or what in gone_on or what[1] == OVER])
         return found
+
+    async def release(self) -> None:
+        """Let the engines forget what was kept for this search."""
+        await self._let_go(list(self._kept))
+
+    async def _let_go(self, names: Sequence[str]) -> None:
+        """What has continuations, which share its place in memory, or is the oldest of too many, need not be kept."""
+        by_model: dict[Model, list[str]] = {}
+        for name in names:
+            by_model.setdefault(self._kept.pop(name)[0], []).append(name)
+        for model, listed in by_model.items():
+            engine = await self._context.caller.engine(model)
+            if engine.capabilities.keeps and isinstance(engine, Keeping):
+                engine.release(listed)
+
+    def _ask(self, wish: Wanted) -> Ask:
+        self._named += 1
+        ask = self._context.ask(
+            self._messages(wish.before),
+            model=self.models[wish.writer],
+            temperature=0.0 if wish.greedy else None,
+            index=wish.index,
+        )
+        return replace(
+            ask,
+            max_tokens=self._step_tokens,
+            stop=self.bounds.stops,
+            thinking="off",
+            constraint=None,
+            keep=f"{self._name}/{self._named}",
+        )
+
+    def _written(self, reply: Reply) -> Written | None:
+        """The step of a reply; None where it failed or was refused."""
+        completion = reply.completion
+        if reply.state == "failed":
+            self._context.failed(reply)
+        self.spent = self.spent or reply.cut or reply.state in ("refused", "cancelled")
+        if reply.state != "done" or completion is None:
+            return None
+        step = step_of(completion, self.bounds, self._step_tokens)
+        is_last = step.is_last and not reply.cut
+        return Written(step.text, is_last, completion.new_tokens, completion.logprobs)
 
     def _messages(self, before: str) -> tuple[Message, ...]:
         begun = self.opening + before
