@@ -22,18 +22,20 @@ WORDS = ("river", "stone", "market", "engine", "winter", "paper", "candle", "ora
 
 
 async def prompts(engine: LlamaEngine, count: int, shared: int, own: int) -> list[tuple[Message, ...]]:
-    """Prompts with about `shared` common tokens at the beginning and `own` of their own."""
+    """Prompts of `shared + own` tokens whose first `shared` or a few less are common."""
 
-    async def text(tokens: int, start: int) -> str:
-        empty = await engine.count_tokens((Message("user", ""),))
+    async def grown(before: str, after: str, tokens: int, start: int) -> str:
+        """`before` and as many words as bring the whole prompt, its template included, to `tokens`."""
         words: list[str] = []
-        while await engine.count_tokens((Message("user", " ".join(words)),)) - empty < tokens:
-            words += [WORDS[(start + 5 * (len(words) + place)) % len(WORDS)] for place in range(4)]
-        return " ".join(words)
+        while await engine.count_tokens((Message("user", f"{before}{' '.join(words)}{after}"),)) < tokens:
+            words.append(WORDS[(start + 5 * len(words)) % len(WORDS)])
+        return f"{before}{' '.join(words)}{after}"
 
-    common = await text(shared, 0)
-    tails = [f"{number}: {await text(own, number)}" for number in range(count)]
-    return [(Message("user", f"{common}\nAnswer {tail}\nIs it right?"),) for tail in tails]
+    common = await grown("", "", shared, 0)
+    return [
+        (Message("user", await grown(f"{common}\nAnswer {number}: ", "\nIs it right?", shared + own, number)),)
+        for number in range(count)
+    ]
 
 
 async def together(engine: LlamaEngine, asked: list[tuple[Message, ...]]) -> tuple[float, EngineStats]:

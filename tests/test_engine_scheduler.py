@@ -259,7 +259,24 @@ def test_unused_prefixes_lapse_by_the_rows_they_have_slowed() -> None:
     for key in range(4):  # a sample's first token comes from its prompt's logits: 4 x 19 decoding rows each
         driver.scheduler.submit(samples(key, list(range(key * 1000, key * 1000 + 100)), 4, 20))
         driver.run()
-    assert [branch.tokens[0] for branch in cached if not branch.answer] == [2000, 3000]
+    assert [branch.tokens[0] for branch in cached if not branch.brief] == [2000, 3000]
+
+
+def test_what_judgements_share_stays_and_what_they_read_alone_goes() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64, piece=100, patience=10_000))
+    for key in range(8):
+        prompt = [*range(300), *range(1000 + key * 1000, 1060 + key * 1000)]
+        driver.scheduler.submit(Group(key, prompt, [Member(0, 1, [7])], kind="score"))
+    most = 0
+    while not driver.scheduler.idle:
+        driver.step()
+        most = max(most, driver.cache.used())
+    assert computed(driver) == 300 + 8 * 60
+    assert most <= 300 + 60 + 3 * 100, "the first judgement, and what was read in the last steps"
+    driver.calls.clear()
+    driver.scheduler.submit(samples(9, list(range(301)), 1, 2))
+    driver.run()
+    assert computed(driver) <= 2, "the beginning was kept"
 
 
 def test_finished_answers_stay_while_there_is_nothing_else_to_do() -> None:
@@ -267,13 +284,13 @@ def test_finished_answers_stay_while_there_is_nothing_else_to_do() -> None:
     cached = driver.scheduler.cached
     driver.scheduler.submit(samples(1, list(range(200)), 2, 30))
     driver.run()
-    assert sum(branch.answer for branch in cached) == 2
+    assert sum(branch.brief for branch in cached) == 2
     turn = [*range(200), *driver.done[1, 0], 5000]  # the next turn of a chat goes on from the first
     driver.calls.clear()
     driver.scheduler.submit(samples(2, turn, 1, 5))
     driver.step()
     assert computed(driver) == 2, "the last token of the answer has not been computed, and the new one"
-    assert [branch.answer for branch in cached] == [False, True], "the second answer has made room"
+    assert [branch.brief for branch in cached] == [False, True], "the second answer has made room"
 
 
 def test_a_prefix_that_is_used_again_and_again_stays() -> None:

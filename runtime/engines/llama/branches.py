@@ -27,12 +27,12 @@ class Branches:
 
     # ------------------------------------------------------------------ ends
 
-    def retire(self, branch: Branch, *, answer: bool = False, names: Iterable[str] = ()) -> None:
-        """Unpin a branch; what is computed of it stays, an `answer` not for long, with `names` until told otherwise."""
+    def retire(self, branch: Branch, *, brief: bool = False, names: Iterable[str] = ()) -> None:
+        """Unpin a branch; what is computed of it stays, if `brief` not for long, with `names` until told otherwise."""
         branch.pins -= 1
         if branch.pins:
             return
-        branch.answer = answer
+        branch.brief = brief
         branch.names = {*names}
         del branch.tokens[branch.done :]
         if branch.done and (self.limits.ranges or branch.names):
@@ -47,11 +47,11 @@ class Branches:
         self.cached.append(branch)
 
     def lapse(self, tick: int) -> None:
-        """Drop cached prefixes that have cost as much as they are worth, and answers not used since `tick`."""
+        """Drop cached prefixes that have cost as much as they are worth, and brief ones not used since `tick`."""
         for branch in list(self.cached):
             if branch.names:
                 continue
-            if branch.used <= tick if branch.answer else self.rows - branch.row > self.limits.patience:
+            if branch.used <= tick if branch.brief else self.rows - branch.row > self.limits.patience:
                 self.drop(branch)
 
     def drop(self, branch: Branch) -> None:
@@ -138,8 +138,8 @@ class Branches:
 
 
 def _worth(branch: Branch) -> tuple[bool, bool, int]:
-    """What nobody waits for goes first, finished answers before prompts, the least recently used before others."""
-    return (bool(branch.names), not branch.answer, branch.used)
+    """What nobody waits for goes first, answers and judged tails before prompts, the least recently used first."""
+    return (bool(branch.names), not branch.brief, branch.used)
 
 
 def _common(first: list[int], second: list[int], most: int) -> int:

@@ -16,7 +16,8 @@ class Branch:
     """A path of tokens under one sequence id, `done` of which are computed.
 
     `pins` counts who needs it; an unpinned branch is a cached prefix that may be evicted, one with `names` after all
-    others. `used` is the tick of its last use, `row` the count of decoding rows then, `answer` marks a finished sample.
+    others. `used` is the tick of its last use, `row` the count of decoding rows then, `brief` marks what is hardly
+    wanted again.
     """
 
     seq: int
@@ -25,7 +26,7 @@ class Branch:
     pins: int = 1
     used: int = 0
     row: int = 0
-    answer: bool = False
+    brief: bool = False
     names: set[str] = field(default_factory=set)
 
     @property

@@ -52,7 +52,7 @@ class Scheduler:
         member.over = True
         if member.branch is not None:
             if group.kind == "sample" and not self.limits.fixed:
-                self.branches.retire(member.branch, answer=True, names=member.names)  # may be continued
+                self.branches.retire(member.branch, brief=True, names=member.names)  # may be continued
             else:
                 self.branches.drop(member.branch)
             member.branch = None
@@ -74,7 +74,9 @@ class Scheduler:
         if group in self.running:
             self.running.remove(group)
         if group.branch is not None:
-            self.branches.retire(group.branch, answer=group.given > 0)
+            # What a judgement reads after a beginning that it shares is hardly wanted again, and costs every row.
+            tail = group.kind == "score" and 2 * group.computed <= len(group.prompt)
+            self.branches.retire(group.branch, brief=group.given > 0 or tail)
             group.branch = None
         group.ready = False
 
