@@ -76,7 +76,12 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
     if stage.op in ("score", "verify"):
         return [_with_retries(call, args) for call in _judgements(stage, reader, model, prompt, new, size)]
     if stage.op == "rank":
-        return [_with_retries(_rank(args, model, prompt, new, size, max(len(labels_of(kind)), 1)), args)]
+        evidence = args.get("evidence")
+        further = reader.count(evidence) if isinstance(evidence, ir.Ref) else None
+        labels = max(len(labels_of(kind)), 1)
+        return [_with_retries(_rank(args, model, prompt, new, size, labels, further or ir.Bounds(0, 0)), args)]
+    if stage.op == "run_tests":
+        return [_with_retries(call, args) for call in _tests(stage, reader, model, prompt, new, size)]
     if stage.op == "fuse":
         return [_with_retries(call, args) for call in _fuse(stage, reader, model, filled, new, size)]
     if stage.op == "critique" and isinstance(kind, ListOf):
@@ -175,9 +180,32 @@ def merges_of(size: int, group: int) -> tuple[int, int]:
     return merges, rounds
 
 
+def _tests(
+    stage: ir.Stage, reader: Reader, model: ir.Model, prompt: Amount, new: Amount, size: ir.Bounds
+) -> list[Asked]:
+    """The samples of tests that a model writes, or its judgements of every candidate and test."""
+    args = stage.args
+    if args.get("method") != ir.Const("judged"):
+        count = (_constant(args.get("n")) or 1) if size.high else 0
+        return [Asked(model, prompt, new, count if size.low else 0, count, count, max(count, 1))]
+    filled, most = args["using"], _constant(args.get("most")) or 1
+    assert isinstance(filled, ir.Filled)
+    pairs = ir.Bounds(0, size.high * most)
+    return [_judged(model, prompt, labels_of(filled.prompt.result), args, pairs)]
+
+
 def _rank(
-    args: Mapping[str, ir.Argument], model: ir.Model, prompt: Amount, new: Amount, size: ir.Bounds, labels: int
+    args: Mapping[str, ir.Argument],
+    model: ir.Model,
+    prompt: Amount,
+    new: Amount,
+    size: ir.Bounds,
+    labels: int,
+    further: ir.Bounds,
 ) -> Asked:
+    if args.get("method") == ir.Const("likeness"):
+        pairs = size.high * (size.high - 1 + further.high) if size.high > 1 else 0
+        return Asked(model, prompt, replace(new, low=0), max(0, size.low - 1), pairs * labels, pairs, labels)
     if args.get("method") == ir.Const("pairwise"):
         pairs, low = size.high * (size.high - 1), max(0, size.low - 1)
         if wanted := _constant(args.get("pairs")):

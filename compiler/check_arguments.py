@@ -27,6 +27,7 @@ from ttscale.compiler.check_frame import (
     listed,
 )
 from ttscale.compiler.check_strategies import is_rule, rule_call, strategy
+from ttscale.compiler.check_tests import tests_given
 from ttscale.compiler.check_types import describe, is_numeric, join
 from ttscale.compiler.check_using import using_prompt
 from ttscale.compiler.check_values import (
@@ -38,7 +39,7 @@ from ttscale.compiler.check_values import (
     was_unreadable,
     within,
 )
-from ttscale.compiler.signatures import RULES, Parameter, judging
+from ttscale.compiler.signatures import RULES, Parameter, by_likeness, judging, testing
 
 if TYPE_CHECKING:
     from ttscale.compiler.check_stages import StageCall
@@ -115,10 +116,21 @@ def _and(kinds: list[types.Type]) -> str:
 
 
 def _using(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
-    for signature in [judging(call.signature.name, rule.name) for rule in call.judges] or [call.signature]:
+    asked = [judging(call.signature.name, rule.name) for rule in call.judges] or [call.signature]
+    if call.signature.name == "run_tests":
+        asked = [testing(_is_method(call, "judged"))]
+    if call.signature.name == "rank" and _is_method(call, "likeness"):
+        asked = [by_likeness()]
+    for signature in asked:
         call.result = using_prompt(signature, call.source, value, call.frame)
         if call.result is None:
             return
+
+
+def _is_method(call: StageCall, wanted: str) -> bool:
+    """Whether `method:` is written to be this."""
+    given = next((arg.value for arg in call.expr.args if arg.name == "method"), None)
+    return isinstance(given, ast_expressions.Name) and given.name == wanted
 
 
 def _model(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
@@ -276,6 +288,8 @@ def thinking(value: ast_expressions.Expr, frame: Frame, what: str) -> None:
 
 
 def _pool(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
+    if parameter.name == "examples" and _no_dataset(value, call.frame):
+        return
     typed = call.frame.type(value)
     if not typed.is_known:
         return
@@ -288,8 +302,24 @@ def _pool(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) ->
         call.frame.report("E0215", message, value.span, hint="name what a `generate` gave")
 
 
+def _tests(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
+    tests_given(value, call.frame)
+
+
 def _later(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
     """`policy:` and `judge:` are read when all other arguments are known (`check_explore`)."""
+
+
+def _no_dataset(value: ast_expressions.Expr, frame: Frame) -> bool:
+    """Reports rows of a name that nothing has, with the datasets that there are."""
+    name = value.value if isinstance(value, ast_expressions.Slice) else value
+    if not isinstance(name, ast_expressions.Name) or frame.is_known(name.name) or not frame.names_are_complete():
+        return False
+    known = [own for own, symbol in frame.scope.names.items() if symbol.kind == "dataset"]
+    otherwise = f"there is {listed(known)}" if known else f'declare it: `dataset {name.name} = jsonl("…")`'
+    hint = did_you_mean(name.name, known, otherwise)
+    frame.report("E0202", f"there is no dataset `{name.name}`", name.span, hint=hint)
+    return True
 
 
 def _condition(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
@@ -328,6 +358,7 @@ CHECKS: Mapping[str, Check] = {
     "pool": _pool,
     "policy": _later,
     "judge": _later,
+    "tests": _tests,
     "thinking": _thinking,
 }
 

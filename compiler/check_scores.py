@@ -49,13 +49,15 @@ def with_score(facets: dict[str, Facet], call: StageCall) -> dict[str, Facet]:
 
 def _given(call: StageCall) -> dict[str, Formula] | None:
     """The names that a `score` may give, with the conditions under which it does; None where they are not known."""
-    if call.signature.plugin or call.signature.name != "score":
+    if call.signature.plugin or call.signature.name not in ("score", "run_tests"):
         return None
     own, by = call.given.get("as"), call.given.get("by")
     if isinstance(own, ast_expressions.Name):
         return {own.name: TRUE}
     if isinstance(own, ast_expressions.LiteralValue):
         return {str(own.value): TRUE}
+    if call.signature.name == "run_tests":
+        return {"tests": TRUE}
     if len(call.rules) == 1:
         return {call.rules[0].name: TRUE}
     if not call.rules or not isinstance(by, ast_expressions.Name):

@@ -39,6 +39,7 @@ from ttscale.compiler.check_frame import (
     merged,
 )
 from ttscale.compiler.check_scores import same_latest_score, with_score
+from ttscale.compiler.check_tests import check_tests
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, size_of
 from ttscale.compiler.check_votes import check_vote
@@ -308,6 +309,8 @@ def _what_is_missing(call: StageCall) -> None:
         hint = "write `filter(top: 4, by: score)`, `filter(min_share: 0.2)` or `filter(unique: true)`"
         frame.report("E0212", "`filter` does not say what to keep", span, hint=hint)
     asks = call.asks if name in ("score", "select") else signature.calls != "none"
+    if name == "run_tests":
+        asks = check_tests(given, call.source, span, frame)
     if asks and "from" not in given and "from" not in call.meant and not call.asked_in_rule:
         models = frame.models()
         if len(models) != 1 and frame.names_are_complete():
@@ -422,7 +425,6 @@ def _samples(call: StageCall) -> Size:
 # --- stages of later versions --------------------------------------------------------------------
 
 _KEEPS: Mapping[str, frozenset[str]] = {
-    "run_tests": frozenset({"tested", "scored"}),
     "prove": frozenset({"verified"}),
     "execute": frozenset(),
     "revise": frozenset(),

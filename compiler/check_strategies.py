@@ -9,6 +9,8 @@ Codes:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_conditions import Atom
 from ttscale.compiler.check_facets import must_have
@@ -20,6 +22,7 @@ from ttscale.compiler.check_weights import check_weights
 from ttscale.compiler.diagnostics import suggest
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.python_names import KIND_WORDS
+from ttscale.compiler.rule_judges import utility_is_judged
 from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.compiler.signatures import RULES, USING, Parameter, RuleSignature
 
@@ -93,6 +96,8 @@ def strategy(value: ast_expressions.Expr, stage: str, argument: str, source: Typ
             return Rules()
         placed = _placed(rule, value, stage, argument, source, frame)
         names_model = rule_call(value, rule, source, frame)
+        if rule.name == "bayes_risk" and utility_is_judged(value):
+            return Rules(tuple(replace(one, judge=True) for one in placed.rules), names_model)
         return Rules(placed.rules, names_model)
     if isinstance(value, ast_expressions.LiteralValue) and isinstance(value.value, str):
         known = is_rule(value.value)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ttscale.compiler import ast_expressions, types
+from ttscale.compiler.check_facets import must_have
 from ttscale.compiler.check_frame import Frame, Typed, did_you_mean, listed
 from ttscale.compiler.schema_types import fields_of, type_of_schema
 from ttscale.compiler.types import Type
@@ -81,6 +82,13 @@ def check_vote(given: Mapping[str, ast_expressions.Expr], source: Typed, frame: 
     kind = source.type.item
     parts = parts_of(kind)
     by, lists, key = (given.get(name) for name in ABOUT)
+    if isinstance(by, ast_expressions.Name) and by.name == "behaviour" and frame.local(by.name) is None:
+        must_have("tested", source, by.span, "`by: behaviour`", frame)
+        for name, value in (("lists", lists), ("key", key)):
+            if value is not None:
+                message = f"`{name}:` is about what answers say, and `by: behaviour` is about what programs do"
+                frame.report("E0260", message, value.span, hint="leave it out")
+        return
     way = by.name if isinstance(by, ast_expressions.Name) and frame.local(by.name) is None else None
     is_keyed = key is not None and parts.has_lists
     known = way in ("whole", "fields") or not isinstance(by, ast_expressions.Name)

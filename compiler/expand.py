@@ -59,11 +59,13 @@ from ttscale.compiler.signatures import (
     RULES,
     SIGNATURES,
     by_checklist,
+    by_likeness,
     explore_judging,
     judging,
+    testing,
 )
 from ttscale.compiler.source import Span
-from ttscale.compiler.types import CHAT, INT, TEXT, Answers, Choice, ListOf, Text, Type
+from ttscale.compiler.types import CHAT, INT, TEXT, Answers, Choice, Code, ListOf, Text, Type
 
 STD_STAGES = "std/stages"
 
@@ -156,10 +158,11 @@ def begin(linked: Linked, models: Mapping[str, ir.Model], std: Mapping[str, ir.P
 def stand_ins() -> dict[str, ir.Prompt]:
     """Prompts of nothing but what is offered, in place of the standard ones, for checks that do without their text."""
     results: dict[str, Type] = {"Text": TEXT, "[Int]": ListOf(INT), "Choice": Choice(("yes", "no")), "Int": INT}
+    results["Code"] = Code("python")
     found: dict[str, ir.Prompt] = {}
     judges = [judging("score", rule.name) for rule in RULES.values() if rule.std_prompt]
     judges += [explore_judging(rule) for rule, prompt in EXPLORE_JUDGES.items() if prompt]
-    for signature in (*SIGNATURES.values(), by_checklist(), *judges):
+    for signature in (*SIGNATURES.values(), by_checklist(), by_likeness(), testing(True), *judges):
         if signature.std_prompt is not None:
             result = results.get(next(iter(signature.prompt_results), "Text"), TEXT)
             shown = "{{ answer }}" if "answer" in signature.offers else _EVERY_ANSWER

@@ -155,7 +155,7 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
     if parameter.kind == "condition":
         own = replace(call.frame, own=True)
         return one(expansion, expansion.evaluate(expr, own, call.site.inner()), expr.span)
-    if parameter.kind == "pool":
+    if parameter.kind in ("pool", "tests"):
         value = expansion.evaluate(expr, call.frame, call.site.inner())
         if isinstance(value, Pool):
             return value.operand

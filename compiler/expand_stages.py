@@ -26,9 +26,9 @@ from ttscale.compiler.expansion import (
     Site,
     Value,
 )
+from ttscale.compiler.rule_judges import utility_is_judged
 from ttscale.compiler.rule_signatures import ALIASES
-from ttscale.compiler.signatures import META, RULES, SIGNATURES, Signature, by_checklist, judging
-
+from ttscale.compiler.signatures import META, RULES, SIGNATURES, Signature, by_checklist, by_likeness, judging, testing
 
 SOURCES = {"generate": generate, "classify": classify, "explore": explore}
 """Stages that no pool is piped into."""
@@ -73,19 +73,31 @@ def call_stage(
 
 
 def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
-    if call.signature.name == "select" and _is_checklist(call):
-        call = _ranked_by_checklist(call)
+    if call.signature.name == "select" and _is_rule(call, "checklist"):
+        call = _as_ranking(call, "checklist")
+    elif call.signature.name == "select" and _is_judged_likeness(call):
+        call = _as_ranking(call, "likeness", ("evidence",))
     signature = call.signature
     args = plain_arguments(expansion, call, ("using", "from"))
     asks = signature.calls != "none"
     if signature.name == "rank" and args["method"] == ir.Const("checklist"):
         signature = by_checklist()
         call = replace(call, signature=signature)
+    if signature.name == "rank" and args["method"] == ir.Const("likeness"):
+        signature = by_likeness()
+        call = replace(call, signature=signature)
     if signature.name == "score":
         asks = _name_score(args)
         args["meta"] = ir.Const(None)
         if not asks:
             args = {p.name: ir.Const(None) for p in signature.parameters} | {k: args[k] for k in ("by", "as", "meta")}
+    if signature.name == "run_tests":
+        judged = args["method"] == ir.Const("judged")
+        asks = judged or args["with"] == ir.Const(None)
+        signature = testing(judged)
+        call = replace(call, signature=signature)
+        if not asks:
+            args = {p.name: ir.Const(None) for p in signature.parameters} | args
     if asks and signature.name in ("score", "verify"):
         signature = _judging(args, signature.name)
         call = replace(call, signature=signature)
@@ -116,22 +128,30 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
     return Pool(ref, result, size, facets, pool.question, call.expr.span, amount, following)
 
 
-def _is_checklist(call: Call) -> bool:
-    """Whether `select` is to ask a judge with a checklist."""
+def _is_rule(call: Call, wanted: str) -> bool:
+    """Whether `by:` names this rule of the language."""
     by = call.given["by"].value if "by" in call.given else None
     name = by.callee if isinstance(by, ast_expressions.Call) else by
     own = name.name if isinstance(name, ast_expressions.Name) else ""
     is_own = own in call.frame.names or own in call.frame.module.names
-    return not is_own and ALIASES.get(own, own) == "checklist"
+    return not is_own and ALIASES.get(own, own) == wanted
 
 
-def _ranked_by_checklist(call: Call) -> Call:
-    """`select(by: checklist)` as the ranking that it is, of which the best one stays."""
+def _is_judged_likeness(call: Call) -> bool:
+    """Whether `select` goes by a likeness that a model judges."""
+    return _is_rule(call, "bayes_risk") and utility_is_judged(call.given["by"].value)
+
+
+def _as_ranking(call: Call, method: str, taken: tuple[str, ...] = ("using", "from")) -> Call:
+    """A choice that asks a model as the ranking that it is, of which the best one stays.
+
+    `taken` are the arguments of the rule that the ranking takes too.
+    """
     by = call.given["by"]
     inner = by.value.args if isinstance(by.value, ast_expressions.Call) else ()
     given = {name: arg for name, arg in call.given.items() if name != "by"}
-    given |= {arg.name: arg for arg in inner if arg.name is not None}
-    given["method"] = ast_expressions.Arg("method", ast_expressions.Name("checklist", by.span), by.span)
+    given |= {arg.name: arg for arg in inner if arg.name in taken}
+    given["method"] = ast_expressions.Arg("method", ast_expressions.Name(method, by.span), by.span)
     given["keep"] = ast_expressions.Arg("keep", ast_expressions.LiteralValue(1, "1", by.span), by.span)
     return replace(call, signature=SIGNATURES["rank"], given=given)
 

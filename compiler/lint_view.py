@@ -86,7 +86,7 @@ class View:
         """Paths of the stages that wrote tests, each with the first stage that evaluates candidates by them."""
         found: dict[str, ir.Stage] = {}
         for stage in self.graph.stages:
-            given: list[object] = [stage.args.get("tests")] if stage.op == "run_tests" else []
+            given: list[object] = [stage.args.get("with")] if stage.op == "run_tests" else []
             if stage.op in JUDGES:
                 given += [operand for filled in prompts_of(stage) for name, operand in filled.args if name in TESTS]
             for operand in given:

@@ -24,6 +24,7 @@ Kind = Literal[
     "thinking",
     "policy",  # how `explore` searches: a policy's name, with arguments
     "judge",  # what scores the beginning of an answer: a rule with its prompt and model, or a prompt
+    "tests",  # what programs are tried on: a pool, a Text, or a list of texts or of records
     "content",  # a Text of the run: an input, or what a stage gave
 ]
 

@@ -66,7 +66,11 @@ SC = "Self-Consistency (Wang et al. 2022)"
 TRICKS = "Bag of Tricks for Inference-time Computation (Liu et al. 2025)"
 THINK = "Think Deep, Think Fast (Wang et al. 2025)"
 BOM = "Best-of-Majority (arXiv 2510.03199)"
+CODET = "CodeT: Code Generation with Generated Tests (Chen et al. 2022)"
 RESTART = "Adaptive Inference-Time Compute (Manvi et al. 2024)"
+
+
+UTILITIES = ("token_f1", "equal", "chrf", "kendall", "behaviour", "judge")
 
 
 def _of_steps(of: str, how: str) -> RuleSignature:
@@ -181,6 +185,25 @@ _NUMBER_RULES = (
         paper="Archon (Saad-Falcon et al. 2024)",
     ),
     RuleSignature(
+        "tests",
+        "numbers",
+        _NUMBERS,
+        needs=frozenset({"tested"}),
+        aliases=("pass_rate",),
+        doc="the share of tests that the candidate passed",
+        paper=CODET,
+    ),
+    RuleSignature(
+        "test_agreement",
+        "numbers",
+        _NUMBERS,
+        (Parameter("root", "bool", False, doc="whether the root of the number of programs counts"),),
+        needs=frozenset({"tested"}),
+        aliases=("codet", "dual_agreement"),
+        doc="the number of tests passed, times that of the programs that pass the very same ones",
+        paper=CODET,
+    ),
+    RuleSignature(
         "grounded",
         "numbers",
         ("score",),
@@ -288,11 +311,14 @@ _PICK_RULES = (
         "pick",
         ("select",),
         (
-            Parameter("utility", "name", "token_f1", choices=("token_f1", "equal"), doc="likeness of two answers"),
+            Parameter("utility", "name", "token_f1", choices=UTILITIES, doc="likeness of two answers"),
             Parameter("evidence", "pool", doc="further samples to compare with, as in another language"),
         ),
         positional=("utility",),
         aliases=("mbr", "x_mbr", "minimum_bayes_risk"),
+        std_prompt="judge_likeness",
+        offers=("answer", "reference"),
+        results=("Choice", "Bool", "Number"),
         doc="the answer that is most like all others",
         paper="When Life Gives You Samples (Khairi et al. 2025)",
     ),

@@ -230,7 +230,11 @@ class Reader:
         listed = Amount(0, whole.high * count, whole.expected * count, size.high, parts, least)
         single = Amount(text.low, text.high, text.expected, None, parts)
         found |= {"answers": listed, "answer": single, "critique": critique}
-        found |= {"first": found["answer"], "second": found["answer"], "keep": SMALL, "n": SMALL}
+        found |= dict.fromkeys(("reference", "first", "second"), single) | {"keep": SMALL, "n": SMALL}
+        tests = stage.args.get("with")
+        found |= {"entry": SMALL, "test": SMALL}
+        if isinstance(tests, ir.Apply | ir.Input | ir.Item | ir.Ref):
+            found["test"] = self.argument(tests, Text(), models)
         found["kept"] = Amount(0, SMALL.high * count, SMALL.expected * count, size.high)
         return found
 

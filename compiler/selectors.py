@@ -25,6 +25,7 @@ from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
 from ttscale.compiler.python_names import KIND_WORDS, PythonSignature
 from ttscale.compiler.resolve_types import literal
+from ttscale.compiler.rule_judges import utility_is_judged
 from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.compiler.signatures import RULES, SIGNATURES, Parameter, RuleSignature, Signature
 from ttscale.compiler.source import SourceFile, Span
@@ -190,6 +191,9 @@ def _rule(expr: ast_expressions.Expr, shown: SourceFile, functions: Functions, w
             raise _error(shown, "E0291", "a rule is wanted here", span, hint=hint)
     function = functions.get(name)
     rule = RULES.get(ALIASES.get(name, name)) if function is None else function.rule()
+    if rule is not None and rule.name == "bayes_risk" and utility_is_judged(expr):
+        hint = "compare texts: `bayes_risk(chrf)`, `bayes_risk(token_f1)`"
+        raise _error(shown, "E0291", "`bayes_risk(judge)` asks a model, which a replay does not have", span, hint=hint)
     if rule is None or rule.judge or where not in rule.where:
         raise _no_rule(name, rule, where, span, shown, functions)
     given = _given(rule.name, rule.parameters, rule.positional, args, shown)

@@ -174,11 +174,13 @@ RANK = Signature(
         USING,
         *asking(256, 0.0),
         Parameter("keep", "int", low=1, doc="how many stay; default all"),
-        Parameter("method", "name", "listwise", choices=("listwise", "pairwise", "checklist")),
+        Parameter("method", "name", "listwise", choices=("listwise", "pairwise", "checklist", "likeness")),
         Parameter("pairs", "int", low=1, high=4096, doc="so many random pairs, each in both orders; default all"),
         Parameter(
-            "orders", "int", low=1, high=64, doc="lists in so many shuffled orders, mean place; default as given"
+            "orders", "int", low=1, high=64, doc="lists in so many shuffled orders, put together; default as given"
         ),
+        Parameter("evidence", "pool", doc="further answers that candidates are compared with by `likeness`"),
+        Parameter("combine", "name", "mean", choices=("mean", "kendall"), doc="mean places, or the nearest order"),
     ),
     uses=frozenset({"critiqued"}),
     gives=frozenset({"ranked"}),
@@ -205,6 +207,28 @@ VERIFY = Signature(
     std_prompt="verify_answer",
     calls="each",
     doc="keeps the candidates that a judge accepts",
+)
+
+RUN_TESTS = Signature(
+    "run_tests",
+    "pool",
+    (
+        Parameter("with", "tests", doc="a pool, a text or a list of texts with assertions, or inputs and outputs"),
+        USING,
+        *(p for p in asking(512, None) if p.name != "timeout"),
+        Parameter("n", "int", 1, low=1, high=256, doc="samples of tests, where the model writes them"),
+        Parameter("most", "int", 64, low=1, high=4096, doc="tests that count, at most"),
+        Parameter("method", "name", "executed", choices=("executed", "judged"), doc="run, or judged by a model"),
+        Parameter("entry", "text", doc="the function tested; default the one that the question defines"),
+        Parameter("timeout", "seconds", 2.0, doc="CPU time that one test may take"),
+        Parameter("as", "name", doc="the score's name; default tests"),
+    ),
+    gives=frozenset({"tested", "scored"}),
+    offers=("entry",),
+    prompt_results=("Code", "Text", "[Text]"),
+    std_prompt="write_tests",
+    calls="n",
+    doc="tries every candidate on tests: the share passed is its score",
 )
 
 FUSE = Signature(
@@ -245,7 +269,7 @@ VOTE = Signature(
     "pool",
     (
         Parameter("weight", "strategy", doc="a source of numbers; default one each"),
-        Parameter("by", "name", choices=("fields", "whole"), doc="how answers with fields are voted; default fields"),
+        Parameter("by", "name", choices=("fields", "whole", "behaviour"), doc="what is voted; default fields"),
         Parameter("lists", "name", choices=("ordered", "unordered"), doc="how lists are compared; default ordered"),
         Parameter("key", "name", many=True, doc="the field by which items of lists are aligned"),
     ),
@@ -304,7 +328,7 @@ EXPLORE = Signature(
 )
 
 SIGNATURES: dict[str, Signature] = {
-    s.name: s for s in (GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, FUSE, FILTER, VOTE, SELECT)
+    s.name: s for s in (GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, RUN_TESTS, FUSE, FILTER, VOTE, SELECT)
 }
 
 SIGNATURES[EXPLORE.name] = EXPLORE
@@ -339,6 +363,33 @@ def by_checklist() -> Signature:
     return replace(RANK, parameters=tuple(parameters), std_prompt=CHECKLIST)
 
 
+LIKENESS = "judge_likeness"
+"""The prompt of `rank(method: likeness)`, and of the judge that `bayes_risk` may ask."""
+
+
+@cache
+def by_likeness() -> Signature:
+    """The signature of a ranking by how like each candidate is to all others, as a model holds it."""
+    results = ("Choice", "Bool", "Number")
+    return replace(RANK, std_prompt=LIKENESS, offers=("answer", "reference"), prompt_results=results, calls="labels")
+
+
+@cache
+def testing(judged: bool) -> Signature:
+    """The signature of `run_tests`: its model writes the tests, or judges whether candidates pass them."""
+    if not judged:
+        return RUN_TESTS
+    parameters = (replace(p, default=0.0) if p.name == "temperature" else p for p in RUN_TESTS.parameters)
+    return replace(
+        RUN_TESTS,
+        parameters=tuple(parameters),
+        offers=("answer", "test"),
+        prompt_results=("Choice", "Bool", "Number"),
+        std_prompt="passes_test",
+        calls="labels",
+    )
+
+
 @cache
 def judging(stage: str, rule: str = "", argued: bool = False) -> Signature:
     """The signature of a stage that judges by a rule, or with argued verdicts: its prompt, offers and temperature."""
@@ -369,7 +420,6 @@ def explore_judging(rule: str) -> Signature:
 
 LATER: dict[str, str] = {
     "revise": "loops that revise an answer",
-    "run_tests": "running programs against tests",
     "decompose": "splitting a question into parts",
     "retrieve": "looking up documents",
     "execute": "running programs",

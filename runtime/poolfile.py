@@ -3,12 +3,15 @@
     {"id": "q1", "question": "…", "gold": "42", "samples": [
       {"text": "…", "answer": "42", "correct": true, "logprob_mean": -0.21, "logprob_sum": -33.1,
        "tokens": 157, "scores": {"reward": 0.83}, "step_scores": [0.9, 0.7], "rank": 1, "model": "a", "prompt": "b",
-       "token_logprobs": [-0.1, …], "token_confidences": [14.2, …]}, …],
+       "token_logprobs": [-0.1, …], "token_confidences": [14.2, …],
+       "tests": [true, false], "outputs": ["3", "!ValueError"]}, …],
      "comparisons": [{"first": 0, "second": 2, "share": 0.9, "judge": "qwen"}, …], "evidence": [{"text": "…"}, …]}
 
 Only `id` and each sample's `answer` or `text` are required. An `answer` that is null or empty could not be read.
-`token_confidences` are negative mean log-probabilities of the likeliest tokens at each place; `comparisons` say of two
-samples, by position and in the order shown, how probable it is that the first is better (`share`, or `winner: 0 | 1`);
+`token_confidences` are negative mean log-probabilities of the likeliest tokens at each place; `tests` says which tests
+a program passed and `outputs` what its functions gave in them, the same tests for all samples of a question;
+`comparisons` say of two samples, by position and in the order shown, how probable it is that the first is better
+(`share`, or `winner: 0 | 1`);
 `evidence` are samples that are compared with and never picked.
 Answers that spell one number are one answer (42 and 42.0); others are compared without regard to case and spacing, or
 as the type that the reader of the file is given. Answers that are objects or lists are JSON, which may be voted field
@@ -111,6 +114,10 @@ def _question(line: str, where: str, type_: t.Type | None) -> Question:
         for candidate, stated, _ in pairs
     )
     shown = tuple(answer for _, _, answer in pairs)
+    if len({len(c.tests) for c in candidates if c.tests} | {len(c.outputs) for c in candidates if c.outputs}) > 1:
+        raise PoolFileError(
+            f"{where}: samples have different numbers of tests", hint="`tests` and `outputs` are of the same ones"
+        )
     asked = data.get("question")
     others = data.get("evidence") or []
     if not isinstance(others, list):
@@ -153,6 +160,8 @@ def _sample(sample: object, where: str, type_: t.Type | None, reader: t.Type) ->
         token_logprobs=_floats(sample, "token_logprobs", where) or _of_bank(sample),
         token_confidences=_floats(sample, "token_confidences", where),
         rank=_rank(sample, where),
+        tests=_tests(sample, where),
+        outputs=_outputs(sample, where),
         model=_name(sample, "model", where),
         prompt=_name(sample, "prompt", where),
     )
@@ -219,6 +228,26 @@ def _floats(sample: Mapping[str, object], name: str, where: str) -> tuple[float,
     if not isinstance(value, list) or any(isinstance(x, bool) or not isinstance(x, int | float) for x in value):
         raise PoolFileError(f"{where}: `{name}` is not a list of numbers")
     return tuple(map(float, value))
+
+
+def _tests(sample: Mapping[str, object], where: str) -> tuple[bool, ...]:
+    """Which tests a program passed: true or false, 1 or 0."""
+    value = sample.get("tests")
+    if value is None:
+        return ()
+    if not isinstance(value, list) or any(one not in (True, False) for one in value):
+        raise PoolFileError(f"{where}: `tests` is not a list of true and false")
+    return tuple(map(bool, value))
+
+
+def _outputs(sample: Mapping[str, object], where: str) -> tuple[str, ...]:
+    """What a program's functions gave in each test."""
+    value = sample.get("outputs")
+    if value is None:
+        return ()
+    if not isinstance(value, list) or any(not isinstance(one, str) for one in value):
+        raise PoolFileError(f"{where}: `outputs` is not a list of texts")
+    return tuple(value)
 
 
 def _of_bank(sample: Mapping[str, object]) -> tuple[float, ...]:

@@ -100,6 +100,8 @@ def candidate_json(candidate: Candidate) -> dict[str, object]:
         "verified": candidate.verified,
         "rank": candidate.rank,
         "step_scores": list(candidate.step_scores) or None,
+        "tests": list(candidate.tests) or None,
+        "outputs": list(candidate.outputs) or None,
         "error": candidate.error or None,
         "parents": [_origin(parent) for parent in candidate.parents] or None,
     }

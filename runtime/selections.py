@@ -25,6 +25,7 @@ BASELINE = "vote()"
 ROUNDS = 4_000
 """How many resamples of the questions an interval is made of."""
 OWN = "your own"
+BEHAVIOUR = "Natural Language to Code Translation with Execution (Shi et al. 2022)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Recorded:
     judges: int = 0
     evidence: bool = False
     fields: bool = False
+    tests: bool = False
+    outputs: bool = False
 
 
 def recorded(questions: Sequence[Question]) -> Recorded:
@@ -70,6 +73,8 @@ def recorded(questions: Sequence[Question]) -> Recorded:
         and all(q.pool.comparisons for q in questions if sum(c.is_readable for c in q.pool) > 1),
         judges=len({one.judge for q in questions for one in q.pool.comparisons}),
         evidence=any(q.evidence for q in questions),
+        tests=bool(asked) and all(any(c.tests for c in own) for own in asked),
+        outputs=bool(asked) and all(any(c.outputs for c in own) for own in asked),
         fields=any(isinstance(item_type(q.pool.type), t.Record) for q in questions),
     )
 
@@ -94,6 +99,7 @@ def _rules(pool: Recorded) -> Iterator[tuple[str, str]]:
     if pool.texts:
         yield "vote(weight: features)", _paper("features")
         yield "select(by: bayes_risk(token_f1))", _paper("bayes_risk")
+        yield "select(by: bayes_risk(chrf))", _paper("bayes_risk")
     if pool.evidence:
         yield "select(by: bayes_risk(token_f1, evidence: evidence))", _paper("bayes_risk")
         yield "select(by: bayes_risk(equal, evidence: evidence))", _paper("bayes_risk")
@@ -124,6 +130,15 @@ def _rules(pool: Recorded) -> Iterator[tuple[str, str]]:
             yield f"select(by: prm_{of}_vote)", _paper(f"prm_{of}_vote")
         yield "select(by: best_of_n(steps(prod)))", _paper("best_of_n")
         yield "select(by: weighted_best_of_n(steps(prod)))", _paper("weighted_best_of_n")
+    if pool.tests:
+        for by in ("tests", "test_agreement", "test_agreement(root: true)"):
+            yield f"select(by: {by})", _paper("tests")
+        yield "vote(weight: tests)", _paper("tests")
+        yield "filter(by: top_share(tests, share: 0.5)) |> vote()", _paper("tests")
+    if pool.outputs:
+        yield "vote(by: behaviour)", BEHAVIOUR
+        yield "vote(by: behaviour, weight: tests)", BEHAVIOUR
+        yield "select(by: bayes_risk(behaviour))", BEHAVIOUR
     if pool.ranks:
         yield "select(by: rank)", _paper("rank")
         yield "vote(weight: rank)", _paper("rank")

@@ -13,7 +13,19 @@ from ttscale.compiler.format import format_module
 from ttscale.compiler.lower import lower
 from ttscale.compiler.parse import parse
 from ttscale.compiler.resolve import prompt_ir
-from ttscale.compiler.signatures import ARGUED, CHECKLIST, META, RULES, SIGNATURES, judging
+from ttscale.compiler.signatures import (
+    ARGUED,
+    CHECKLIST,
+    EXPLORE_JUDGES,
+    META,
+    RULES,
+    SIGNATURES,
+    by_likeness,
+    judging,
+)
+from ttscale.compiler.signatures import (
+    testing as signature_of_tests,
+)
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import LIMIT, FileLoader, SourceError, load_source, std_modules
 from ttscale.library.standard import stage_prompts
@@ -39,6 +51,8 @@ SAMPLES: dict[str, object] = {
     "step": "= 42",
     "kept": [2, 1],
     "reference": "42",
+    "entry": "product",
+    "test": "assert product(6, 7) == 42",
 }
 
 
@@ -79,9 +93,13 @@ def test_prompts_can_be_filled(module: str, name: str) -> None:
 
 def test_there_is_a_prompt_for_every_stage_that_wants_one() -> None:
     judges = [judging("score", rule.name) for rule in RULES.values() if rule.judge]
-    wanted = {s.std_prompt: s for s in (*SIGNATURES.values(), *judges) if s.std_prompt}
+    wanted = {
+        s.std_prompt: s
+        for s in (*SIGNATURES.values(), by_likeness(), signature_of_tests(True), *judges)
+        if s.std_prompt
+    }
     offered = stage_prompts()
-    assert {*wanted, META, ARGUED[0], CHECKLIST} == set(offered)
+    assert {*wanted, META, ARGUED[0], CHECKLIST, *filter(None, EXPLORE_JUDGES.values())} == set(offered)
     for name, signature in wanted.items():
         prompt = offered[name]
         assert {p for p, _ in prompt.params} <= {"question", *signature.offers}

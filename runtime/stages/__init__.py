@@ -15,6 +15,7 @@ from ttscale.runtime.stages.generate import generate
 from ttscale.runtime.stages.joining import choose, concat, value
 from ttscale.runtime.stages.plugged import plugged
 from ttscale.runtime.stages.rank import rank
+from ttscale.runtime.stages.run_tests import run_tests
 from ttscale.runtime.stages.score import score
 from ttscale.runtime.stages.selecting import by_rule
 from ttscale.runtime.stages.verify import verify
@@ -34,6 +35,7 @@ POOL_STAGES: Mapping[str, Callable[[StageContext, Pool], Awaitable[Pool]]] = {
     "critique": critique,
     "rank": rank,
     "verify": verify,
+    "run_tests": run_tests,
     "fuse": fuse,
     "filter": by_rule,
     "vote": by_rule,

@@ -67,6 +67,20 @@ def reviews(count: int, max_tokens: int) -> Constraint:
     return Constraint(f'root ::= "- " line{following}\nline ::= [^\\n]{{1,{most}}}\n')
 
 
+LEAST_ASSERTIONS, MOST_ASSERTIONS = 4, 10
+
+
+def assertions(entry: str) -> Constraint:
+    """Four to ten lines, each an assertion that something equals something; with `entry`, that a call of it does.
+
+    The reply goes on behind `assert entry(`, or behind `assert ` where no function is named.
+    """
+    opening = json.dumps(f"\nassert {entry}(" if entry else "\nassert ", ensure_ascii=False)
+    least, most = LEAST_ASSERTIONS - 1, MOST_ASSERTIONS - 1
+    lines = f'root ::= rest ({opening} rest){{{least},{most}}} "\\n```"?\n'
+    return Constraint(lines + 'rest ::= [^\\n=]+ " == " [^\\n=]+\n')
+
+
 def _text(max_tokens: int) -> str:
     return f".{{0,{max(1, min(MOST_REPEATS, int(max_tokens * CHARACTERS_A_TOKEN)))}}}"
 

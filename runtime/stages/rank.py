@@ -15,7 +15,9 @@ from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answers, usable
 from ttscale.runtime.stages.forms import is_kept, order_of
 from ttscale.runtime.stages.judging import labels_of, opinions
+from ttscale.runtime.stages.likeness import by_likeness
 from ttscale.runtime.strategies import tournament
+from ttscale.runtime.strategies.ordering import kendall_centre, mean_places
 
 _CHAIN = re.compile(r"[\[(#]?\d{1,4}[\])]?(?:\s*(?:>=?|≻|,|;|->|→|\bthen\b)\s*(?:and\s+)?[\[(#]?\d{1,4}[\])]?)+")
 _NUMBER = re.compile(r"\d{1,4}")
@@ -39,12 +41,15 @@ async def rank(context: StageContext, pool: Pool) -> Pool:
         return Pool((*candidates, *rest)[:keep], pool.type)
     verdicts: tuple[Comparison, ...] = ()
     try:
-        by_pairs = context.constant("method") == "pairwise"
-        if not by_pairs and _is_duel(context.using()):
+        method = context.constant("method")
+        by_pairs = method == "pairwise"
+        if method == "listwise" and _is_duel(context.using()):
             message = f"prompt `{context.using().prompt.name}` compares two answers, and `rank` asks about all at once"
             raise RunError(Diagnostic("R0710", message, context.stage.span, hint="write `method: pairwise`"))
         if by_pairs:
             order, verdicts = await _pairwise(context, candidates)
+        elif method == "likeness":
+            order = await by_likeness(context, candidates)
         else:
             order = await _listwise(context, candidates, keep)
     except MissingValue as error:
@@ -82,9 +87,9 @@ def _is_duel(filled: Filled) -> bool:
 async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], keep: int) -> tuple[int, ...] | None:
     """The order of one list, or with `orders: k` that of the mean places in k lists, each shuffled by the run's seed.
 
-    Shuffling takes a judge's liking for a place out (Tang et al., "Found in the Middle: Permutation Self-Consistency",
-    2023, put orders together by the Kendall tau; mean places are Borda's count, and ties go to the first). Candidates
-    that a judge did not name share the mean of the places that are left.
+    Shuffling takes a judge's liking for a place out. `combine: kendall` gives the order that is nearest to all of them
+    instead (Tang et al., "Found in the Middle: Permutation Self-Consistency", 2023). Candidates that a judge did not
+    name are tied behind those that it named; ties go to the first.
     """
     filled = context.using()
     count, wanted, lists = len(candidates), min(keep, len(candidates)), context.integer("orders", 0)
@@ -98,7 +103,7 @@ async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], ke
         )
     if is_kept(filled) and context.constant("method") != "checklist":
         asks = [replace(ask, constraint=order_of(count, wanted)) for ask in asks]
-    sums = [0.0] * count
+    given: list[tuple[int, ...]] = []
     unreadable: list[str] = []
     asked = 0
     for places, reply in zip(shown, await context.caller.sample(asks), strict=True):
@@ -114,13 +119,12 @@ async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], ke
         if not lists:
             context.judged(1, [])
             return order
-        for place, standing in enumerate(order, 1):
-            sums[places[standing]] += place if place <= wanted else (wanted + 1 + count) / 2
+        given.append(tuple(places[standing] for standing in order[:wanted]))
     if asked:
         context.judged(asked, unreadable)
     if asked == len(unreadable):
         return None
-    return tuple(sorted(range(count), key=lambda place: sums[place]))
+    return (kendall_centre if context.constant("combine") == "kendall" else mean_places)(given, count)
 
 
 def shuffled(context: StageContext, count: int, number: int) -> tuple[int, ...]:

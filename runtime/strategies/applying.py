@@ -15,7 +15,7 @@ from ttscale.runtime.strategies import choosing
 from ttscale.runtime.strategies.choosing import MARGIN, Choice, Classes, Numbers
 from ttscale.runtime.strategies.equality import class_numbers
 from ttscale.runtime.strategies.keeps import keep
-from ttscale.runtime.strategies.picks import Values, known, pick, votes_once
+from ttscale.runtime.strategies.picks import NEEDED, Values, known, pick, votes_once
 from ttscale.runtime.strategies.records import described, elect, form_of, has_fields
 from ttscale.runtime.strategies.sources import StrategyError, numbers, plain
 
@@ -72,6 +72,8 @@ def apply_stage(op: str, args: Mapping[str, Argument], pool: Pool, values: Value
 def _vote(args: Mapping[str, Argument], pool: Pool) -> Outcome:
     """The commonest answer, or the answer whose every field is the commonest."""
     weight, form, type_ = _rule(args.get("weight")), form_of(args), item_type(pool.type)
+    if plain(args.get("by")) == "behaviour":
+        return _vote_by_behaviour(weight, pool)
     classes = class_numbers(type_, [c.key for c in pool], ordered=form.ordered)
     values = None if weight is None else known(weight, pool, classes)
     once = votes_once(weight, pool)
@@ -93,6 +95,36 @@ def _vote(args: Mapping[str, Argument], pool: Pool) -> Outcome:
     if form.ordered or outcome.picked is None or classes[outcome.picked] is None:
         return outcome
     return replace(outcome, decided=f"{classes.count(classes[outcome.picked])} of {len(pool)} agree")
+
+
+def behaviours(pool: Pool) -> list[int | None]:
+    """The class of programs whose functions gave the same in every test; None for one that never gave anything.
+
+    Shi et al., "Natural Language to Code Translation with Execution", 2022 (MBR-exec): the program whose outputs agree
+    with the most others. Programs that only fail are in no class, as the authors leave out those that do not run.
+    """
+    seen: dict[tuple[str, ...], int] = {}
+    return [
+        seen.setdefault(c.outputs, len(seen)) if any(one and one[0] != "!" for one in c.outputs) else None for c in pool
+    ]
+
+
+def _vote_by_behaviour(weight: Strategy | None, pool: Pool) -> Outcome:
+    """The first program of the commonest behaviour; raises StrategyError where none was tested."""
+    if pool.candidates and not any(c.tests for c in pool):
+        raise StrategyError("no candidate has test results", hint=NEEDED["tests"][1])
+    classes = behaviours(pool)
+    if all(number is None for number in classes):
+        classes = class_ids(pool)
+        note = "no program gave anything, so equal texts were counted"
+    else:
+        note = ""
+    values = None if weight is None else known(weight, pool, classes)
+    outcome = _picked(choosing.vote(classes, values, votes_once(weight, pool)), pool, classes)
+    if outcome.picked is None or classes[outcome.picked] is None:
+        return outcome
+    alike = f"{classes.count(classes[outcome.picked])} of {len(pool)} do the same"
+    return replace(outcome, decided=alike, note=note or outcome.note)
 
 
 def agreement_by_fields(type_: t.Type, candidates: Sequence[Candidate], args: Mapping[str, Argument]) -> float | None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ttscale.compiler.ir import Const, Operand, Strategy
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.strategies import choosing, confidence, consensus, tournament
 from ttscale.runtime.strategies.choosing import Choice, Classes, Numbers
 from ttscale.runtime.strategies.mixture import likelihood_mixture
+from ttscale.runtime.strategies.ordering import kendall_likeness
 from ttscale.runtime.strategies.sources import (
     StrategyError,
     argument,
@@ -24,6 +26,10 @@ from ttscale.runtime.strategies.sources import (
     word_of,
 )
 
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
+
 Values = Callable[[Operand], object]
 """What an operand among a rule's arguments is: the evidence of `bayes_risk`."""
 
@@ -32,6 +38,8 @@ NEEDED = {
     "score": ("such a score", "put `score(by: …)` before this stage, or check the score's name"),
     "steps": ("step scores", "step scores come from `explore`, or from a pool file"),
     "confidence": ("log-probabilities of its tokens", "use a model that gives them, or another source of numbers"),
+    "tests": ("test results", "put `run_tests(…)` before this stage, or record `tests`"),
+    "test_agreement": ("test results", "put `run_tests(…)` before this stage, or record `tests`"),
     "rank": ("a rank", "put `rank(…)` before this stage"),
     "length": ("a length", "lengths are counted when samples are made, or from their texts"),
     "features": ("a text", "features are of texts; a pool of answers alone has none"),
@@ -138,15 +146,33 @@ def _bayes_risk(at: Picking) -> Choice:
     able = [i for i, c in enumerate(at.classes) if c is not None]
     own = [at.pool.candidates[i] for i in able]
     evidence = [*own, *(c for c in further if c.is_readable)]
-    if word_of(at.rule, "utility", "token_f1") == "equal":
-        classes = [at.classes[i] for i in able]
-        found = consensus.equal(classes, [*classes, *_classes_of(further, own, classes)])
-    else:
-        found = consensus.token_f1([_words(c) for c in own], [_words(c) for c in evidence])
+    found = _utilities(word_of(at.rule, "utility", "token_f1"), at, own, evidence, further)
     expected: list[float | None] = [None] * len(at.classes)
     for i, utility in zip(able, consensus.expected_utility(found), strict=True):
         expected[i] = round(utility, 12)
     return choosing.highest(at.classes, expected)
+
+
+def _utilities(
+    name: str, at: Picking, own: Sequence[Candidate], evidence: Sequence[Candidate], further: Sequence[Candidate]
+) -> NDArray[float64]:
+    """How like every candidate is to every piece of evidence. Raises StrategyError for what they do not have."""
+    if name == "equal":
+        classes = [number for number in at.classes if number is not None]
+        return consensus.equal(classes, [*classes, *_classes_of(further, own, classes)])
+    if name == "judge":
+        raise StrategyError("a likeness that a model judges is no rule by itself", hint="use `chrf` or `token_f1`")
+    if name == "behaviour":
+        if not any(c.outputs for c in own):
+            raise StrategyError("no candidate has test results", hint=NEEDED["tests"][1])
+        return consensus.pairwise(consensus.same_behaviour, [c.outputs for c in own], [c.outputs for c in evidence])
+    if name == "kendall":
+        if not all(isinstance(c.key, tuple) for c in evidence):
+            raise StrategyError("`kendall` is for answers that are lists", hint="use `token_f1` or `chrf` for texts")
+        lists = [[c.key if isinstance(c.key, tuple) else () for c in part] for part in (own, evidence)]
+        return consensus.pairwise(kendall_likeness, *lists)
+    compare = consensus.chrf if name == "chrf" else consensus.token_f1
+    return compare([_words(c) for c in own], [_words(c) for c in evidence])
 
 
 def _classes_of(further: Sequence[Candidate], own: Sequence[Candidate], classes: Sequence[int | None]) -> list[object]:

@@ -18,6 +18,7 @@ from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.runtime.plugins import numbers_of
 from ttscale.runtime.pool import Candidate
 from ttscale.runtime.strategies import confidence, features, weights
+from ttscale.runtime.strategies.code_agreement import consensus_scores
 
 Numbers = Sequence[float | None]
 NO_STEPS = -1.0
@@ -148,6 +149,25 @@ def _features(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numb
     return found
 
 
+def _tests(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    """The share of tests passed (the first score of CodeT's authors' baseline); None for one that was not tested."""
+    return [sum(c.tests) / len(c.tests) if c.tests else None for c in pool]
+
+
+def _test_agreement(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
+    tested = [place for place, c in enumerate(pool) if c.tests]
+    try:
+        scores = consensus_scores([pool[place].tests for place in tested], root=argument(rule, "root") is True)
+    except ValueError as error:
+        raise StrategyError(
+            "these programs were not tried on the same tests", hint="put one `run_tests` behind all of them"
+        ) from error
+    found: list[float | None] = [None] * len(pool)
+    for place, score in zip(tested, scores, strict=True):
+        found[place] = score
+    return found
+
+
 def _min_max(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
     return weights.min_max(numbers(source_of(rule), pool, relative=True))
 
@@ -184,6 +204,8 @@ _SOURCES: Mapping[str, Callable[[Strategy, Sequence[Candidate], bool], Numbers]]
     "borda": _borda,
     "rank": _ranks,
     "origin": _origins,
+    "tests": _tests,
+    "test_agreement": _test_agreement,
 }
 
 
