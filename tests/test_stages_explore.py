@@ -15,6 +15,7 @@ from ttscale.runtime.bank.runs import BankRun
 from ttscale.runtime.bank.store import Bank
 from ttscale.runtime.engines.base import Completion, EngineError, Message, Request
 from ttscale.runtime.engines.script import ScriptEngine
+from ttscale.runtime.explore.drawing import tree_of
 from ttscale.runtime.explore.steps import boundaries, step_of
 from ttscale.runtime.result import BudgetExhausted, RunError
 
@@ -278,3 +279,15 @@ async def test_the_same_run_is_the_same_again() -> None:
     text = explore("from: m, policy: particles, judge: yes_no(from: j), width: 4, steps: 4")
     one, two = await answer(text, run_seed=3), await answer(text, run_seed=3)
     assert [(c.text, c.step_scores) for c in one.pool] == [(c.text, c.step_scores) for c in two.pool]
+
+
+async def test_a_report_has_the_tree_with_the_ways_to_answers() -> None:
+    result = await answer(explore("from: m, policy: beam, judge: digit(from: k), width: 2, branch: 2, steps: 3"))
+    tree = tree_of(result.trace, "main/explore")
+    assert tree is not None and tree["left_out"] == 0
+    rows = {row[0]: row for row in tree["states"]}  # type: ignore[attr-defined]
+    assert rows[1][1] == 0 and rows[1][2] == "one"
+    for node in tree["answers"]:  # type: ignore[attr-defined]
+        while node:
+            node = rows[node][1]
+    assert tree_of(result.trace, "main/other") is None

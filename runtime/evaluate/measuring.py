@@ -22,6 +22,7 @@ from ttscale.compiler.plan import Cost
 from ttscale.runtime.answers import classes, coerce, equal, show
 from ttscale.runtime.evaluate.arms import Arm, Item
 from ttscale.runtime.evaluate.grading import Grader
+from ttscale.runtime.explore.drawing import tree_of
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import Result, RunError
 from ttscale.runtime.strategies.applying import agreement_by_fields
@@ -173,6 +174,7 @@ def _stage(stage: Stage, result: Result, gathered: _Gathered) -> Record:
         "needs": list(stage.needs()),
         "pool": pool,
         **({"judged": judged} if judged else {}),
+        **({"tree": tree_of(result.trace, stage.path)} if stage.op == "explore" else {}),
         **_spent(result.trace, stage.path),
     }
 

@@ -106,10 +106,10 @@ class Meter:
         for growth in wanted:
             if self.expansions + len(admitted) >= self.limits.expansions:
                 return admitted, "expansions"
-            count = min(growth.count, room, judgements)
+            count = min(growth.times, room, judgements)
             if count:
-                admitted.append(growth._replace(count=count))
-            if count < growth.count:
+                admitted.append(growth._replace(times=count))
+            if count < growth.times:
                 return admitted, "judgements" if judgements < room else "tokens" if self._lacks_tokens() else "steps"
             room, judgements = room - count, judgements - count
         return admitted, ""
@@ -188,7 +188,7 @@ class _Search:
 
     async def _grow(self, admitted: Sequence[Growth]) -> list[Grown]:
         self.meter.expansions += len(admitted)
-        places = [growth for growth in admitted for _ in range(growth.count)]
+        places = [growth for growth in admitted for _ in range(growth.times)]
         wishes = [self._wish(self.tree.text(g.node), g.writer) for g in places]
         written = await self._write(wishes)
         first = len(self.tree)
@@ -199,7 +199,7 @@ class _Search:
         if self.heard is not None:
             self.heard(self.tree.nodes[first:])
         came = iter(nodes)
-        return [Grown(g, tuple(n for n in (next(came) for _ in range(g.count)) if n is not None)) for g in admitted]
+        return [Grown(g, tuple(n for n in (next(came) for _ in range(g.times)) if n is not None)) for g in admitted]
 
     def _wish(self, before: str, writer: int, greedy: bool = False) -> Wanted:
         """The next sample of its kind: the first sample of a text is the same whichever way led there."""

@@ -16,7 +16,7 @@ class Growth(NamedTuple):
     """A state to be gone on from, how often, and by which of the models."""
 
     node: int
-    count: int
+    times: int
     writer: int = 0
 
 

@@ -132,6 +132,7 @@
     const from = stage.needs.length ? `reads ${stage.needs.join(", ")}` : "";
     const box = made("div", { className: "step" }, made("header", {}, made("strong", {}, stage.path),
       made("span", { className: "facts" }, [from, facts].filter(Boolean).join(" · "))));
+    if (stage.tree) box.append(tree(stage.tree));
     const fresh = pool.filter((i) => !seen.has(i));
     fresh.forEach((i) => seen.add(i));
     const judged = new Map(stage.judged || []);
@@ -143,6 +144,25 @@
     const dropped = [...judged.keys()].filter((i) => !pool.includes(i));
     if (dropped.length) box.append(made("p", { className: "facts" }, `drops ${dropped.map((i) => `#${i + 1}`).join(", ")}`));
     return box;
+  };
+
+  // The tree of a step-wise search: every state below the one it goes on from, ways to answers open and in bold.
+  const tree = (found) => {
+    const kept = new Set();
+    const parents = new Map(found.states.map(([id, parent]) => [id, parent]));
+    for (let at of found.answers) for (; at !== undefined && !kept.has(at); at = parents.get(at)) kept.add(at);
+    const below = new Map();
+    for (const state of found.states) below.set(state[1], [...(below.get(state[1]) || []), state]);
+    const state = ([id, , text, score, ended, tokens]) => {
+      const facts = [score === null ? "not judged" : few(score), count(tokens, "token"), ended].filter(Boolean).join(", ");
+      const label = [made(kept.has(id) ? "strong" : "span", {}, cut(text || "(empty)", 160)), " ", made("span", { className: "facts" }, facts)];
+      const own = below.get(id) || [];
+      return made("li", {}, own.length ? made("details", { open: kept.has(id) }, made("summary", {}, ...label), branch(own)) : made("span", {}, ...label));
+    };
+    const branch = (states) => made("ul", {}, ...states.map(state));
+    const words = [`${count(found.states.length + found.left_out, "state")}`, found.judged === undefined ? "" : `${found.judged} judged`,
+      found.left_out ? `${found.left_out} not shown` : "", found.reason].filter(Boolean).join(", ");
+    return made("details", { className: "tree" }, made("summary", {}, "the tree ", made("span", { className: "facts" }, words)), branch(below.get(0) || []));
   };
 
   const candidate = (own, place) => {
