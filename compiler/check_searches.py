@@ -22,7 +22,7 @@ from ttscale.compiler.metric_names import is_metric, known_metrics
 from ttscale.compiler.resolve import is_broken
 from ttscale.compiler.resolve_types import literal, lookup
 from ttscale.compiler.scope import ModuleScope, Symbol
-from ttscale.compiler.searches import CLAUSES, COSTS, MEASURES, SAMPLERS
+from ttscale.compiler.searches import CLAUSES, COSTS, MEASURES, SAMPLERS, is_auto
 from ttscale.compiler.space import plain_form, space_of
 
 
@@ -56,7 +56,12 @@ def _searched(declaration: ast.SearchDecl, symbol: Symbol, program: Program) -> 
         return  # a wrong domain is said where it is
     space = space_of(program.linked, symbol)
     domains = space.domains
-    of_use = {name: clause for name, clause in fixed.items() if name in known}
+    # `fix n = auto` is settled by the planner once there are samples.
+    of_use = {
+        name: clause
+        for name, clause in fixed.items()
+        if name in known and not is_auto(space.kinds.get(name), plain_form(clause.values[0]))
+    }
     if all([check_fixed(clause, name, space, program, "E0564") for name, clause in of_use.items()]):
         values = {name: plain_form(clause.values[0]) for name, clause in of_use.items()}
         if values and not is_possible(symbol, values, program.linked):

@@ -20,6 +20,7 @@ from ttscale.compiler.resolve_types import literal, lookup
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
 from ttscale.compiler.source import Span
 from ttscale.compiler.space import plain_form
+from ttscale.compiler.types import INT, Type
 from ttscale.compiler.walk import nodes
 
 CLAUSES = ("maximize", "minimize", "holdout", "budget", "trials", "sampler", "seed", "fix")
@@ -134,6 +135,11 @@ def _metric(expr: ast_expressions.Expr, scope: ModuleScope, linked: Linked) -> i
 def _whole(clause: ast.Clause | None) -> int | None:
     value = literal(clause.values[0]) if clause is not None else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def is_auto(kind: Type | None, value: object) -> bool:
+    """Whether `fix` leaves a number to the planner: `fix n = auto`."""
+    return value == "auto" and kind == INT
 
 
 # --- what a study is known by --------------------------------------------------------------------

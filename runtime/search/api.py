@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ttscale.compiler import ast
-from ttscale.compiler.searches import COSTS, Search, searches, study_key
+from ttscale.compiler.searches import COSTS, Search, is_auto, searches, study_key
 from ttscale.runtime.evaluate.api import arm_of, grader_of, items_of, rows_of
 from ttscale.runtime.evaluate.arms import Item, short_hash
 from ttscale.runtime.evaluate.grading import Accuracy, Grader
@@ -28,12 +28,13 @@ from ttscale.runtime.search.errors import SearchError
 from ttscale.runtime.search.expecting import Expectation, expectation
 from ttscale.runtime.search.finals import FEW
 from ttscale.runtime.search.history import Tried
-from ttscale.runtime.search.loop import Driver, News, shuffled
+from ttscale.runtime.search.loop import Driver, News, shuffled, value_of
 from ttscale.runtime.search.meter import Meter
 from ttscale.runtime.search.outlook import require_affordable
 from ttscale.runtime.search.records import Records
 from ttscale.runtime.search.samplers import chosen, optuna_sampler, proposer
 from ttscale.runtime.search.space import SearchSpace
+from ttscale.runtime.search.spare import spare_rows
 from ttscale.runtime.search.study import StudyLog, storage_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ FOR_FINALS = 0.3
 """The share of a budget that is kept for the finals, where there are rows held out for them."""
 OLDER = 10
 """How many of an older study's best are tried again, at no cost where nothing but the space has changed."""
+
+COMPARED = ("random", "greedy")
+"""Samplers that are there to compare with, and so choose every trial themselves."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class Stage:
     sampler: str
     limits: Limits
     key: str
+    planned: str = ""
+    """The parameter that the planner settles after the baselines: `fix n = auto`."""
     baselines: list[Baseline] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     expected: Expectation = field(default_factory=Expectation)
@@ -131,7 +137,7 @@ def prepared(program: Program, search: Search, wishes: Wishes) -> Stage:
     Raises CompileError, DataError, MetricError, SearchError.
     """
     fixed = {**dict(search.fixed), **wishes.fixed}
-    space = SearchSpace(program, search.pipeline or None, fixed)
+    space, planned = space_of(program, search, fixed)
     default = arm_of(program, search.pipeline or None, space.params(space.default))
     items = items_of(rows_of(program, search.rows), [default])
     held_out = items_of(rows_of(program, search.holdout), [default]) if search.holdout is not None else []
@@ -157,8 +163,26 @@ def prepared(program: Program, search: Search, wishes: Wishes) -> Stage:
     asked = short_hash([item.asked for item in items])
     key = short_hash([study_key(declared, program.checked.linked), default.digest, fixed, seed, asked])
     return Stage(
-        program, search, wishes, space, shuffled(items, seed), shuffled(held_out, seed), graders, sampler, limits, key
-    )
+        program, search, wishes, space, shuffled(items, seed), shuffled(held_out, seed), graders, sampler, limits, key,
+        planned,
+    )  # fmt: skip
+
+
+def space_of(program: Program, search: Search, fixed: Mapping[str, object]) -> tuple[SearchSpace, str]:
+    """The space, and the parameter whose value is left to the planner, which is in the space until it is known."""
+    known = {name: value for name, value in fixed.items() if value != "auto"}
+    space = SearchSpace(program, search.pipeline or None, known)
+    planned = [name for name in fixed if name not in known and is_auto(space.kinds.get(name), "auto")]
+    if len(known) + len(planned) < len(fixed):
+        known = {name: value for name, value in fixed.items() if name not in planned}
+        space = SearchSpace(program, search.pipeline or None, known)  # `auto` is some choice's own word
+    if not planned:
+        return space, ""
+    drawn, _ = BaselineMaker(space).samples()
+    if planned != [drawn]:
+        hint = f"only `{drawn}` can be left to it" if drawn else "give the first `generate` its `n:` from a parameter"
+        raise SearchError(f"how large `{planned[0]}` should be, no planner tells", hint=hint)
+    return space, drawn
 
 
 def limits_of(search: Search, wanted: Limits) -> Limits:
@@ -209,20 +233,14 @@ async def carry_out(
     before = program.between
     program.between = meter.between
     try:
-        log = StudyLog(
-            stage.name, stage.space, tuple(g.maximize for g in search.goals), storage,
-            optuna_sampler(stage.sampler, stage.search.seed + _number(wishes.worker)),
-        )  # fmt: skip
-        driver = _driver(stage, log, book, meter, records, heard)
-        if wishes.worker == "0":
-            for _ in range(log.bury()):
-                book.return_trial()
-            driver.waiting += [
-                dict(t.assignment) for t in log.older(stage.prefix)[:OLDER] if stage.space.fits(t.assignment)
-            ]
+        asker = _asker(stage, records, meter)
         with _clock(book, trial_limits, halt) as phase:
-            driver.asker.stop = phase.event
-            await _baselines(stage, driver)
+            asker.stop = phase.event
+            seeded = await _baselines(stage, asker, heard)
+            log = await _log(stage, storage, phase.event)
+            driver = _driver(stage, log, book, meter, asker, heard)
+            if wishes.worker == "0":
+                _resume(stage, driver, seeded)
             await driver.run()
         if phase.is_over and not halt.is_set():
             driver.ended = "the time is spent"
@@ -234,6 +252,8 @@ async def carry_out(
         meter.is_spent = False
         with _clock(book, stage.limits, halt) as phase:
             driver.asker.stop = phase.event
+            if driver.ended in ("the budget is spent", "the time is spent") and stage.sampler not in COMPARED:
+                await driver.run_paid()
             return await finish(stage, driver, where, interrupted=halt.is_set())
     finally:
         meter.flush()
@@ -246,15 +266,8 @@ def _number(worker: str) -> int:
     return int(worker) * 1_000 if worker.isdigit() else 0
 
 
-def _driver(
-    stage: Stage,
-    log: StudyLog,
-    book: Book,
-    meter: Meter,
-    records: Records,
-    heard: Callable[[News], None] | None,
-) -> Driver:
-    asker = Asker(
+def _asker(stage: Stage, records: Records, meter: Meter) -> Asker:
+    return Asker(
         stage.program,
         records,
         stage.graders,
@@ -263,6 +276,54 @@ def _driver(
         stage.search.seed,
         stage.wishes.concurrency,
     )
+
+
+async def _log(stage: Stage, storage: Any, stop: asyncio.Event) -> StudyLog:
+    """The study, once it is known what the planner has settled; the first worker tells the others."""
+    search = stage.search
+
+    def opened(space: SearchSpace) -> StudyLog:
+        sampler = optuna_sampler(stage.sampler, search.seed + _number(stage.wishes.worker))
+        return StudyLog(stage.name, space, tuple(goal.maximize for goal in search.goals), storage, sampler)
+
+    log = opened(stage.space)
+    if not stage.planned:
+        return log
+    if stage.wishes.worker == "0":
+        _, numbers = BaselineMaker(stage.space).samples()
+        enough = [own for own in numbers if own >= stage.expected.enough > 0]
+        log.settle({stage.planned: min(enough, default=max(numbers))})  # the largest where no law fits
+    while not (found := log.settled()) and not stop.is_set():
+        await asyncio.sleep(0.2)
+    if stage.planned in found:
+        stage.space = SearchSpace(stage.program, search.pipeline or None, {**stage.space.fixed, **found})
+        said = f"`{stage.planned}` is held at {found[stage.planned]}, as `auto` says."
+        stage.expected = replace(stage.expected, lines=(*stage.expected.lines, said))
+        return opened(stage.space)
+    return log
+
+
+def _resume(stage: Stage, driver: Driver, seeded: Mapping[str, object] | None) -> None:
+    """What the first worker does before it tries anything: end what killed ones left, and queue what is known good."""
+    for _ in range(driver.log.bury()):
+        driver.book.return_trial()
+    if seeded is not None and driver.waiting:
+        driver.waiting.append({name: value for name, value in seeded.items() if name in stage.space.axes})
+    driver.waiting += [
+        dict(t.assignment)
+        for t in driver.log.older(stage.prefix)[:OLDER]
+        if stage.space.fits(t.assignment)
+    ]  # fmt: skip
+
+
+def _driver(
+    stage: Stage,
+    log: StudyLog,
+    book: Book,
+    meter: Meter,
+    asker: Asker,
+    heard: Callable[[News], None] | None,
+) -> Driver:
     driver = Driver(
         stage.search,
         stage.space,
@@ -276,6 +337,7 @@ def _driver(
         free_first=stage.sampler in ("tpe", "gp", "nsga2"),
         waiting=[stage.space.default] if stage.sampler != "random" else [],
         heard=heard,
+        limits=stage.limits,
     )
     price = driver.missing if stage.wishes.per_token else None
     seed = stage.search.seed + _number(stage.wishes.worker)
@@ -285,24 +347,31 @@ def _driver(
     return driver
 
 
-async def _baselines(stage: Stage, driver: Driver) -> None:
-    """Measure what has to be beaten, first and on the same budget; workers but the first leave that to it."""
+async def _baselines(stage: Stage, asker: Asker, heard: Callable[[News], None] | None) -> dict[str, object] | None:
+    """Measure what has to be beaten, first and on the same budget; workers but the first leave that to it.
+
+    Returns the assignment that the planner would try, if its fit says so.
+    """
     if stage.wishes.worker != "0":
-        return
-    maker = BaselineMaker(stage.space)
+        return None
+    spare = spare_rows(stage.program, stage.search, [*stage.items, *stage.held_out])
+    maker = BaselineMaker(stage.space, spare)
     stage.baselines, stage.skipped = maker.all()
+    if heard is not None:
+        asker.heard = lambda record: heard(News("answer"))
+    seeded = None
     for baseline in stage.baselines:
-        records = await driver.asker.ask(baseline.arm, stage.items)
+        records = await asker.ask(baseline.arm, stage.items)
         if records is None:
-            return
+            return None
         name = stage.search.goals[0].name
-        value = sum(driver.values(records)[name]) / len(records)
-        driver.say("baseline", f"{baseline.label}: {name} {value:.3g}")
+        value = sum(value_of(record, name) for record in records) / len(records)
+        if heard is not None:
+            heard(News("baseline", f"{baseline.label}: {name} {value:.3g}"))
         if baseline.label.startswith("majority"):
             stage.expected = expectation(records)
             seeded = maker.with_samples(stage.expected.enough)
-            if seeded is not None and driver.waiting:
-                driver.waiting.insert(1, seeded)
+    return seeded
 
 
 @dataclass

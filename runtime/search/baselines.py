@@ -5,18 +5,23 @@ A baseline that the pipeline does not permit (a vote over texts, labels that are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.diagnostics import CompileError
+from ttscale.compiler.ir import Model
+from ttscale.compiler.models import model_ir
 from ttscale.compiler.types import BOOL, Answers, Choice, Optional, Type
 from ttscale.compiler.walk import nodes
 from ttscale.runtime.engines.base import EngineError
 from ttscale.runtime.evaluate.api import arm_of
 from ttscale.runtime.evaluate.arms import Arm
+from ttscale.runtime.model_facts import look
 from ttscale.runtime.search.recipe import compiled, fixed_text, source_of
+from ttscale.runtime.search.spare import SHOTS
 
 if TYPE_CHECKING:
     from ttscale.runtime.search.space import SearchSpace
@@ -44,10 +49,10 @@ class Skipped:
 
 
 class BaselineMaker:
-    """Makes baselines of one searched pipeline."""
+    """Makes baselines of one searched pipeline; `spare` are rows for examples, "" where there are none."""
 
-    def __init__(self, space: SearchSpace) -> None:
-        self.space = space
+    def __init__(self, space: SearchSpace, spare: str = "") -> None:
+        self.space, self.spare = space, spare
         self.text = source_of(space.program.checked.linked).text
         declaration = space.symbol.declaration
         assert isinstance(declaration, ast.PipelineDecl)
@@ -106,8 +111,12 @@ class BaselineMaker:
             yield "classify", f"classify({self._prompt()}, from: {self._model()})"
         for model in self._other_models():
             yield f"single sample of {model}", f"{self._generate(1, model=model)}{first}"
-        if self._thinks() is not False and self._argument("thinking") is None:
+        if self._thinks():
             yield "single sample without thoughts", f"{self._generate(1, thinking='off')}{first}"
+            yield "single sample with thoughts", f"{self._generate(1, thinking='on')}{first}"
+        if self.spare and self._argument("examples") is None and not self._shows_examples():
+            shown = self._generate(1, examples=self.spare, shots=str(SHOTS))
+            yield f"single sample after {SHOTS} examples", f"{shown}{first}"
 
     # --- the call's parts ------------------------------------------------------------------------
 
@@ -154,38 +163,53 @@ class BaselineMaker:
 
     def _most_samples(self) -> int:
         """The largest number of samples that the searched parameter may have, else `MAJORITY`."""
-        value = self._argument("n")
-        text = self._text_of(value) if value is not None else ""
-        axis = self.space.axes.get(text)
-        numbers = [v for v in (axis.values or ()) if type(v) is int] if axis is not None else []
+        _, numbers = self.samples()
         return max([n for n in numbers if n > 2], default=MAJORITY)
 
-    def with_samples(self, n: int) -> dict[str, object] | None:
-        """The default assignment with at least so many samples, where their number is searched; None elsewhere."""
+    def samples(self) -> tuple[str, list[int]]:
+        """The searched parameter that says how many samples are drawn, and its values; "" where there is none."""
         value = self._argument("n") if self.call is not None else None
         axis = self.space.axes.get(self._text_of(value)) if value is not None else None
         numbers = [own for own in (axis.values or ()) if type(own) is int] if axis is not None else []
-        if axis is None or not numbers or n < 1:
+        return (axis.name, numbers) if axis is not None and numbers else ("", [])
+
+    def with_samples(self, n: int) -> dict[str, object] | None:
+        """The default assignment with at least so many samples, where their number is searched; None elsewhere."""
+        name, numbers = self.samples()
+        if not name or n < 1:
             return None
-        return {**self.space.default, axis.name: min([own for own in numbers if own >= n], default=max(numbers))}
+        return {**self.space.default, name: min([own for own in numbers if own >= n], default=max(numbers))}
+
+    def _shows_examples(self) -> bool:
+        """Whether the prompt has turns of its own that show how to answer."""
+        assert self.call is not None
+        name = re.match(r"[A-Za-z_]\w*", self._prompt())
+        symbol = self.space.program.checked.linked.main.names.get(name.group()) if name is not None else None
+        declaration = symbol.declaration if symbol is not None else None
+        return isinstance(declaration, ast.PromptDecl) and any(p.role == "assistant" for p in declaration.parts)
 
     def _other_models(self) -> list[str]:
-        """The largest of the other models that the program declares, where sizes are known."""
-        from ttscale.runtime.model_facts import look
-
-        plan = self.space.program.plan(self.space.pipeline, params=self.space.params(self.space.default))
-        models = {name: model for name, model in plan.graph.models.items() if name != self._model()}
+        """The largest of the other models that the program declares or imports, where sizes are known."""
+        models = {name: model for name, model in self._models().items() if name != self._model()}
         facts = look(models, self.space.program.folder)
         sizes = {name: own.memory.weights for name, own in facts.items() if own.memory is not None}
         return [max(sizes, key=lambda name: sizes[name])] if sizes else []
 
-    def _thinks(self) -> bool | None:
-        """Whether the model writes thoughts; False where nobody knows."""
-        from ttscale.runtime.model_facts import look
+    def _models(self) -> dict[str, Model]:
+        """All models that the file can name; those given from outside in the place of declared ones."""
+        program = self.space.program
+        linked = program.checked.linked
+        declared = {name: own for name, own in linked.main.names.items() if own.kind == "model"}
+        given = program.replaced_models
+        alone = given.get("") if len(declared) == 1 else None
+        return {name: given.get(name) or alone or model_ir(symbol, linked) for name, symbol in declared.items()}
 
-        plan = self.space.program.plan(self.space.pipeline, params=self.space.params(self.space.default))
-        facts = look(plan.graph.models, self.space.program.folder).get(self._model())
-        return bool(facts.abilities.thinking) if facts is not None else False
+    def _thinks(self) -> bool:
+        """Whether the model can write thoughts; False where nobody knows."""
+        name = self._model()
+        model = self._models().get(name)
+        facts = look({name: model}, self.space.program.folder).get(name) if model is not None else None
+        return bool(facts is not None and facts.abilities is not None and facts.abilities.thinking)
 
 
 def _has_labels(kind: Type) -> bool:

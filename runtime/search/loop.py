@@ -18,8 +18,9 @@ from ttscale.runtime.evaluate.api import arm_of
 from ttscale.runtime.evaluate.arms import Arm, Item
 from ttscale.runtime.evaluate.measuring import Record
 from ttscale.runtime.search.asking import Asker
-from ttscale.runtime.search.book import Book
+from ttscale.runtime.search.book import Book, Limits, Spent
 from ttscale.runtime.search.errors import SearchError
+from ttscale.runtime.search.gp import MOST_LISTED
 from ttscale.runtime.search.history import Tried, front
 from ttscale.runtime.search.meter import Meter
 from ttscale.runtime.search.prices import Prices
@@ -36,11 +37,22 @@ COST_NAMES = {"tokens": "tokens", "calls": "calls", "seconds": "seconds", "cost"
 
 @dataclass(frozen=True)
 class News:
-    """Something that a listener may show: `kind` is "baseline", "trial", "look" or "answer"."""
+    """Something that a listener may show: `kind` is "baseline", "trial", "final" or "answer"; `now` tells all else."""
 
     kind: str
     text: str = ""
     tried: Tried | None = None
+    now: Callable[[], State] | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """How a search stands: the best trial in the first goal, how many are on the front, what is spent of what."""
+
+    best: Tried | None
+    front: int
+    spent: Spent
+    limits: Limits
 
 
 @dataclass
@@ -59,6 +71,7 @@ class Driver:
     free_first: bool = True
     waiting: list[dict[str, object]] = field(default_factory=list)
     heard: Callable[[News], None] | None = None
+    limits: Limits | None = None
     arms: dict[tuple[tuple[str, object], ...], Arm] = field(default_factory=dict)
     prices: Prices = field(default_factory=Prices)
     ended: str = ""
@@ -78,7 +91,13 @@ class Driver:
     def say(self, kind: str, text: str = "", tried: Tried | None = None) -> None:
         """Tell the listener."""
         if self.heard is not None:
-            self.heard(News(kind, text, tried))
+            self.heard(News(kind, text, tried, self.state))
+
+    def state(self) -> State:
+        """How the search stands."""
+        best = front(self.log.history(), self.directions)
+        limits = self.limits if self.limits is not None else self.book.limits
+        return State(best[0] if best else None, len(best), self.book.spent(), limits)
 
     # --- the loop --------------------------------------------------------------------------------
 
@@ -97,6 +116,21 @@ class Driver:
                     self.meter.flush()
             await asyncio.sleep(0)
 
+    async def run_paid(self) -> None:
+        """Once nothing new may be sampled for trials: try what the samples that are there permit, up to the trials."""
+        ended = self.ended
+        history = self.log.history()
+        self._note_prices(history)
+        if not any(any(self.prices.of(self.space.plan(own.assignment))) for own in history):
+            return
+        for assignment in self._all_free(history):
+            if self.asker.is_over or not self.book.take_trial():
+                break
+            await self._tried(self._entered(self.log.begin(assignment)), self.log.history())
+        if self.meter is not None:
+            self.meter.flush()
+        self.ended = ended
+
     async def _turned(self) -> None:
         history = self.log.history()
         self._note_prices(history)
@@ -105,6 +139,9 @@ class Driver:
             self.book.return_trial()
             self.ended = "there is nothing left to try"
             return
+        await self._tried(found, history)
+
+    async def _tried(self, found: tuple[Any, dict[str, object]], history: Sequence[Tried]) -> None:
         trial, assignment = found
         started = time.monotonic()
         before = self.meter.spent_here if self.meter is not None else None
@@ -179,9 +216,11 @@ class Driver:
         return float(self.prices.of(self.space.plan(assignment))[1])
 
     def _free(self, history: Sequence[Tried], seen: set[tuple[tuple[str, object], ...]]) -> dict[str, object] | None:
-        """Every second time: a neighbour of the front that costs nothing, since its samples are there."""
+        """Every second time, the first at once: a neighbour of the front that costs nothing."""
+        if not history:
+            return None
         self._turn += 1
-        if self._turn % 2 or len(history) < 2:
+        if self._turn % 2 == 0:
             return None
         for best in front(history, self.directions):
             if not any(self.prices.of(self.space.plan(best.assignment))):
@@ -194,6 +233,20 @@ class Driver:
                     if self.missing(near) == 0:
                         return near
         return None
+
+    def _all_free(self, history: Sequence[Tried]) -> list[dict[str, object]]:
+        """All pipelines that were not tried and cost nothing, those that differ least from the best first."""
+        if self.space.combinations > MOST_LISTED:
+            return []
+        seen = {tried.key for tried in history}
+        best = front(history, self.directions)[:1]
+        near = dict(best[0].assignment) if best else self.space.default
+        found = [
+            own
+            for own in self.space.all()
+            if tuple(own.items()) not in seen and not self.space.why_not(own) and self.missing(own) == 0
+        ]
+        return sorted(found, key=lambda own: sum(near.get(name) != value for name, value in own.items()))
 
     # --- measuring -------------------------------------------------------------------------------
 

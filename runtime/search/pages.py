@@ -6,24 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ttscale.runtime.search.space import shown
+from ttscale.runtime.search.drawings import bars, curve, figure, params_text, pareto, progress
 
 Document = Mapping[str, Any]
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-
-
-def figure(value: object) -> str:
-    """A number for a table."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if value != int(value) else f"{value:.0f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def params_text(params: Mapping[str, Any]) -> str:
-    """An assignment as a person would write it."""
-    return shown({name: tuple(value) if isinstance(value, list) else value for name, value in params.items()})
 
 
 # --- parts -----------------------------------------------------------------------------------------
@@ -182,7 +168,8 @@ table { border-collapse: collapse; font-size: 13px } th, td { text-align: left; 
 border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent) }
 svg { max-width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: currentColor }
 .axis { stroke: currentColor; opacity: .5 } .dot { fill: currentColor; opacity: .35 } .front { fill: #0969da; opacity: 1
-} .base { fill: #d1242f; opacity: 1 } .line { fill: none; stroke: #0969da; opacity: .6 } .bar { fill: #0969da; opacity:
+} .base { fill: #d1242f; opacity: 1 } .line { fill: none; stroke: #0969da; opacity: .6 }
+.other { stroke: #1a7f37 } .third { stroke: currentColor; opacity: .5 } .bar { fill: #0969da; opacity:
 .7 } .scroll { overflow-x: auto }
 """
 
@@ -196,6 +183,8 @@ def as_html(document: Document) -> str:
         body += [f"<p>{escape(line)}</p>" for line in said]
         if name == "Spending":
             body += [pareto(document), progress(document)]
+        if name == "What theory expects":
+            body.append(curve(document))
         if name == "Parameters":
             body.append(bars(document))
         if table is not None and table[1]:
@@ -208,97 +197,3 @@ def as_html(document: Document) -> str:
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
         f"<body>{''.join(body)}</body></html>\n"
     )
-
-
-# --- drawings --------------------------------------------------------------------------------------
-
-WIDTH, HEIGHT, LEFT, BOTTOM = 640, 320, 60, 40
-
-
-def pareto(document: Document) -> str:
-    """Trials and baselines by the first goal and the second (or tokens), the front joined."""
-    goals = list(document["goals"])
-    if len(goals) < 2:
-        return ""
-    x_name, y_name = goals[1], goals[0]
-    dots = [
-        (
-            t["values"][x_name],
-            t["values"][y_name],
-            "front" if t["number"] in document["front"] else "dot",
-            params_text(t["params"]),
-        )
-        for t in document["trials"]
-        if t["values"] and t["outcome"] == "done"
-    ]
-    dots += [(b["means"][x_name], b["means"][y_name], "base", b["label"]) for b in document["baselines"]]
-    if not dots:
-        return ""
-    line = sorted((x, y) for x, y, kind, _ in dots if kind == "front")
-    return _plot(f"{y_name} by {x_name}", x_name, y_name, dots, line)
-
-
-def progress(document: Document) -> str:
-    """The best of the first goal so far, trial by trial."""
-    goals = list(document["goals"])
-    more = document["goals"][goals[0]] == "maximize"
-    done = [t for t in document["trials"] if t["values"] and t["outcome"] == "done"]
-    if len(done) < 2:
-        return ""
-    dots, line, best = [], [], None
-    for own in done:
-        value = own["values"][goals[0]]
-        best = value if best is None else (max if more else min)(best, value)
-        dots.append((float(own["number"]), value, "dot", params_text(own["params"])))
-        line.append((float(own["number"]), best))
-    return _plot(f"best {goals[0]} so far", "trial", goals[0], dots, line)
-
-
-def _plot(
-    title: str,
-    x_name: str,
-    y_name: str,
-    dots: Sequence[tuple[float, float, str, str]],
-    line: Sequence[tuple[float, float]],
-) -> str:
-    xs, ys = [d[0] for d in dots], [d[1] for d in dots]
-    x0, x1, y0, y1 = min(xs), max(xs), min(ys), max(ys)
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        px = LEFT + (x - x0) / ((x1 - x0) or 1) * (WIDTH - LEFT - 20)
-        return px, HEIGHT - BOTTOM - (y - y0) / ((y1 - y0) or 1) * (HEIGHT - BOTTOM - 20)
-
-    parts = [
-        f'<line class="axis" x1="{LEFT}" y1="{HEIGHT - BOTTOM}" x2="{WIDTH - 20}" y2="{HEIGHT - BOTTOM}"/>',
-        f'<line class="axis" x1="{LEFT}" y1="20" x2="{LEFT}" y2="{HEIGHT - BOTTOM}"/>',
-        f'<text x="{LEFT}" y="{HEIGHT - 22}">{figure(x0)}</text>',
-        f'<text x="{WIDTH - 20}" y="{HEIGHT - 22}" text-anchor="end">{figure(x1)}</text>',
-        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_name)}</text>',
-        f'<text x="{LEFT - 6}" y="{HEIGHT - BOTTOM}" text-anchor="end">{figure(y0)}</text>',
-        f'<text x="{LEFT - 6}" y="28" text-anchor="end">{figure(y1)}</text>',
-        f'<text x="{LEFT}" y="12">{escape(y_name)}</text>',
-    ]
-    if len(line) > 1:
-        parts.append(
-            f'<polyline class="line" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*p) for p in line))}"/>'
-        )
-    for x, y, kind, label in dots:
-        px, py = at(x, y)
-        said = escape(f"{label}: {figure(x)}, {figure(y)}")
-        parts.append(f'<circle class="dot {kind}" cx="{px:.1f}" cy="{py:.1f}" r="4"><title>{said}</title></circle>')
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
-
-
-def bars(document: Document) -> str:
-    """The importance of each parameter."""
-    known = [(own["name"], own["importance"]) for own in document["parameters"] if own["importance"] is not None]
-    if not known:
-        return ""
-    parts = []
-    for place, (name, share) in enumerate(sorted(known, key=lambda pair: -pair[1])):
-        y = 18 * place
-        parts.append(f'<text x="110" y="{y + 12}" text-anchor="end">{escape(name)}</text>')
-        parts.append(f'<rect class="bar" x="118" y="{y + 2}" width="{max(1.0, 400 * share):.0f}" height="12"/>')
-        parts.append(f'<text x="{124 + max(1.0, 400 * share):.0f}" y="{y + 12}">{share:.0%}</text>')
-    height = 18 * len(known) + 4
-    return f'<svg viewBox="0 0 640 {height}" role="img" aria-label="importance of parameters">{"".join(parts)}</svg>'

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.domains import show
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.format import format_module
+from ttscale.compiler.ir import Model
 from ttscale.compiler.literals import quote
 from ttscale.compiler.lower import lower
+from ttscale.compiler.models import read_locator
 from ttscale.compiler.parse import parse
 from ttscale.compiler.source import SourceFile
 from ttscale.compiler.types import Choice, PromptType, Text
@@ -40,7 +44,8 @@ def fixed_text(
 ) -> str:
     """The program with these values as the parameters' only ones; `body` replaces all that the pipeline does.
 
-    Searches and evals are left out; `rows` are those of an `eval` at the end, `head` are comments for the top.
+    Models that were given from outside are declared as such. Searches and evals are left out; `rows` are those of an
+    `eval` at the end, `head` are comments for the top.
     """
     linked = space.program.checked.linked
     source = source_of(linked)
@@ -50,6 +55,7 @@ def fixed_text(
     for other in linked.main.tree.declarations:
         if isinstance(other, ast.SearchDecl | ast.EvalDecl):
             changes.append((other.span.start, other.span.end, ""))
+    changes += _models(space.program)
     needed = _names_in(body) if body is not None else set(space.declared)
     for param in declaration.params:
         if param.name not in needed:
@@ -74,6 +80,31 @@ def fixed_text(
         text = f"{text.rstrip()}\n\neval {space.symbol.name} on {rows}\n"
     laid_out = formatted(SourceFile(source.name, text))
     return f"{head}\n{laid_out}" if head else laid_out
+
+
+def _models(program: Program) -> list[Change]:
+    """Declared models that others stood in for, as those others."""
+    declared = [d for d in program.checked.linked.main.tree.declarations if isinstance(d, ast.ModelDecl)]
+    changes: list[Change] = []
+    for declaration in declared:
+        alone = program.replaced_models.get("") if len(declared) == 1 else None
+        model = program.replaced_models.get(declaration.name, alone)
+        text = written_model(model, program.folder) if model is not None else ""
+        if text:
+            changes.append((declaration.value.span.start, declaration.value.span.end, text))
+    return changes
+
+
+def written_model(model: Model, folder: Path) -> str:
+    """A model as a declaration has it, a file below the folder by its relative path; "" for what cannot be said so."""
+    locator = Path(model.locator)
+    if locator.is_absolute() and locator.is_relative_to(folder):
+        model = replace(model, locator=locator.relative_to(folder).as_posix())
+    options = [f"{name}: {quote(value) if isinstance(value, str) else show(value)}" for name, value in model.options]
+    text = f"{model.kind}({', '.join([quote(model.locator), *options])})"
+    read, _ = read_locator(model.name, text) if model.kind in ("gguf", "openai") else (None, ())
+    is_same = read is not None and (read.kind, read.locator, read.options) == (model.kind, model.locator, model.options)
+    return text if is_same else ""
 
 
 def applied(text: str, changes: list[Change]) -> str:

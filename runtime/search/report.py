@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ttscale.compiler.canonical import canonical_hash
 from ttscale.compiler.evidence import evidence_text
 from ttscale.runtime.evaluate.ablation import ablations
+from ttscale.runtime.evaluate.curves import curves
 from ttscale.runtime.evaluate.measuring import Record
 from ttscale.runtime.search.diagnosis import diagnose, signs
 from ttscale.runtime.search.finals import Verdict
@@ -63,13 +64,14 @@ async def finish(stage: Stage, driver: Driver, where: str, *, interrupted: bool)
         "ended": "stopped" if interrupted else driver.ended,
         "spent": asdict(spent),
         "limits": asdict(stage.limits),
-        "trials": [tried_as_json(t, names) for t in history],
+        "trials": [{**tried_as_json(t, names), "tokens": _tokens(stage, driver, t)} for t in history],
         "front": [t.number for t in best],
         "baselines": _baseline_figures(stage, driver),
         "skipped": [asdict(own) for own in stage.skipped],
         "verdict": None if verdict is None else _verdict_json(verdict),
         "ablation": ablated,
         "planned": list(stage.expected.lines),
+        "curve": _curve(stage, driver),
         "parameters": parameters(stage.space, history, best, driver.directions),
         "as_if_alone": as_if_alone(stage, driver, history),
         "diagnosis": _diagnosis(stage, driver, verdict, best),
@@ -211,6 +213,20 @@ def _diagnosis(stage: Stage, driver: Driver, verdict: Verdict | None, best: Sequ
     if not records or records[0].get("score") is None:
         return []
     return [asdict(own) for own in diagnose(signs(records), stage.wishes.file, stage.search.name)]
+
+
+def _tokens(stage: Stage, driver: Driver, tried: Tried) -> float | None:
+    """What an answer of a trial's pipeline costs in tokens, new or not."""
+    records = driver.asker.records.of(driver.arm(tried.assignment), stage.items)
+    return sum(r["cost"]["tokens"] for r in records) / len(records) if records else None
+
+
+def _curve(stage: Stage, driver: Driver) -> dict[str, Any] | None:
+    """What fewer samples than those of the largest majority reach."""
+    records = _most_telling(stage, driver)
+    # Records of a search have no texts, and a majority goes by classes alone.
+    whole = [{**r, "candidates": [{**c, "text": ""} for c in r.get("candidates", [])]} for r in records]
+    return curves(whole) if whole else None
 
 
 def _most_telling(stage: Stage, driver: Driver) -> list[Record]:

@@ -21,6 +21,7 @@ from ttscale.runtime.search.samplers import PLACE, proposed_sampler
 from ttscale.runtime.search.space import Axis, SearchSpace
 
 ATTRIBUTE = "trial"
+SETTLED = "settled"
 
 
 def storage_of(where: str | None, folder: Path | None) -> tuple[Any, str, str]:
@@ -131,6 +132,15 @@ class StudyLog:
             own.get("tokens", 0),
             own.get("why", ""),
         )
+
+    def settle(self, values: Mapping[str, object]) -> None:
+        """Write down for all workers what the planner holds parameters at."""
+        self.study.set_user_attr(SETTLED, dict(values))
+
+    def settled(self) -> dict[str, object]:
+        """What was written so; nothing where it is not known yet."""
+        found = self.study.user_attrs.get(SETTLED)
+        return dict(found) if isinstance(found, dict) else {}
 
     def bury(self) -> int:
         """Fail the trials that killed workers of this machine left running; how many there were."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from ttscale.cli.faults import INTERRUPTED, EndedRun
 if TYPE_CHECKING:
     from ttscale.cli.search import Asked
     from ttscale.runtime.program import Program
-    from ttscale.runtime.search.loop import News
+    from ttscale.runtime.search.loop import News, State
 
 
 def opened(asked: Asked) -> Program:
@@ -151,12 +152,12 @@ def any_alive(processes: Sequence[subprocess.Popen[bytes]]) -> bool:
 
 
 class Show:
-    """Progress on standard error: a line for each trial, and on a terminal the best so far below."""
+    """Progress on a terminal: each baseline and trial, and below how the search stands; nothing elsewhere."""
 
     def __init__(self, *, shown: bool) -> None:
-        self._shown = shown
         self._status: Any = None
         self._answers = 0
+        self._at = 0.0
         if shown and is_terminal(sys.stderr):
             from rich.console import Console
 
@@ -166,24 +167,47 @@ class Show:
 
     def heard(self, news: News) -> None:
         """Show one more piece of news."""
-        if not self._shown:
+        if self._status is None:
             return
-        if news.kind == "answer":
-            self._answers += 1
-            if self._status is not None and self._answers % 5 == 0:
-                self._status.update(f"{self._answers:,} answers  {news.text}")
-            return
+        self._answers += news.kind == "answer"
         if news.kind == "baseline":
             err(f"baseline  {news.text}")
-        elif news.tried is not None:
+        elif news.kind == "trial" and news.tried is not None:
             from ttscale.runtime.search.space import shown
 
             tried = news.tried
             values = "" if tried.values is None else "  ".join(f"{value:.4g}" for value in tried.values)
             mark = {"done": "", "pruned": f"  dropped after {tried.questions}: {tried.why}"}.get(tried.outcome, "")
             err(f"trial {tried.number:>3}  {values}  {shown(tried.assignment)}{mark}  {news.text}")
+        if news.now is not None and (news.kind != "answer" or time.monotonic() - self._at >= 1):
+            self._at = time.monotonic()
+            self._status.update(standing(news.now(), self._answers))
 
     def close(self) -> None:
         """End the line that changes."""
         if self._status is not None:
             self._status.stop()
+
+
+def standing(state: State, answers: int) -> str:
+    """How a search stands, on one line: the best so far, the front, what is spent and what is left."""
+    from rich.markup import escape
+    from ttscale.runtime.search.space import shown
+
+    parts = [f"{answers:,} answers"]
+    if state.best is not None and state.best.values:
+        parts.append(f"best {state.best.values[0]:.3g} ({escape(shown(state.best.assignment))})")
+        parts.append(f"{state.front} on the front")
+    spent, limits = state.spent, state.limits
+    for name, own, limit in (
+        ("trials", spent.trials, limits.trials),
+        ("tokens", spent.tokens, limits.tokens),
+        ("calls", spent.calls, limits.calls if limits.tokens is None else None),
+        ("s", round(spent.seconds), limits.seconds),
+        ("usd", round(spent.usd, 4), limits.usd),
+    ):
+        if limit is not None:
+            parts.append(f"{own:,} of {limit:,} {name}, {max(0, limit - own):,} left")
+        elif own and name in ("trials", "tokens", "usd"):
+            parts.append(f"{own:,} {name}")
+    return "; ".join(parts)

@@ -113,4 +113,14 @@ def check_files(names: tuple[str, ...]) -> tuple[Findings, list[Checked]]:
             continue
         programs.append(checked)
         findings.add(checked.diagnostics, dict(checked.sources))
+        findings.add(tuple(about_evidence(checked, name)), dict(checked.sources))
     return findings, programs
+
+
+def about_evidence(checked: Checked, name: str) -> list[Diagnostic]:
+    """What is wrong with a recipe's evidence that only its files can tell."""
+    if not checked.ok or "# evidence {" not in checked.sources[checked.linked.main.tree.span.file].text:
+        return []
+    from ttscale.runtime.evidence_files import check_evidence_files
+
+    return check_evidence_files(checked, home_for(name))
