@@ -272,7 +272,7 @@ def test_clauses_reach_the_search() -> None:
         ("maximize tokens", "E0562", "`tokens` is a cost, which nobody wants large"),
         ("sampler bayes", "E0562", "there is no sampler `bayes`"),
         ("seeds 3", "E0562", "a `search` has no `seeds`"),
-        ("trials 6 trials 7", "E0562", "`trials` is said twice"),
+        ("trials 6 trials 7", "E0118", "a second `trials`"),
         ("budget { rounds <= 3 }", "E0562", "a search's budget cannot limit `rounds`"),
         ("fix m = 3", "E0564", "`main` has no parameter `m`"),
         ("minimize tokens on sums[60:]", "E0561", "this goal has rows of its own"),
