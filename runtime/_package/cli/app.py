@@ -23,6 +23,7 @@ class Entry(NamedTuple):
 
 COMMANDS = (
     Entry("run", "run", "Commands", "Answer one question, or a file of them."),
+    Entry("try", "try_data", "Commands", "Find out in minutes what a model makes of a table of questions."),
     Entry("check", "check", "Commands", "Say what is wrong with files, without running anything."),
     Entry("eval", "eval", "Commands", "Measure pipelines: accuracy, cost, and where right answers are lost."),
     Entry("search", "search", "Commands", "Find the best values of parameters for a task and a budget."),
