@@ -150,7 +150,7 @@ def _no_such(expr: ast_expressions.Call, frame: Frame) -> Typed:
     if member is not None:
         hint = f"did you mean `{member}`?"
     if not hint:
-        hint = did_you_mean(name, [*SIGNATURES, *FUNCTIONS, *LATER], f"stages are {listed(tuple(SIGNATURES))}")
+        hint = did_you_mean(name, [*SIGNATURES, *FUNCTIONS, *LATER], f"stages are {listed(tuple(SIGNATURES), 20)}")
     labels = () if later is None else (Label(later, "this is bound further down, and is a value"),)
     frame.report("E0210", f"there is no stage or prompt `{name}`", expr.callee.span, hint=hint, labels=labels)
     return _unknown_call(expr, frame)

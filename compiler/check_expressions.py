@@ -112,7 +112,7 @@ def _name(expr: ast_expressions.Name, frame: Frame) -> Typed:
     if frame.own is not None and expr.name in FUNCTIONS and FUNCTIONS[expr.name].takes == ("pool",):
         if expr.name == "best":
             fresh_samples_have_none(expr, "`best`", frame)
-        return Typed(types.INT if FUNCTIONS[expr.name].gives == "Int" else types.FLOAT)
+        return Typed({"Int": types.INT, "Bool": types.BOOL}.get(FUNCTIONS[expr.name].gives, types.FLOAT))
     symbol = frame.symbol(expr.name)
     if symbol is not None:
         return symbol_value(symbol, expr, expr.name, frame)
@@ -139,6 +139,8 @@ def _unknown(expr: ast_expressions.Name, frame: Frame) -> None:
         frame.report("E0210", message, expr.span, hint=f"write `{name}({takes})`")
     elif frame.names_are_complete():
         known = [*frame.visible(), *frame.scope.names]
+        if frame.own is not None:
+            known = [*(own for own, function in FUNCTIONS.items() if function.takes == ("pool",)), *known]
         other = instead_of(name) if name in ("True", "False", "None", "null", "self", "dspy") else None
         otherwise = f"there is {listed(known, 8)}" if known else "declare it, or write a text in quotes"
         hint = other or did_you_mean(name, known, otherwise)

@@ -224,6 +224,8 @@ def outside_domain(
                 one = "write" if len(domain.values()) == 1 else "write one of"
                 new = ", ".join(value) if isinstance(value, tuple) else show(value)
                 hint = f"{one} {known}, or add `{new}` to its domain"
+                if value == ():
+                    hint = f"at least one is needed: {one} {known}"
             else:
                 message = f"{what} is {show(value)}, which is outside its domain"
                 hint = f"it is {domain.words()}"

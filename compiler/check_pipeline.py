@@ -26,7 +26,7 @@ from ttscale.compiler.check_strategies import is_rule
 from ttscale.compiler.check_types import describe, fits, plain
 from ttscale.compiler.check_values import expect, fit, typed_as
 from ttscale.compiler.diagnostics import Label
-from ttscale.compiler.resolve import lookup, type_of
+from ttscale.compiler.resolve import is_broken, lookup, type_of
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
 from ttscale.compiler.signatures import FACETS
 from ttscale.compiler.source import Span
@@ -126,11 +126,18 @@ def _wrong_result(
     elif isinstance(given, types.MessageType):
         hint = "ask a model: `return generate(…)`"
     elif isinstance(given, types.ListOf | types.Record | types.ModelType | types.PromptType):
-        hint = "return a value of that type"
+        hint = f"declare the pipeline `-> {given}`, or return a value of type {wanted}"
         shape = plain(inner)
         if isinstance(shape, types.Record) and isinstance(given, types.Record):
             fields = ", ".join(f"{field.name}: …" for field in shape.fields)
             hint = f"write `return {{{fields}}}`"
+    own = given.fields if isinstance(given, types.Record) else ()
+    fields = [field.name for field in own if fits(field.type, inner)]
+    if fields and not isinstance(plain(inner), types.Record):
+        value = declaration.value
+        base = value.name if isinstance(value, ast_expressions.Name) else "answer"
+        bound = "" if base != "answer" or isinstance(value, ast_expressions.Name) else "`answer = …` and "
+        hint = f"to return one field write {bound}`return {base}.{fields[0]}`; or declare the pipeline `-> {given}`"
     message = f"`{declaration.name}` returns {describe(given)}, and it says {wanted}"
     frame.report("E0238", message, declaration.value.span, labels=labels, hint=hint)
 
@@ -211,7 +218,7 @@ def _calls(declaration: ast.PipelineDecl, scope: ModuleScope, linked: Linked) ->
         if isinstance(node, ast_expressions.Call) and id(node) not in rules:
             rules |= {id(value) for arg in node.args if _names_rule(node, value := arg.value, arg.name)}
             symbol: Symbol | None = lookup(node.callee, scope, linked)
-            if symbol is not None and symbol.kind == "pipeline":
+            if symbol is not None and symbol.kind == "pipeline" and not is_broken(symbol):
                 yield (symbol.module, symbol.name), node.callee.span
 
 

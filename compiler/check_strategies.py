@@ -214,7 +214,7 @@ def rule_call(call: ast_expressions.Call, rule: RuleSignature, source: Typed, fr
     """Checks the arguments of `best_of_majority(score, share: 0.5)`; whether they name a model to ask."""
     parameters = {p.name: p for p in (*rule.parameters, *(JUDGE if rule.judge else ()))}
     positions = list(rule.positional)
-    given: set[str] = set()
+    given: dict[str, ast_expressions.Expr] = {}
     for arg in call.args:
         name = arg.name if arg.name is not None else next((p for p in positions if p not in given), None)
         if name is None:
@@ -227,11 +227,25 @@ def rule_call(call: ast_expressions.Call, rule: RuleSignature, source: Typed, fr
         elif name in given:
             frame.report("E0213", f"`{name}` is given twice", arg.span, hint="keep one of them")
         else:
-            given.add(name)
+            given[name] = arg.value
             _argument(arg.value, parameters[name], rule, source, frame)
-    _required(rule, given, call, frame)
-    _latest_score(rule, given, call, source, frame)
+    _required(rule, frozenset(given), call, frame)
+    _latest_score(rule, frozenset(given), call, source, frame)
+    if rule == RULES["rubric"] and "keep" in given:
+        _kept_sets(given["keep"], given.get("k"), frame)
     return "from" in given
+
+
+def _kept_sets(keep: ast_expressions.Expr, k: ast_expressions.Expr | None, frame: Frame) -> None:
+    """Reports a `rubric` that is to keep more sets of grades than it asks for."""
+    asked = k or ast_expressions.LiteralValue(RULES["rubric"].parameters[0].default, "4", keep.span)
+    goes = frame.space.values_of(frame.close(ast_expressions.Compare((keep, asked), ("<=",), keep.span)))
+    if goes is not None and not all(goes):
+        some = "" if not any(goes) else ", with some values of the parameters"
+        message = f"`rubric` keeps more sets of grades than it asks for{some}"
+        hint = f"write `keep: {frame.text(k.span)}` or less" if k is not None else "it asks for 4: give it `k: 8`"
+        hint = "add a `require`, or narrow a domain" if some else hint
+        frame.report("E0216", message, keep.span, hint=hint)
 
 
 def _argument(

@@ -86,13 +86,34 @@ def _read(template: ast.Template, frame: Frame) -> nodes.Template | None:
             return tree
         except TemplateSyntaxError as error:
             message, hint = _worded(error.message or "")
-            frame.report("E0301", message, _line(template, error.lineno), hint=hint)
+            opened = _unclosed(text) if "end of template" in message else None
+            if opened is None:
+                frame.report("E0301", message, _line(template, error.lineno), hint=hint)
+            else:
+                number, block = opened
+                message, hint = f"nothing closes this `{{% {block} %}}`", f"add `{{% end{block} %}}`"
+                frame.report("E0301", message, _line(template, number), hint=hint)
             rest = None if "end of template" in message else _without_line(text, error.lineno)
             text = None if rest == text else rest
         except RecursionError:
             frame.report("E0301", "this template is nested too deeply", template.span, hint="write it flatter")
             return None
     return None
+
+
+_TAG = re.compile(r"\{%[-+]?\s*(end)?(if|for|macro|filter|call|with|set|raw)\b([^%]*)%\}|\{#.*?#\}", re.DOTALL)
+
+
+def _unclosed(text: str) -> tuple[int, str] | None:
+    """The line (from 1) and the kind of the innermost block that nothing closes; None where every one is closed."""
+    waiting: list[tuple[int, str]] = []
+    for tag in _TAG.finditer(text):
+        end, block, rest = tag[1], tag[2], tag[3] or ""
+        if end and waiting and waiting[-1][1] == block:
+            waiting.pop()
+        elif block and not end and not (block == "set" and "=" in rest):
+            waiting.append((text.count("\n", 0, tag.start()) + 1, block))
+    return waiting[-1] if waiting else None
 
 
 def _filters(tree: nodes.Template, template: ast.Template, frame: Frame) -> None:
@@ -128,7 +149,7 @@ def _fields(template: ast.Template, tree: nodes.Template, kinds: dict[str, types
         if isinstance(node, nodes.For):
             walk(node.iter, scope)
             inner = {**scope, "loop": types.ANY, **dict.fromkeys(_bound(node.target), types.ANY)}
-            listed_ = as_list(_kind(node.iter, scope))
+            listed_ = _turns(as_list(_kind(node.iter, scope)))
             if isinstance(node.target, nodes.Name) and isinstance(listed_, types.ListOf):
                 inner[node.target.name] = listed_.item
             for part in (*node.body, *node.else_, *([node.test] if node.test is not None else [])):
@@ -143,11 +164,21 @@ def _fields(template: ast.Template, tree: nodes.Template, kinds: dict[str, types
         if isinstance(node, nodes.Macro | nodes.CallBlock | nodes.With | nodes.AssignBlock):
             scope = {**scope, **dict.fromkeys(_bound(node), types.ANY)}
         if isinstance(node, nodes.Getattr):
-            _field(template, node, scope, frame)
+            _field(template, node, node.attr, scope, frame)
+        elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+            _field(template, node, node.arg.value, scope, frame)
         for child in node.iter_child_nodes():
             walk(child, scope)
 
     walk(tree, dict(kinds))
+
+
+def _turns(kind: types.Type) -> types.Type:
+    """A conversation as the list of turns that a template sees."""
+    return types.ListOf(TURN) if kind == types.CHAT else kind
+
+
+TURN = types.Record("", (types.Field("role", types.TEXT), types.Field("content", types.TEXT)))
 
 
 def _bound(node: nodes.Node) -> list[str]:
@@ -170,7 +201,7 @@ def _kind(node: nodes.Node, scope: dict[str, types.Type]) -> types.Type:
         owner = _kind(node.node, scope)
         if isinstance(node.arg.value, str):
             return member_of(owner, node.arg.value)
-        inner = as_list(owner)
+        inner = _turns(as_list(owner))
         return inner.item if isinstance(inner, types.ListOf) and isinstance(node.arg.value, int) else types.ANY
     return types.ANY
 
@@ -189,19 +220,34 @@ def _said(node: nodes.Node) -> str:
     return "…"
 
 
-def _field(template: ast.Template, node: nodes.Getattr, scope: dict[str, types.Type], frame: Frame) -> None:
+def _field(
+    template: ast.Template,
+    node: nodes.Getattr | nodes.Getitem,
+    attr: str,
+    scope: dict[str, types.Type],
+    frame: Frame,
+) -> None:
+    """Reports a field that there is not, written `x.attr` or `x["attr"]`."""
     name, kind = _said(node.node), _kind(node.node, scope)
     kind = kind.item if isinstance(kind, types.Optional) else kind
     kind = type_of_schema(kind) if isinstance(kind, types.Json) else kind
-    span = _word(template, node.lineno, node.attr)
+    span = _word(template, node.lineno, attr)
     if isinstance(kind, types.Record | types.Json):
         members = None if isinstance(kind, types.Record) else fields_of(kind)
         known = [own.name for own in kind.fields] if isinstance(kind, types.Record) else list(fields_of(kind).known)
-        if node.attr not in known and (members is None or not (members.open or hasattr({}, node.attr))):
-            hint = did_you_mean(node.attr, known, f"it has {listed(known)}")
-            frame.report("E0308", f"`{name}` has no field `{node.attr}`", span, hint=hint)
-    elif isinstance(kind, types.Text | types.Choice) and not hasattr("", node.attr):
-        message = f"`{name}` is {describe(kind)}, which has no field `{node.attr}`"
+        if attr not in known and (members is None or not (members.open or hasattr({}, attr))):
+            hint = did_you_mean(attr, known, f"it has {listed(known)}")
+            frame.report("E0308", f"`{name}` has no field `{attr}`", span, hint=hint)
+    elif kind == types.CHAT:
+        message = f"`{name}` is a conversation, a list of turns, which has no field `{attr}`"
+        hint = f"a line `chat {name}` in the prompt's block inserts its turns"
+        frame.report("E0308", message, span, hint=hint)
+    elif isinstance(kind, types.ListOf) and not hasattr((), attr):
+        message = f"`{name}` is a list, which has no field `{attr}`"
+        hint = f"take one of its elements, `{{{{ {name}[0] }}}}`, or go through them: `{{% for x in {name} %}}`"
+        frame.report("E0308", message, span, hint=hint)
+    elif isinstance(kind, types.Text | types.Choice) and not hasattr("", attr):
+        message = f"`{name}` is {describe(kind)}, which has no field `{attr}`"
         frame.report("E0308", message, span, hint=f"write `{{{{ {name} }}}}`")
 
 

@@ -154,6 +154,8 @@ def _of_its_kind(expr: ast_expressions.Expr, frame: Frame, want: types.Type) -> 
         if written is not None and written.strip().replace(".", "", 1).isdigit():
             return f"write it without quotes: `{written.strip()}`"
         return "write a number" if written is not None else "only numbers and answers read as numbers fit"
+    if want == types.BOOL and isinstance(expr, ast_expressions.LiteralValue) and expr.raw in ("0", "1"):
+        return f"write `{'true' if expr.raw == '1' else 'false'}`"
     if want == types.BOOL:
         return f"write `{written.lower()}`" if written in ("True", "False", "true", "false") else "write a comparison"
     if isinstance(want, types.Record):

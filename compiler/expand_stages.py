@@ -79,6 +79,8 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
         call = _as_ranking(call, "likeness", ("evidence",))
     signature = call.signature
     args = plain_arguments(expansion, call, ("using", "from"))
+    if signature.name == "select":  # what it asks a model it asks as a ranking
+        args = {p.name: ir.Const(None) for p in signature.parameters} | {"by": args["by"]}
     asks = signature.calls != "none"
     if signature.name == "rank" and args["method"] == ir.Const("checklist"):
         signature = by_checklist()
@@ -205,8 +207,26 @@ def _size(expansion: Expansion, call: Call, pool: Pool, args: dict[str, ir.Argum
                 capped = sizes.some(capped, may_be_empty=bool(drops))
             return capped
         case "vote" | "select":
+            _subsets(expansion, call, pool, args)
             return sizes.capped(size, 1)
     return size
+
+
+def _subsets(expansion: Expansion, call: Call, pool: Pool, args: dict[str, ir.Argument]) -> None:
+    """Notes `majority_of_bests(m: 9)` on a pool of four, of which there are no subsets of nine."""
+    rule, by = args.get("by"), call.given["by"].value if "by" in call.given else None
+    if not isinstance(rule, ir.Strategy) or rule.name != "majority_of_bests":
+        return
+    if not isinstance(by, ast_expressions.Call) or not by.args:
+        return
+    drawn = dict(rule.named)["m"]
+    arg = next((arg for arg in by.args if arg.name == "m"), by.args[-1])
+    if isinstance(drawn, ir.Const) and isinstance(drawn.value, int) and drawn.value > pool.size.high > 0:
+        expansion.oversized.append(
+            Oversize(
+                rule.name, "m", arg.span, drawn.value, pool.size.high, pool.made, pool.amount, arg.value, "draws"
+            )
+        )
 
 
 def _keeps_part(rule: ir.Argument) -> bool:

@@ -156,7 +156,7 @@ class Stop(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Oversize:
-    """A `keep` or `top` that is larger than the pool it is taken from, for one assignment."""
+    """A `keep`, a `top` or a subset that is larger than the pool it is taken from, for one assignment."""
 
     op: str
     argument: str
@@ -166,6 +166,7 @@ class Oversize:
     made: Span | None
     makes: str
     wanted: ast_expressions.Expr
+    verb: str = "keeps"
 
 
 _QUICK = (ast_expressions.Name, ast_expressions.LiteralValue, ast_expressions.Compare, ast_expressions.Quantity)

@@ -48,8 +48,8 @@ def no_json(text: str, error: json.JSONDecodeError) -> Flaw:
     return Flaw(f"this is not JSON: {error.msg[:1].lower()}{error.msg[1:]}", place, place + 1)
 
 
-def places(text: str) -> dict[Pointer, tuple[int, int]]:
-    """Where the values of a JSON text stand, by the keys and places that lead to them."""
+def places(text: str, keys: dict[Pointer, tuple[int, int]] | None = None) -> dict[Pointer, tuple[int, int]]:
+    """Where the values of a JSON text stand, by the keys and places that lead to them; `keys` gets where keys stand."""
     found: dict[Pointer, tuple[int, int]] = {}
 
     def space(position: int) -> int:
@@ -73,7 +73,10 @@ def places(text: str) -> dict[Pointer, tuple[int, int]]:
         while text[position] not in "}]":
             key = str(place)
             if text[start] == "{":
+                begin = position
                 key, position = _DECODER.raw_decode(text, position)
+                if keys is not None:
+                    keys[(*at, key)] = (begin, position)
                 position = space(space(position) + 1)
             position = space(value(position, (*at, key)))
             place += 1

@@ -20,9 +20,9 @@ def certain(note: Oversize, when: str = "") -> Diagnostic:
     least = f"{note.pool} {'answer' if note.pool == 1 else 'answers'}"
     return Diagnostic(
         "E0214",
-        f"`{note.op}` keeps more answers than it receives{' ' + when if when else ''}",
+        f"`{note.op}` {note.verb} more answers than it receives{' ' + when if when else ''}",
         note.span,
-        label=f"keeps {note.amount} of at most {least}",
+        label=f"{note.verb} {note.amount} of at most {least}",
         labels=source_labels(note, ""),
         hint=f"write `{note.argument}: {note.pool}` or less, or make more candidates before",
     )
@@ -67,10 +67,10 @@ def sometimes(note: Oversize, assignments: list[str], first: tuple[str, str], re
     more = f" and {len(assignments) - LISTED} more" if len(assignments) > LISTED else ""
     return Diagnostic(
         "W0214",
-        f"`{note.op}` may keep more answers than it receives",
+        f"`{note.op}` may {note.verb.removesuffix('s')} more answers than it receives",
         note.span,
         "warning",
-        label=f"keeps {note.amount}{f' when {kept}' if kept else ''}",
+        label=f"{note.verb} {note.amount}{f' when {kept}' if kept else ''}",
         labels=(*source_labels(note, made),),
         hint=(f"add `{require}`; " if require else "") + f"it happens with {'; '.join(shown)}{more}",
     )

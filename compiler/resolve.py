@@ -292,9 +292,12 @@ class _Names:
         taken = _taken(name, symbol)
         if taken is not None:
             hint = f"choose another name, such as `my_{name}`"
-            if symbol.kind == "python":
+            if symbol.kind == "python" or symbol.module != self.module:
                 hint = f"give it another name here: `{symbol.name} as my_{name}`"
             self.diagnostics.append(Diagnostic("E0203", f"`{name}` is already {taken}", span, hint=hint))
+            if name in SIGNATURES or name in LATER:
+                # Broken: what is called by that name may be the stage, so nothing more is said about it.
+                symbol = Symbol(symbol.kind, symbol.name, symbol.module, ast.BadDecl(symbol.kind, name, span))
         self.symbols[name] = symbol
         self.places[name] = span
 
@@ -302,7 +305,8 @@ class _Names:
 def _taken(name: str, symbol: Symbol) -> str | None:
     """What the language means by `name` where a declaration of this kind would get in the way, or None.
 
-    Only what is called by its bare name can collide with a stage: a prompt `rank` is reached as `using: rank`.
+    Only what is called by its bare name can collide with a stage: a prompt `rank` is reached as `using: rank`, and what
+    is piped tells the stage from it; `generate` takes nothing that is piped.
     """
     if name in TYPE_NAMES:
         return "a type"
@@ -314,6 +318,8 @@ def _taken(name: str, symbol: Symbol) -> str | None:
         return "a rule"
     if symbol.kind == "python" and name in OPTIONS:
         return "a kind of model"
+    if symbol.kind == "prompt" and name in SIGNATURES and SIGNATURES[name].source == "none":
+        return "a stage"
     if symbol.kind in ("pipeline", "metric", "python"):
         if name in SIGNATURES or name in LATER:
             return "a stage"

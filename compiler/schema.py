@@ -81,8 +81,12 @@ def read_schema(text: str) -> tuple[Mapping[str, object] | None, list[Flaw]]:
     found = list(Verifier(value).of(value, ()))
     if not found:
         return value, []
-    known = places(text)
-    flaws = [Flaw(message, *known.get(pointer, (0, 1)), hint=hint, mild=mild) for pointer, message, hint, mild in found]
+    keys: dict[Pointer, tuple[int, int]] = {}
+    known = places(text, keys)
+    flaws: list[Flaw] = []
+    for pointer, message, hint, mild in found:
+        own = keys if pointer and message.startswith(f"`{pointer[-1]}` is no keyword") else known
+        flaws.append(Flaw(message, *own.get(pointer, (0, 1)), hint=hint, mild=mild))
     return (None if any(not flaw.mild for flaw in flaws) else value), flaws
 
 

@@ -283,7 +283,7 @@ SELECT = Signature(
     (
         Parameter("by", "strategy", required=True, doc="a source of numbers, or a rule such as best_of_majority"),
         USING,
-        Parameter("from", "model", doc="who fills the checklist"),
+        *asking(768, 0.0),
     ),
     positional=("by",),
     offers=("answers", "keep"),

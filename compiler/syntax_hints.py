@@ -47,6 +47,11 @@ TOP_WORDS = {
     "function": FOREIGN_WORDS["def"],
     "class": "a record is `record NAME { field: Text }`; what DSPy calls a signature is a "
     "`prompt ask(question: Text) -> Text = ...`, and a module a `pipeline`",
+    "signature": "what DSPy calls a signature is a prompt with its result type: "
+    "`prompt ask(question: Text) -> Text = ...`; several outputs are the fields of a `record`",
+    "module": "what DSPy calls a module is a `pipeline NAME(question: Text) -> Text { ... }`",
+    **dict.fromkeys(("lm", "llm"), 'a model is declared by `model NAME = gguf("...")` or `openai("...", name: "...")`'),
+    **dict.fromkeys(("layer", "layers", "archon"), "layers are the steps of a `pipeline`, joined by `|>`"),
     "struct": "write `record NAME { field: Text }`",
     "type": "write `record NAME { field: Text }`",
     "let": "at the top, name a `model`, `prompt`, `dataset`, `metric` or `pipeline`",

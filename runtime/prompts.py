@@ -4,15 +4,15 @@
 
 Templates see their arguments and `output_format`, and nothing of Python: attributes that begin with an underscore,
 methods that change a value, and other templates are refused. Every text that a template makes is bounded
-(`OUTPUT` characters), and so are calls and ranges (`STEPS`), so that a short template cannot fill the memory.
+(`OUTPUT` characters), and so are calls, filters and loops (`STEPS`), so that a short template cannot fill the memory.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from ttscale.runtime.engines.base import Message
 OUTPUT = 1_000_000
 """Characters that one rendered part may have."""
 STEPS = 100_000
-"""Calls and range items that one part may take."""
+"""Calls, filters and rounds of loops that one part may take."""
 
 
 class PromptError(Exception):
@@ -78,6 +78,15 @@ class _Environment(ImmutableSandboxedEnvironment):
         for name in _GROWING_FILTERS:
             self.filters.pop(name, None)
         self.filters |= {"tojson": _tojson, "join": _join, "replace": _replace}
+        self.filters = {name: _weighed(function) for name, function in self.filters.items()}
+        self.filters[_COUNTED] = _counted
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """As Jinja does, with every round of a loop counted."""
+        tree = super()._parse(source, name, filename)
+        for loop in tree.find_all(nodes.For):
+            loop.iter = nodes.Filter(loop.iter, _COUNTED, [], [], None, None, lineno=loop.iter.lineno)
+        return tree
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A field of a record before what Python has under its name: `{{ form.items }}` is the field `items`."""
@@ -103,6 +112,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             raise SecurityError("texts are not formatted with %; write the values where they belong")
         if operator == "**" and not (_is_small(left, STEPS) and _is_small(right, 64)):
             raise SecurityError("the power is too large")
+        _count(_weight(left) + _weight(right))
         for value, times in ((left, right), (right, left)):
             if operator == "*" and isinstance(value, str | list | tuple) and isinstance(times, int):
                 _within(len(value) * times)
@@ -148,10 +158,43 @@ def _count(steps: int) -> None:
 
 
 def _bounded_range(*bounds: int) -> range:
-    """`range`, whose items count as steps."""
+    """`range`, of no more items than a part may take steps."""
     items = range(*bounds)
-    _count(len(items))
+    if len(items) > STEPS:
+        raise SecurityError(f"the template takes more than {STEPS:,} steps")
     return items
+
+
+_COUNTED = "rounds of a loop"
+"""The name of a filter that no template can write."""
+
+
+def _counted(items: Iterable[object]) -> Iterator[object]:
+    """The items of a loop, each a step: loops in loops over one list end too."""
+    rounds = iter(items)
+
+    def each() -> Iterator[object]:
+        for item in rounds:
+            _count(1)
+            yield item
+
+    return each()
+
+
+def _weight(value: object) -> int:
+    """The steps that copying or walking a value takes: one for a thousand characters or items."""
+    return len(value) // 1_000 if isinstance(value, str | list | tuple | range | Mapping) else 0
+
+
+def _weighed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter whose use counts, by the size of what it is used on."""
+
+    @wraps(function)
+    def used(*args: Any, **kwargs: Any) -> Any:
+        _count(1 + sum(_weight(value) for value in args[:3]))
+        return function(*args, **kwargs)
+
+    return used
 
 
 def _tojson(value: object) -> str:
@@ -251,6 +294,8 @@ def _rendered(part: ir.PromptPart, names: Mapping[str, object]) -> str:
         raise PromptError(_worded(error.message or "wrong template"), _place(part, error.lineno)) from error
     except jinja2.UndefinedError as error:
         hint = "give it where the prompt is called, or guard it with `{% if name is defined %}`"
+        if "no element" in (error.message or ""):
+            hint = "places count from 0; guard it, as with `{% if items|length > 2 %}`"
         raise PromptError(_worded(error.message or "a name is missing"), _failed_at(part, error), hint=hint) from error
     except Exception as error:  # a template is a small program: whatever it raises is the prompt's mistake
         raise PromptError(f"the prompt cannot be filled: {error}", _failed_at(part, error)) from error
@@ -330,7 +375,15 @@ def _failed_at(part: ir.PromptPart, error: BaseException) -> Span:
     return _place(part, line)
 
 
+_OBJECTS = tuple(
+    (f"{name} object has no element", f"{ours} has no element")
+    for name, ours in (("tuple", "the list"), ("list", "the list"), ("str", "the text"))
+)
+
+
 def _worded(message: str) -> str:
     """Jinja's message in the style of ours: first letter small, no full stop, names in backticks."""
     text = message.strip().rstrip(".").replace("'", "`")
+    for python, ours in (("`dict object` has no attribute", "the record has no field"), *_OBJECTS):
+        text = text.replace(python, ours)
     return text[:1].lower() + text[1:] if text[1:2].islower() else text

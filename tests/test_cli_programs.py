@@ -186,7 +186,8 @@ def test_a_changed_import_is_refused_with_locked_and_layout_is_not(tmp_path: Pat
     judges, path = write(tmp_path, JUDGES, "judges.tts"), write(tmp_path, USES)
     assert tts("run", path, "?", "--locked").code == 1
     ran = tts("lock", path)
-    assert ran.code == 0 and "1 import" in ran.out
+    assert ran.code == 0 and "1 import" in ran.out and "the import judges.tts: locked" in ran.out
+    assert "nothing changed" in tts("lock", path).out
     locked = json.loads((tmp_path / "tts.lock").read_text(encoding="utf-8"))
     assert list(locked["modules"]) == ["judges.tts"] and locked["modules"]["judges.tts"].startswith("sha256:")
     assert tts("run", path, "?", "--locked").code == 0
@@ -195,7 +196,7 @@ def test_a_changed_import_is_refused_with_locked_and_layout_is_not(tmp_path: Pat
     judges.write_text(JUDGES.replace('"{{', '"Say: {{'), encoding="utf-8")
     ran = tts("run", path, "?", "--locked")
     assert ran.code == 1 and "judges.tts has changed" in ran.err
-    assert "has changed" in tts("lock", path).out
+    assert "judges.tts: changed, and locked anew" in tts("lock", path).out
     assert tts("run", path, "?", "--locked").code == 0
 
 

@@ -358,7 +358,7 @@ pipeline main(form: Json("form.json"), bill: Bill) -> Text {
         ("{{ form.items[0].sk }}", "`form.items[0]` has no field `sk`", "did you mean `sku`?"),
         ("{% for i in form.items %}{{ i.sk }}{% endfor %}", "`i` has no field `sk`", "did you mean `sku`?"),
         ("{% set first = bill.items[0] %}{{ first.sk }}", "`first` has no field `sk`", "did you mean `sku`?"),
-        ("{{ bill.inner.b }}", "`bill.inner` has no field `b`", "did you mean `a`?"),
+        ("{{ bill.inner.b }}", "`bill.inner` has no field `b`", "it has `a`"),
         ("{% for i in bill.items if i.sk %}{% endfor %}", "`i` has no field `sk`", "did you mean `sku`?"),
         ("{{ form.kind.label }}", "`form.kind` is Choice(bill, reminder), which has no field `label`",
          "write `{{ form.kind }}`"),

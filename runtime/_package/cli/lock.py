@@ -36,8 +36,8 @@ def command(file: str, as_json: bool) -> None:
     if as_json:
         out_json({"file": str(path), **now.model_dump(), "changed": changed})
         return
-    for line in changed:
+    for line in before.news(now):
         out(line)
     counts = [plural(len(now.weights), "weight file"), plural(len(now.modules), "import")]
     counts += [plural(len(now.schemas), "schema")] if now.schemas else []
-    out(f"{path}: {', '.join(counts)}")
+    out(f"{path}: {', '.join(counts)}{'' if changed else ', nothing changed'}")

@@ -8,6 +8,7 @@ do not count.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,25 +65,34 @@ class Lock(BaseModel):
         beside.replace(path)
 
     def differences(self, now: Lock) -> list[str]:
-        """What `now` has that is missing here or differs, in words."""
+        """What `now` has that is missing here or differs, in words, as a reason to refuse it."""
         said = []
-        for name, weights in now.weights.items():
-            known = self.weights.get(name)
-            if known is None:
-                said.append(f"the weights {name} are not locked")
-            elif known != weights:
-                said.append(f"the weights {name} are not the ones locked (sha256 {weights.sha256[:12]}…)")
-        for name, digest in now.modules.items():
-            if name not in self.modules:
-                said.append(f"the import {name} is not locked")
-            elif self.modules[name] != digest:
-                said.append(f"the import {name} has changed since it was locked")
-        for name, digest in now.schemas.items():
-            if name not in self.schemas:
-                said.append(f"the schema {name} is not locked")
-            elif self.schemas[name] != digest:
-                said.append(f"the schema {name} has changed since it was locked")
+        for what, known in self._compared(now):
+            are = "are" if what.startswith("the weights") else "is"
+            if not known:
+                said.append(f"{what} {are} not locked")
+            elif are == "are":
+                digest = now.weights[what.removeprefix("the weights ")].sha256
+                said.append(f"{what} are not the ones locked (sha256 {digest[:12]}…)")
+            else:
+                said.append(f"{what} has changed since it was locked")
         return said
+
+    def news(self, now: Lock) -> list[str]:
+        """The same where `now` is being locked: what comes in, and what is replaced."""
+        return [f"{what}: {'changed, and locked anew' if known else 'locked'}" for what, known in self._compared(now)]
+
+    def _compared(self, now: Lock) -> list[tuple[str, bool]]:
+        """What `now` has that differs, with whether this has another version of it."""
+        found: list[tuple[str, bool]] = []
+        kinds: tuple[tuple[str, Mapping[str, object], Mapping[str, object]], ...] = (
+            ("the weights", self.weights, now.weights),
+            ("the import", self.modules, now.modules),
+            ("the schema", self.schemas, now.schemas),
+        )
+        for noun, here, there in kinds:
+            found += [(f"{noun} {name}", name in here) for name, own in there.items() if here.get(name) != own]
+        return found
 
 
 def current(checked: Checked, folder: Path, models: list[Model]) -> Lock:
