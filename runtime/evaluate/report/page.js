@@ -55,8 +55,10 @@
 
   let shown = [];
   let until = PAGE;
+  const isShort = (text) => text.length <= 14 && !/\s/.test(text);  // such as a number, which is not to be broken
   const answerCell = (own) => {
     const cell = made("td");
+    cell.className = own.length === 1 && isShort(plain(own[0].answer)) ? "short" : "";
     if (own.length === 1) {
       cell.append(verdict(own[0]) || "", " ", cut(plain(own[0].answer) || "no answer", 80));
     } else if (own.length) {
@@ -69,7 +71,8 @@
   const row = (entry) => {
     const open = made("button", { type: "button" }, entry.name);
     const line = made("tr", { onclick: () => showDetail(entry) }, made("td", {}, open),
-      made("td", {}, cut(asked(entry.question), 140)), made("td", {}, cut(plain(entry.question.gold), 60)));
+      made("td", {}, cut(asked(entry.question), 140)),
+      made("td", { className: isShort(plain(entry.question.gold)) ? "short" : "" }, cut(plain(entry.question.gold), 60)));
     line.append(...entry.records.map(answerCell));
     return line;
   };
@@ -95,13 +98,17 @@
   // --- one question -------------------------------------------------------------------------------
   const detail = document.getElementById("detail");
   const inside = document.getElementById("inside");
+  // A value after its title; one of several lines, such as a program, stands below as it is.
+  const titled = (title, value, after = "") => value.includes("\n")
+    ? [made("p", {}, title, after), made("pre", {}, value)]
+    : [made("p", {}, title, made("strong", {}, value), after)];
   const showDetail = (entry) => {
     inside.replaceChildren(made("h2", {}, areNumbered ? `Question ${entry.name}` : entry.name));
     if (areNumbered) inside.append(made("p", { className: "facts" }, entry.question.id));
     for (const [name, value] of Object.entries(entry.question.inputs)) {
       inside.append(made("h3", {}, name), made("pre", {}, plain(value)));
     }
-    if (entry.question.gold !== null) inside.append(made("p", {}, "Gold: ", made("strong", {}, plain(entry.question.gold))));
+    if (entry.question.gold !== null) inside.append(...titled("Gold: ", plain(entry.question.gold)));
     arms.forEach((arm, place) => {
       for (const record of entry.records[place]) inside.append(answer(arm, record, entry.records[place].length > 1));
     });
@@ -112,7 +119,7 @@
 
   const answer = (arm, record, hasSeeds) => {
     const box = made("div", {}, made("h3", {}, arm.label + (hasSeeds ? `, seed ${record.seed}` : "")));
-    box.append(made("p", {}, verdict(record) || "", " ", made("strong", {}, plain(record.answer) || "no answer"),
+    box.append(...titled(made("span", {}, verdict(record) || "", " "), plain(record.answer) || "no answer",
       record.decided ? ` (${record.decided})` : ""));
     const cost = record.cost;
     box.append(made("p", { className: "facts" }, `${count(cost.calls, "call")}, ${count(cost.tokens, "token")}, ${cost.seconds.toFixed(2)} s`

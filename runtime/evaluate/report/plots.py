@@ -11,7 +11,7 @@ from ttscale.runtime.evaluate.report.sections import Document, amount, measure_n
 
 WIDTH, HEIGHT = 460, 290
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 44
-_SHADES = 6
+_SHADES = 8
 
 Point = tuple[float, float]
 
