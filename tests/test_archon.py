@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from programs import checked
 from ttscale.compiler import ir
 from ttscale.compiler.bind import bind
+from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.lint import lint
 from ttscale.compiler.source import SourceFile
-from ttscale.compiler.tally import make_plan
 from ttscale.library.archon import broken_rules, export, read, write
 from ttscale.library.loader import FileLoader
 from ttscale.library.standard import stage_prompts

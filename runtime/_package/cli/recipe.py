@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from ttscale.cli.app import Family
+from ttscale.cli.recipe_gallery import gallery
 from ttscale.cli.recipe_keep import add, remove, update
 from ttscale.cli.recipe_look import find, list_recipes, show
 from ttscale.cli.recipe_make import check, measure, new, pack
@@ -28,5 +29,5 @@ def command() -> None:
     """
 
 
-for one in (list_recipes, find, show, new, check, measure, pack, add, remove, update):
+for one in (list_recipes, find, show, new, check, measure, pack, add, remove, update, gallery):
     command.add_command(one)

@@ -1,0 +1,134 @@
+"""The recipes that ship with the tool: whole, without a finding, tested, found by their names, shown as they are."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from cli_runs import tts
+from sandboxes import SAFE
+from ttscale.cli.recipe_gallery import graph_of, recipe_folders, shown_of
+from ttscale.compiler.driver import Checked
+from ttscale.compiler.evidence import all_evidence
+from ttscale.compiler.graph import to_mermaid
+from ttscale.compiler.lint import lint
+from ttscale.library.gallery import gallery
+from ttscale.library.manifest import read_manifest
+from ttscale.library.names import normal
+from ttscale.library.packing import files_of
+from ttscale.library.standard import stage_prompts
+from ttscale.runtime.sandbox import why_not
+
+ROOT = Path(__file__).resolve().parent.parent
+SHELF = ROOT / "library" / "shelf"
+PAGE = ROOT / "docs" / "gallery.md"
+FOLDERS = recipe_folders(SHELF)
+PICTURE = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.DOTALL)
+OPTILLM = (
+    "bon",
+    "moa",
+    "self_consistency",
+    "plansearch",
+    "cot_reflection",
+    "re2",
+    "rto",
+    "leap",
+    "genselect",
+    "deepconf",
+)
+
+every = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+def checked_of(folder: Path) -> Checked:
+    from ttscale.cli.sources import check_file
+
+    return check_file(str(folder / "recipe.tts"))
+
+
+def test_the_architectures_that_people_know_are_there() -> None:
+    names = {folder.name for folder in FOLDERS}
+    assert names >= {
+        *("single", "self-consistency", "best-of-n", "weighted-vote", "best-of-majority", "confidence-pruning"),
+        *("generate-rank-fuse", "mixture-of-agents", "archon", "critique-and-revise", "verify-and-retry"),
+        *("parallel-distill-refine", "cascade", "adaptive-sampling", "judge-tournament", "code-with-tests"),
+        *("plan-search", "debate", "cot-reflection", "re2", "rto", "leap", "generative-selection", "router"),
+    }
+
+
+def test_no_two_recipes_have_one_name() -> None:
+    owners: dict[str, str] = {}
+    for folder in FOLDERS:
+        said = read_manifest(folder)
+        assert said.name == folder.name and said.summary.endswith(".") and said.tasks and said.source and said.license
+        for name in {normal(said.name), *map(normal, said.aliases)}:
+            assert owners.setdefault(name, said.name) == said.name, f"`{name}` is {owners[name]} and {said.name}"
+
+
+@pytest.mark.parametrize("name", OPTILLM)
+def test_names_of_optillm_are_known(name: str) -> None:
+    known = {normal(alias) for folder in FOLDERS for alias in (folder.name, *read_manifest(folder).aliases)}
+    assert normal(name) in known
+
+
+@every
+def test_a_recipe_has_nothing_to_remark(folder: Path) -> None:
+    checked = checked_of(folder)
+    found = [*checked.diagnostics, *lint(checked, std=stage_prompts())]
+    assert [(one.code, one.message) for one in found] == []
+    assert files_of(folder), "it can be packed"
+    text = (folder / "recipe.tts").read_text(encoding="utf-8")
+    assert tts("fmt", "--check", "-", stdin=text).code == 0
+    assert next(iter(checked.pipelines)) == "main" and len(checked.pipelines) > 1, "there is a baseline too"
+
+
+@every
+async def test_the_tests_of_a_recipe_pass(folder: Path) -> None:
+    if "code" in read_manifest(folder).needs and all([await why_not(backend) for backend in SAFE]):
+        pytest.skip("this machine has no sandbox to run programs in")
+    await asyncio.to_thread(passes, folder)
+
+
+def passes(folder: Path) -> None:
+    """The tests in a recipe's program pass."""
+    ran = tts("test", folder / "recipe.tts")
+    assert ran.code == 0, ran.out + ran.err
+
+
+@every
+def test_a_recipes_page_has_its_picture(folder: Path, update: bool) -> None:
+    page = folder / "README.md"
+    text = page.read_text(encoding="utf-8")
+    drawn = to_mermaid(graph_of(folder))
+    if update:
+        page.write_text(PICTURE.sub(lambda _: f"{drawn.rstrip()}\n", text, count=1), encoding="utf-8", newline="\n")
+        return
+    assert PICTURE.findall(text)[0].rstrip() == drawn.rstrip(), "run pytest --update"
+    for section in ("When to use it", "Cost", "Use it", "Source"):
+        assert f"## {section}\n" in text
+    assert re.search(rf"^    ttscale run {folder.name} ", text, re.MULTILINE)
+
+
+def test_the_gallery_shows_the_library(update: bool) -> None:
+    text = gallery([shown_of(folder, PAGE.parent) for folder in FOLDERS])
+    if update:
+        PAGE.write_text(text, encoding="utf-8", newline="\n")
+        return
+    assert text == PAGE.read_text(encoding="utf-8"), "run pytest --update"
+    for folder in FOLDERS:
+        count = len(all_evidence((folder / "recipe.tts").read_text(encoding="utf-8")))
+        section = text.split(f"\n## {folder.name}\n")[1].split("\n## ")[0]
+        assert section.count("\nEvidence: ") == count and f"](../library/shelf/{folder.name}/README.md)" in section
+
+
+def test_the_gallery_of_ones_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    assert tts("recipe", "new", "my-recipe", "--from", "single").code == 0
+    made = tts("recipe", "gallery", tmp_path / "mine", "--output", tmp_path / "page.md")
+    assert made.code == 0, made.err
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "## my-recipe" in text and "flowchart TD" in text and "](mine/my-recipe/README.md)" in text
+    assert tts("recipe", "gallery", tmp_path / "mine" / "my-recipe").code == 1
