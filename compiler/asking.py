@@ -226,7 +226,8 @@ def _generate(stage: ir.Stage, reader: Reader) -> list[Asked]:
     if isinstance(n, ir.UpTo):
         first, most = _first_round(args, n.limit), n.limit
         low = first if args["until"] != ir.Const(None) else most
-        rounds = 1 + max(0, math.ceil(math.log2(most / first)))
+        each = _constant(args.get("round"))
+        rounds = 1 + max(0, math.ceil((most - first) / each if each else math.log2(most / first)))
     else:
         low = most = n.value if isinstance(n, ir.Const) and isinstance(n.value, int) else 1
     found: list[Asked] = []

@@ -312,6 +312,10 @@ def _function(
         message = f"`when` belongs to a stage, and `{name}` is a function"
         hint = "choose with `match condition { true => …  false => … }`"
         frame.report("E0246", message, expr.when.span, hint=hint)
+    if name == "decided" and (frame.own is None or expr.args or piped is not None):
+        message = "`decided` is about the pool that is being sampled, up to its `n: up to N`"
+        frame.report("E0210", message, expr.span, hint="write `generate(…, n: up to 16, until: decided)`")
+        return Typed(GIVES[function.gives])
     values = [] if piped is None or source is None else [(piped, source)]
     for arg in expr.args:
         if arg.name is not None:

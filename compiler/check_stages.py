@@ -330,7 +330,7 @@ def _rounds(call: StageCall) -> None:
     """`until:` and `start:` are about rounds, and `shots:` about examples."""
     given, frame = call.given, call.frame
     if not isinstance(given.get("n"), ast_expressions.UpTo):
-        for option in ("until", "start"):
+        for option in ("until", "start", "round"):
             if option in given:
                 message = f"`{option}:` is about rounds, and `n:` is one fixed number"
                 frame.report("E0248", message, given[option].span, hint="write `n: up to 16`")

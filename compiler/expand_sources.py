@@ -127,6 +127,7 @@ def _source(
     else:
         count = n.value if isinstance(n, ir.Const) and isinstance(n.value, int) else 1
         size = sizes.exactly(count * cells + extra)
+    args["until"] = _with_limit(args["until"], size.high)
     if call.when is not None:
         size = ir.Bounds(0, size.high)
     stage = stage_of(call, expansion.claim(path), None, args, result, size, frozenset(), question)
@@ -135,6 +136,19 @@ def _source(
     following = max(used.value) + 1 if isinstance(used, ir.Const) and isinstance(used.value, tuple) else 1
     amount = _amount(expansion, call, cells, args)
     return Pool(ref, result, size, frozenset(), question, call.expr.span, amount, following)
+
+
+def _with_limit(condition: ir.Argument, limit: int) -> ir.Argument:
+    """A condition whose `decided` knows how many samples there may be."""
+    if not isinstance(condition, ir.Apply):
+        return condition
+    if condition.op == "decided":
+        return replace(condition, args=(condition.args[0], ir.Const(limit)))
+    args = tuple(_with_limit(arg, limit) for arg in condition.args)
+    return replace(condition, args=tuple(arg for arg in args if isinstance(arg, OPERANDS)))
+
+
+OPERANDS = ir.Const | ir.Input | ir.Ref | ir.Item | ir.Apply | ir.Own | ir.Column
 
 
 def _amount(expansion: Expansion, call: Call, cells: int, args: dict[str, ir.Argument]) -> str:

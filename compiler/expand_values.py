@@ -159,7 +159,7 @@ def _name(
         return _attribute(expansion, expr, frame, site)
     if frame.own and expr.name in FUNCTIONS:
         known = FUNCTIONS[expr.name]
-        return Plain(ir.Apply(known.name, (ir.Own(),), expr.span), INT if known.gives == "Int" else FLOAT)
+        return Plain(ir.Apply(known.name, (ir.Own(),), expr.span), {"Int": INT, "Bool": BOOL}.get(known.gives, FLOAT))
     return Named(expr.name)
 
 

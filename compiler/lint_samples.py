@@ -15,7 +15,7 @@ from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.lint_view import View, constant, number, prompts_of
 from ttscale.compiler.types import BOOL, Choice
 
-UNIT = ("agreement", "readable", "margin")
+UNIT = ("agreement", "readable", "margin", "certainty")
 """Functions of a pool whose value is between 0 and 1."""
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 

@@ -107,7 +107,8 @@ GENERATE = Signature(
             for p in asking(512, None)
         ),
         Parameter("n", "int", 1, up_to=True, low=1, high=4096, doc="samples for each prompt, model and temperature"),
-        Parameter("start", "int", 4, low=1, doc="size of the first round of `n: up to N`; rounds double"),
+        Parameter("start", "int", 4, low=1, doc="size of the first round of `n: up to N`"),
+        Parameter("round", "int", low=1, doc="samples of every further round; default rounds double"),
         Parameter("until", "condition", doc="tested on complete rounds of `n: up to N`"),
         Parameter("hedge", "bool", False, doc="adds one greedy sample"),
         Parameter("constrain", "bool", doc="keep answers to the form of their type; JSON is unless this is false"),
@@ -452,5 +453,8 @@ FUNCTIONS: dict[str, FunctionSignature] = {
         FunctionSignature("readable", ("pool",), "Float", "share of candidates whose answer could be read"),
         FunctionSignature("best", ("pool",), "Float", "the highest latest score"),
         FunctionSignature("margin", ("pool",), "Float", "share of the largest class minus that of the next"),
+        FunctionSignature("certainty", ("pool",), "Float", "how probable it is that the largest class stays the largest"),
+        FunctionSignature("streak", ("pool",), "Int", "how many of the latest candidates gave one answer"),
+        FunctionSignature("decided", ("pool",), "Bool", "whether further samples, up to N, cannot change the vote"),
     )
 }

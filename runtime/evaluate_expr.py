@@ -21,6 +21,7 @@ from ttscale.runtime import answers
 from ttscale.runtime.plugins import holds
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.strategies import agreement, class_ids, item_type, margin, readable_share
+from ttscale.runtime.strategies.stopping import certainty, is_decided, streak
 
 Value = object
 
@@ -293,9 +294,19 @@ def _letter(args: list[object], span: Span | None) -> object:
     raise EvaluationError("`letter` takes a position from 0 to 25", span)
 
 
+def _decided(args: list[object], span: Span | None) -> object:
+    """Whether the vote over a pool stays as it is, whatever comes up to the most samples that it may have."""
+    if len(args) == 2 and isinstance(args[0], Pool) and isinstance(args[1], int):
+        return is_decided(class_ids(args[0]), args[1])
+    raise EvaluationError("`decided` is about the pool that is being sampled", span)
+
+
 _FUNCTIONS: dict[str, Callable[[list[object], Span | None], object]] = {
     "agreement": _of_pool(lambda pool: agreement(class_ids(pool))),
     "margin": _of_pool(lambda pool: margin(class_ids(pool))),
+    "certainty": _of_pool(lambda pool: certainty(class_ids(pool))),
+    "streak": _of_pool(lambda pool: streak(class_ids(pool))),
+    "decided": _decided,
     "readable": _of_pool(lambda pool: readable_share(class_ids(pool))),
     "best": _of_pool(_best),
     "size": _size,

@@ -26,7 +26,7 @@ from ttscale.runtime.search.spare import SHOTS
 if TYPE_CHECKING:
     from ttscale.runtime.search.space import SearchSpace
 
-LEFT_OUT = ("n", "from", "start", "until", "hedge", "more", "series", "keep")
+LEFT_OUT = ("n", "from", "start", "round", "until", "hedge", "more", "series", "keep")
 MAJORITY = 8
 """Of how many samples a majority is taken before it is known what the winner costs."""
 

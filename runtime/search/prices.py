@@ -23,7 +23,7 @@ EACH = ("critique", "verify", "score", "classify")
 """Stages that ask about every candidate on its own, so that what they ask of the first few is shared."""
 FREE = ("vote", "select", "filter")
 COMBINED = ("prompts", "models", "temperatures")
-COUNTS = ("n", "start", "until")
+COUNTS = ("n", "start", "round", "until")
 
 
 @dataclass(frozen=True)

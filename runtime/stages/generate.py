@@ -47,7 +47,7 @@ class _Drawn:
 
 
 async def _rounds(context: StageContext, combinations: list[Combination], limit: int) -> Pool:
-    """Rounds that double the total, until the condition holds on a complete round."""
+    """Rounds that double the total, or add `round` samples, until the condition holds on a complete round."""
     until = context.stage.args.get("until")
     samples: list[list[Candidate | None]] = [[] for _ in combinations]
     hedge: Candidate | None = None
@@ -64,7 +64,7 @@ async def _rounds(context: StageContext, combinations: list[Combination], limit:
         if is_operand(until) and context.value(until, pool):
             context.note(f"sampling stopped at {total} of at most {limit}, since its condition held")
             return pool
-        low, total = total, min(2 * total, limit)
+        low, total = total, min(total + context.integer("round", total), limit)
 
 
 async def _draw(context: StageContext, combinations: list[Combination], low: int, high: int, *, hedge: bool) -> _Drawn:
