@@ -258,7 +258,10 @@ def _name(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) ->
     if parameter.choices:
         if call.signature.name == "vote" and isinstance(value, ast_expressions.Name) and is_rule(value.name):
             message = f"`by:` says what is voted, and `{value.name}` is a rule"
+            rule = RULES[is_rule(value.name) or value.name]
             hint = f"to weigh the votes write `weight: {value.name}`"
+            if rule.gives != "numbers":
+                hint = f"leave it out: `vote()` takes the commonest answer; or write `select(by: {value.name})`"
             call.frame.report("E0217", message, value.span, hint=hint)
             return
         choice_of_names(value, call.frame, parameter.choices, f"`{parameter.name}:`")

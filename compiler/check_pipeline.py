@@ -121,7 +121,11 @@ def _wrong_result(
     """A pipeline that gives something other than it says."""
     labels = (Label(declaration.result.span, f"it says {wanted}"),)
     hint = f"read the answers as {inner}: declare the prompt `-> {inner}`; or declare the pipeline `-> {given}`"
-    if isinstance(inner, types.Text) and not isinstance(given, types.MessageType | types.ModelType):
+    value = declaration.value
+    last = value.right if isinstance(value, ast_expressions.Pipe) else value
+    if isinstance(last, ast_expressions.Call) and last.callee.name == "text" and not isinstance(inner, types.Text):
+        hint = f"leave out `text(…)`, which makes a value into Text; or declare the pipeline `-> {given}`"
+    elif isinstance(inner, types.Text) and not isinstance(given, types.MessageType | types.ModelType):
         hint = f"write `return text(…)`, or declare the pipeline `-> {given}`"
     elif isinstance(given, types.MessageType):
         hint = "ask a model: `return generate(…)`"
@@ -134,7 +138,6 @@ def _wrong_result(
     own = given.fields if isinstance(given, types.Record) else ()
     fields = [field.name for field in own if fits(field.type, inner)]
     if fields and not isinstance(plain(inner), types.Record):
-        value = declaration.value
         base = value.name if isinstance(value, ast_expressions.Name) else "answer"
         bound = "" if base != "answer" or isinstance(value, ast_expressions.Name) else "`answer = …` and "
         hint = f"to return one field write {bound}`return {base}.{fields[0]}`; or declare the pipeline `-> {given}`"

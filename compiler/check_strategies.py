@@ -24,7 +24,7 @@ from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.rule_judges import utility_is_judged
 from ttscale.compiler.rule_signatures import ALIASES
-from ttscale.compiler.signatures import RULES, USING, Parameter, RuleSignature
+from ttscale.compiler.signatures import RULES, SIGNATURES, USING, Parameter, RuleSignature
 
 JUDGE = (USING, Parameter("from", "model", doc="the judge"))
 
@@ -156,6 +156,9 @@ def _unknown(name: str, value: ast_expressions.Expr, stage: str, what: str, fram
     hint = did_you_mean(name, known, f"there are {_rules(stage)}")
     if other is not None and other in known and name not in known:
         hint = f"here it is called `{other}`"
+    elif name in SIGNATURES and name not in known:
+        hint = f"`{name}` is a stage and gives no numbers; ask a judge first: `… |> score(by: yes_no)`"
+        hint += ", and name `score` here" if "score" in known else ""
     elif other == "yes_no" and "score" in known:
         hint = "ask the judge first: `… |> score(by: yes_no)`, and name `score` here"
     frame.report("E0222", f"there is no rule `{name}` for {what}", value.span, hint=hint)

@@ -46,16 +46,41 @@ def using_prompt(signature: Signature, source: Typed, value: ast_expressions.Exp
     stage = signature.name
     if missing:
         shown = ", ".join(f"{name}: …" for name in missing)
+        hint = f"bind it in place: `using: {callee.written}({shown})`"
+        meant = [(name, own) for name in missing if (own := _meant(name, offered, names)) is not None]
+        if meant:
+            pairs = " and ".join(f"`{name}` to `{own}`" for name, own in meant)
+            rest = ", ".join(f"{name}: …" for name in missing if name not in dict(meant))
+            more = f", and bind the rest: `using: {callee.written}({rest})`" if rest else f"; or {hint}"
+            hint = f"rename {pairs}, which `{stage}` fills{more}"
         frame.report(
             "E0225",
             f"prompt `{callee.written}` needs {listed(missing)}, which `{stage}` does not offer",
             value.span,
             label=f"`{stage}` offers {listed(tuple(dict.fromkeys(('question', *signature.offers))))}",
-            hint=f"bind it in place: `using: {callee.written}({shown})`",
+            hint=hint,
         )
     if "question" in names and "question" not in given and not source.question:
         no_question(callee.written, value, frame)
     return _usable(signature, callee.written, prompt.result, value, frame)
+
+
+_ANSWER = ("response", "reply", "output", "completion", "solution", "candidate", "prediction", "result", "attempt")
+_ALIKE = {
+    "answer": _ANSWER,
+    "answers": (*(f"{name}s" for name in _ANSWER), "replies", "options", "drafts", "samples", "proposals"),
+    "question": ("query", "problem", "input", "prompt", "task", "instruction", "user_query"),
+    "critique": ("feedback", "review", "notes"),
+    "keep": ("k", "top_k", "n"),
+    "first": ("a", "one", "answer_a", "response_a"),
+    "second": ("b", "two", "other", "answer_b", "response_b"),
+}
+"""What others call the arguments that a stage fills."""
+
+
+def _meant(name: str, offered: tuple[str, ...], taken: list[str]) -> str | None:
+    """What a stage calls an argument of another name, where the prompt does not have that too."""
+    return next((own for own, others in _ALIKE.items() if name in others and own in offered and own not in taken), None)
 
 
 def no_question(written: str, value: ast_expressions.Expr, frame: Frame) -> None:

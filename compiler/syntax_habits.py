@@ -101,6 +101,61 @@ def piped_block(mistake: Mistake, file: str) -> Diagnostic | None:
     )
 
 
+_OPERATORS = ("or", "and", "+", "-", "*", "/", "%", "=", "==", "!", "!=", "<", "<=", ">", ">=")
+
+
+def operator_behind_pipe(mistake: Mistake, file: str) -> Diagnostic | None:
+    """`drafts |> vote() + 1`: the pipe binds loosest, so what follows it is one call."""
+    if mistake.value not in _OPERATORS or mistake.previous() != ")":
+        return None
+    depth = 0
+    for place in range(len(mistake.before) - 1, 0, -1):
+        piece = mistake.piece_text(mistake.before[place])
+        depth += (piece in (")", "]")) - (piece in ("(", "["))
+        if depth < 0 or piece in ("return", "yield", "{", "}"):
+            return None
+        pair = mistake.piece_text(mistake.before[place - 1]) + piece
+        if depth == 0 and "|>" in (piece, pair):
+            break
+    else:
+        return None
+    hint = f"put what is piped into parentheses: `(… |> {_last_call(mistake)}) {mistake.value} …`"
+    if mistake.value == "or":
+        hint += "; for a second model where the first fails write `or_else: other` in the call"
+    return mistake.diagnostic(
+        "E0145",
+        f"`|>` binds more loosely than `{mistake.value}`, so a call ends what is piped",
+        label="expected the end of the value",
+        hint=hint,
+        file=file,
+    )
+
+
+def _last_call(mistake: Mistake) -> str:
+    """The call that ends before the mistake, its arguments as dots."""
+    depth = 0
+    for place in range(len(mistake.before) - 1, 0, -1):
+        piece = mistake.piece_text(mistake.before[place])
+        depth += (piece == ")") - (piece == "(")
+        if depth == 0:
+            empty = place == len(mistake.before) - 2
+            return f"{mistake.piece_text(mistake.before[place - 1])}({'' if empty else '…'})"
+    return "stage(…)"
+
+
+def several_names(mistake: Mistake, file: str) -> Diagnostic | None:
+    """`a, b = generate(…)`."""
+    if mistake.place != "binding NAME" or mistake.type != "COMMA":
+        return None
+    return mistake.diagnostic(
+        "E0111",
+        "a binding names one value",
+        label=f"expected `=` after `{mistake.previous()}`",
+        hint="give each value a line of its own; one answer of a pool is `drafts[0]`",
+        file=file,
+    )
+
+
 def _after_name(mistake: Mistake, file: str) -> Diagnostic | None:
     word, piece = mistake.previous(), mistake.before[-1]
     at = (piece.start, piece.end)
@@ -242,6 +297,8 @@ HABITS = (
     bare_locator,
     clauses_without_braces,
     piped_block,
+    operator_behind_pipe,
+    several_names,
     statement,
 )
 """The rules of this module, in order."""
