@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -25,7 +25,7 @@ from ttscale.compiler.columns import ColumnReader
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
 from ttscale.compiler.python_names import LoadFault, PythonModule, PythonReader
 from ttscale.compiler.source import SourceFile, Span
-from ttscale.library.recipes import Recipe, find, hashes_of, said_by
+from ttscale.library.recipes import Recipe, files_in, find, hashes_of, said_by
 
 LIMIT = 1 << 20
 """Bytes that a source file may have; the rest of a larger one is not even read."""
@@ -62,7 +62,8 @@ class FileLoader:
     A module that does not exist gives None. One that exists but cannot be read raises SourceError. Each file is
     read once; the same file has the same name from everywhere. `python` reads Python files; without it they are left
     alone, and what they declare is not known. `columns` tells what data files have, where that is to be checked.
-    `allow` are the capabilities that the user grants to recipes (see `ttscale.compiler.check_trust`).
+    `allow` are the capabilities that the user grants to recipes (see `ttscale.compiler.check_trust`), `locked` those
+    versions of recipes, as `name@version`, that are taken before newer ones.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class FileLoader:
         python: PythonAccess | None = None,
         columns: ColumnReader | None = None,
         allow: Iterable[str] = (),
+        locked: Collection[str] = (),
     ) -> None:
+        self._locked = locked
         self._allow = frozenset(allow)
         self._intact: set[Path] = set()
         self._read: dict[str, SourceFile] = {}
@@ -84,7 +87,7 @@ class FileLoader:
         if path.startswith("std/"):
             return _std(path, version)
         if not path.startswith(("./", "../")):
-            return self._recipe(*find(path, version))
+            return self._recipe(*find(path, version, self._locked))
         if importing_file in self._recipes:
             return self._beside_in_recipe(path, importing_file)
         name = _beside(path, importing_file)
@@ -182,8 +185,7 @@ def require_intact(recipe: Recipe) -> None:
     hashes = hashes_of(recipe)
     if hashes is None:
         return
-    found = [file for file in sorted(recipe.folder.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
-    names = {file.relative_to(recipe.folder).as_posix(): file for file in found}
+    names = files_in(recipe)
     for name in (*hashes, *names):
         if name not in names or name not in hashes or sha256_of(names[name]) != hashes[name]:
             what = "is missing" if name not in names else "is new" if name not in hashes else "was changed"

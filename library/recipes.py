@@ -25,7 +25,7 @@ import importlib.util
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -164,10 +164,11 @@ def aliases(recipes: Iterable[Recipe]) -> dict[str, str]:
     return found
 
 
-def find(path: str, wanted: str) -> tuple[Recipe, str]:
+def find(path: str, wanted: str, locked: Collection[str] = ()) -> tuple[Recipe, str]:
     """The recipe that `some-recipe/name` means in a range of versions, and the file's path in its folder.
 
-    A whole recipe is its `recipe.tts`. `self_consistency` and the aliases of a recipe mean it too. Raises LoadFault.
+    A whole recipe is its `recipe.tts`. `self_consistency` and the aliases of a recipe mean it too. Of the versions that
+    fit one that is `locked` (as `name@version`) comes before newer ones. Raises LoadFault.
     """
     name, _, module = path.partition("/")
     versions = _of_name(name, shelf())
@@ -190,7 +191,7 @@ def find(path: str, wanted: str) -> tuple[Recipe, str]:
         hint = f"write `use {path}@{'.'.join(versions[0].version.split('.')[:2])}`, or install another version"
         message = f"no installed version of the recipe `{name}` fits `{wanted}`"
         raise LoadFault("E0409", message, label=f"installed: {shown}", hint=hint)
-    recipe = fitting[0]
+    recipe = next((one for one in fitting if f"{one.name}@{one.version}" in locked), fitting[0])
     file = f"{module}.tts" if module else FILE
     if not (recipe.folder / file).is_file():
         modules = sorted(
@@ -236,6 +237,12 @@ def folder_of(module: str) -> Path:
     """Where relative paths that a module names are looked for: beside its file, also in an installed recipe."""
     recipe = recipe_of(module)
     return Path(module).parent if recipe is None else (recipe.folder / module.partition("/")[2]).parent
+
+
+def files_in(recipe: Recipe) -> dict[str, Path]:
+    """The files of a recipe by their paths, without those that Python makes."""
+    found = (file for file in sorted(recipe.folder.rglob("*")) if file.is_file() and "__pycache__" not in file.parts)
+    return {file.relative_to(recipe.folder).as_posix(): file for file in found}
 
 
 def hashes_of(recipe: Recipe) -> Mapping[str, str] | None:

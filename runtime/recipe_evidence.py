@@ -167,6 +167,27 @@ def on_these_weights(found: Sequence[Evidence], models: Mapping[str, str]) -> Ev
     return next((own for own in found if same_weights(own.models, models)), None)
 
 
+@dataclass(frozen=True)
+class Effect:
+    """Two recipes measured with the same weights; `difference` is None where the questions are not the same."""
+
+    before: Evidence
+    after: Evidence
+    difference: Comparison | None
+
+
+def effects(before: Sequence[Evidence], after: Sequence[Evidence]) -> list[Effect]:
+    """What changes between two recipes as far as both were measured with the same weights, paired by question."""
+    found: list[Effect] = []
+    for left in before:
+        weights = {said.rpartition(" ")[2] for said in left.models.values()}
+        for right in after:
+            if {said.rpartition(" ")[2] for said in right.models.values()} == weights:
+                alike = left.rows == right.rows and left.metric == right.metric
+                found.append(Effect(left, right, between(right.grades, left.grades) if alike else None))
+    return found
+
+
 def measured_by(program: Program) -> Evaluation:
     """The `eval` declaration by which a program is measured, its first. Raises EvidenceError."""
     declared = evaluations(program.checked.linked)

@@ -111,6 +111,10 @@ def test_errors_point_into_the_file(text: str, line: int, says: str) -> None:
         "{% set a = ['a'] %}" + "{% set a = a + a %}" * 40,
         "{% set a = ['aaaaaaaa', 'aaaaaaaa'] %}" + "{% set a = [a | join(','), a | join(',')] %}" * 40,
         "{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}",
+        "{% set r = range(50000) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}",
+        "{% set r = [1, 2, 3, 4, 5, 6, 7, 8, 9] %}" + "{% for a in r %}" * 9 + "{% endfor %}" * 9,
+        "{% set r = range(90000) | list %}" + "{% set s = r | map('string') | list %}" * 9000,
+        "{% set r = range(90000) | list %}" + "{% set s = r + r %}" * 9000,
     ],
 )
 def test_attacks_are_refused(attack: str) -> None:

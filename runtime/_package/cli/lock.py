@@ -14,14 +14,16 @@ from ttscale.cli.options import file_argument
 @file_argument
 @json_option
 def command(file: str, as_json: bool) -> None:
-    """Write tts.lock beside FILE: size and sha256 of every weight file, hashes of every import and schema.
+    """Write tts.lock beside FILE: size and sha256 of every weight file, hashes of all imports, schemas and recipes.
 
-    Files that were locked before stay in it. `ttscale run --locked` refuses to run on anything else.
+    Recipes are locked in the newest versions that fit, and taken in these from then on. What was locked before stays.
+    `ttscale run --locked` refuses to run on anything else.
     """
     from ttscale.cli.lock_file import NAME, Lock, current, declared_models
     from ttscale.cli.sources import check_file
 
-    checked = check_file(file).require_ok()
+    # the newest versions that fit are locked, not those of the last time
+    checked = check_file(file, newest=True).require_ok()
     folder = Path(file).resolve().parent
     now = current(checked, folder, declared_models(checked))
     path = folder / NAME
@@ -30,6 +32,7 @@ def command(file: str, as_json: bool) -> None:
         weights=before.weights | now.weights,
         modules=before.modules | now.modules,
         schemas=before.schemas | now.schemas,
+        recipes=before.recipes | now.recipes,
     )
     changed = before.differences(now)
     after.write(path)
@@ -40,4 +43,5 @@ def command(file: str, as_json: bool) -> None:
         out(line)
     counts = [plural(len(now.weights), "weight file"), plural(len(now.modules), "import")]
     counts += [plural(len(now.schemas), "schema")] if now.schemas else []
+    counts += [plural(len(now.recipes), "recipe")] if now.recipes else []
     out(f"{path}: {', '.join(counts)}{'' if changed else ', nothing changed'}")

@@ -2,11 +2,12 @@
 
 One file for a folder, in JSON. Weights are kept by locator (paths relative to the lock), imported modules and schema
 files by name (files relative to the lock); their hashes are those of their canonical forms, so that layout and comments
-do not count.
+do not count. Recipes are kept by name and version, with a hash of all bytes of all their files.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from ttscale.compiler.models import GGUF_PREFIXES
 if TYPE_CHECKING:
     from ttscale.compiler.driver import Checked
     from ttscale.compiler.ir import Model
+    from ttscale.compiler.scope import Linked
 
 NAME = "tts.lock"
 
@@ -39,6 +41,7 @@ class Lock(BaseModel):
     weights: dict[str, Weights] = Field(default_factory=dict)
     modules: dict[str, str] = Field(default_factory=dict)
     schemas: dict[str, str] = Field(default_factory=dict)
+    recipes: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Lock:
@@ -58,9 +61,10 @@ class Lock(BaseModel):
             weights=dict(sorted(self.weights.items())),
             modules=dict(sorted(self.modules.items())),
             schemas=dict(sorted(self.schemas.items())),
+            recipes=dict(sorted(self.recipes.items())),
         )
         beside = path.with_name(path.name + ".part")
-        without = None if self.schemas else {"schemas"}
+        without = {name for name in ("schemas", "recipes") if not getattr(self, name)}
         beside.write_text(ordered.model_dump_json(indent=2, exclude=without) + "\n", encoding="utf-8", newline="\n")
         beside.replace(path)
 
@@ -89,6 +93,7 @@ class Lock(BaseModel):
             ("the weights", self.weights, now.weights),
             ("the import", self.modules, now.modules),
             ("the schema", self.schemas, now.schemas),
+            ("the recipe", self.recipes, now.recipes),
         )
         for noun, here, there in kinds:
             found += [(f"{noun} {name}", name in here) for name, own in there.items() if here.get(name) != own]
@@ -116,9 +121,36 @@ def current(checked: Checked, folder: Path, models: list[Model]) -> Lock:
             found.modules[portable(name, folder)] = canonical_hash(scope.tree)
     for name, digest in schema_hashes(linked).items():
         found.schemas[portable(name, folder)] = digest
+    found.recipes.update(recipes_of(linked))
     for module in linked.python.values():
         found.modules[portable(module.file, folder)] = module.digest
     return found
+
+
+def recipes_of(linked: Linked) -> dict[str, str]:
+    """The recipes that a program reaches, by name and version, with a hash of all bytes of their files."""
+    from ttscale.library.loader import sha256_of
+    from ttscale.library.recipes import files_in, recipe_of
+
+    found: dict[str, str] = {}
+    for name in linked.modules:
+        recipe = recipe_of(name) if name != linked.entry else None
+        if recipe is not None:
+            files = sorted(files_in(recipe).items())
+            text = "".join(f"{path}\0{sha256_of(file)}\n" for path, file in files)
+            found[f"{recipe.name}@{recipe.version}"] = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return found
+
+
+def locked_recipes(folder: Path) -> frozenset[str]:
+    """The recipes, as `name@version`, that the lock in a folder pins; none where there is no lock that can be read."""
+    path = folder / NAME
+    if not path.is_file():
+        return frozenset()
+    try:
+        return frozenset(Lock.read(path).recipes)
+    except Failure:
+        return frozenset()  # `--locked` and `ttscale lock` say what is wrong with it
 
 
 def weights_name(locator: str, home: Path, folder: Path) -> str:

@@ -39,10 +39,9 @@ def _set_allow(ctx: click.Context, _option: click.Parameter, names: tuple[str, .
     from ttscale.compiler.check_trust import WORDS
 
     for name in names:
-        if name not in WORDS and not name.removeprefix("env:").isidentifier():
-            raise Failure(f"--allow {name}: it takes {', '.join(WORDS)} or env:NAME", code=USAGE)
-        if name not in WORDS and not name.startswith("env:"):
-            raise Failure(f"--allow {name}: a variable is granted as `--allow env:{name}`", code=USAGE)
+        if name not in WORDS and not (name.startswith("env:") and name.removeprefix("env:").isidentifier()):
+            hint = f"a variable of the environment is granted as `--allow env:{name}`" if name.isidentifier() else ""
+            raise Failure(f"--allow {name}: it takes {', '.join(WORDS)} or env:NAME", hint, USAGE)
     if names:
         ctx.ensure_object(State).allow += names
 

@@ -14,6 +14,7 @@ from ttscale.compiler.source import SourceFile
 
 if TYPE_CHECKING:
     from ttscale.compiler.driver import Checked
+    from ttscale.library.loader import FileLoader
     from ttscale.library.recipes import Recipe
 
 
@@ -35,8 +36,11 @@ class Findings:
         self.sources.update(sources)
 
 
-def check_file(name: str) -> Checked:
-    """Read and check one file, or the recipe of that name. Raises CompileError where it cannot be read as text."""
+def check_file(name: str, *, newest: bool = False) -> Checked:
+    """Read and check one file, or the recipe of that name. Raises CompileError where it cannot be read as text.
+
+    Imported recipes are taken in the versions of the lock beside the file, unless the `newest` are wanted.
+    """
     from ttscale.compiler.driver import compile_source
     from ttscale.library.loader import FileLoader, load_source
     from ttscale.runtime.data_columns import DataColumns
@@ -45,9 +49,29 @@ def check_file(name: str) -> Checked:
     recipe = recipe_named(name)
     file = file_named(name)
     home = None if name == "-" or recipe is not None else Path(file).resolve().parent
-    loader = FileLoader(PythonFiles(home, allow=python_allowed()), DataColumns(), granted())
-    source = load_source(file) if recipe is None else loader.entry(recipe.name, f"={recipe.version}")[0]
+    locked = locked_beside(home) if home is not None and not newest else frozenset[str]()
+    loader = FileLoader(PythonFiles(home, allow=python_allowed()), DataColumns(), granted(), locked)
+    source = load_source(file) if recipe is None else entry_of(loader, recipe)
     return compile_source(source, loader)
+
+
+def locked_beside(folder: Path) -> frozenset[str]:
+    """The recipes that the lock in a folder pins."""
+    if not (folder / "tts.lock").is_file():
+        return frozenset()
+    from ttscale.cli.lock_file import locked_recipes
+
+    return locked_recipes(folder)
+
+
+def entry_of(loader: FileLoader, recipe: Recipe) -> SourceFile:
+    """The program of a recipe. Raises CompileError where it cannot be used."""
+    from ttscale.compiler.python_names import LoadFault
+
+    try:
+        return loader.entry(recipe.name, f"={recipe.version}")[0]
+    except LoadFault as fault:
+        raise CompileError([Diagnostic(fault.code, str(fault), None, hint=fault.hint)], {}) from fault
 
 
 def home_for(name: str) -> Path:
