@@ -100,10 +100,12 @@ def _judgements(
     verdicts = _count_of(rule, "k") if name == "verdicts" else _constant(args.get("verdicts"))
     if verdicts:
         low, high = size.low * verdicts, size.high * verdicts
-        return [Asked(model, prompt, replace(new, low=0), low, high, high, verdicts)]
+        argued = Asked(model, prompt, replace(new, low=0), low, high, high, verdicts)
+        return [argued, _ends(argued, END_TOKENS)]
     if name == "rubric":
         sets = _count_of(rule, "k") if size.high else 0
         calls = [Asked(model, prompt, replace(new, low=0), sets if size.low else 0, sets, sets)]
+        calls.append(_ends(calls[0], END_TOKENS + 4 * size.high))
         meta = args.get("meta")
         if isinstance(meta, ir.Filled):
             most = math.ceil(new.high * SAME_READER) + JOIN_SLACK
@@ -113,6 +115,16 @@ def _judgements(
         return calls
     words = DIGITS if name == "digit" else labels_of(filled.prompt.result)
     return [_judged(model, prompt, words, args, size)]
+
+
+END_TOKENS = 8
+"""Room for a verdict that is asked for alone, since the tokens ended before it."""
+
+
+def _ends(judged: Asked, most: int) -> Asked:
+    """The ends of judgements that were cut before their verdict, which are then asked for alone."""
+    said = Amount(0, math.ceil(judged.new.high * SAME_READER) + JOIN_SLACK, judged.new.expected)
+    return Asked(judged.model, judged.prompt.plus(said), Amount(0, most, 1), 0, judged.high, 0)
 
 
 DIGITS = tuple("0123456789")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import PROMPTS, FakeEngine, answer, pipeline
+from running import PROMPTS, FakeEngine, answer, pipeline, plan_of
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.ir import Budget
 from ttscale.compiler.source import SourceFile
@@ -269,6 +269,45 @@ def test_programs_and_tests_confirm_each_other() -> None:
     assert consensus_scores([]) == []
     with pytest.raises(ValueError, match="all tests"):
         consensus_scores([[True], [True, False]])
+
+
+# --- judgements that run on --------------------------------------------------------------------------------
+
+
+async def test_a_verdict_that_the_limit_cut_off_is_asked_for_alone() -> None:
+    def reply(request: Any, place: int) -> str:
+        last = request.messages[-1]
+        if last.role == "assistant":
+            assert last.content.endswith("so on\nAnswer:") and request.max_tokens == 8
+            return " no" if "Answer: 1" in request.messages[-2].content else " yes"
+        return " ".join(["so on"] * 40)
+
+    judge = FakeEngine(reply)
+    text = pool_text("score(by: verdicts(2), from: j, max_tokens: 16)")
+    result = await answer(text, {"m": drafts(), "j": judge})
+    assert [c.scores["verdicts"] for c in result.pool] == [1, 0, 1]
+    assert result.judgements == {"main/score": Judgements(6, 0)}
+    plan = plan_of(text)
+    assert result.cost.calls == 3 + 6 + 6 == plan.maximum.calls and result.cost.tokens <= plan.maximum.tokens
+
+
+async def test_grades_that_the_limit_cut_off_are_asked_for_alone() -> None:
+    def reply(request: Any, place: int) -> str:
+        return " 3, 9, 1" if request.messages[-1].content.endswith("\nGrades:") else " ".join(["clear"] * 40)
+
+    result = await answer(
+        pool_text("score(by: rubric(k: 1), from: j, max_tokens: 16)"), {"m": drafts(), "j": FakeEngine(reply)}
+    )
+    assert sorted(c.scores["rubric"] for c in result.pool) == [1, 3, 9]
+    assert result.judgements == {"main/score": Judgements(1, 0)}
+
+
+async def test_a_server_that_cannot_go_on_leaves_a_cut_verdict_unread() -> None:
+    judge = FakeEngine(
+        lambda request, place: " ".join(["so on"] * 40), capabilities=Capabilities(context=4096, continuation=False)
+    )
+    text = pool_text("score(by: verdicts(1), from: j, max_tokens: 16)")
+    assert (await answer(text, {"m": drafts(), "j": judge})).judgements == {"main/score": Judgements(3, 3)}
 
 
 # --- weights by origin -----------------------------------------------------------------------------------

@@ -208,6 +208,20 @@ async def test_pairs_are_asked_in_both_orders() -> None:
         await answer(text.replace(", method: pairwise", ""), {"m": drafts(), "j": judge})
 
 
+async def test_pairs_by_the_standard_prompt_are_kept_to_a_number() -> None:
+    judge = FakeEngine(lambda request, place: "2", capabilities=Capabilities(context=4096, grammar=True))
+    result = await answer(pool_text("rank(from: j, method: pairwise)"), {"m": drafts(), "j": judge})
+    assert len(judge.requests) == 6 and result.judgements["main/rank"] == Judgements(6, 0)
+    assert all(r.constraint is not None and '"1" | "2"' in r.constraint.grammar for r in judge.requests)
+
+
+async def test_a_pipeline_may_be_called_as_a_rule_that_asks() -> None:
+    judge = FakeEngine(lambda request, place: "- right?\nBest: 2")
+    text = pipeline(f"{DRAFTS}return x |> select(by: checklist, from: j)", TWO, "Number")
+    other = text + "\npipeline checklist(question: Text) -> Number { return generate(ask(question), from: m) }\n"
+    assert (await answer(other, {"m": drafts(), "j": judge})).answer == 1
+
+
 async def test_pairs_are_read_where_the_prompt_gives_a_list() -> None:
     def larger(request: object, place: int) -> str:
         first, second = (int(part[0]) for part in request.messages[0].content.split("Answer: ")[1:3])  # type: ignore[attr-defined]

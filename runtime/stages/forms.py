@@ -54,6 +54,21 @@ def verdict(labels: Sequence[str], max_tokens: int) -> Constraint:
     return Constraint(f'root ::= {_text(max_tokens)} "\\nAnswer: " ({_either(labels)})\n')
 
 
+END_TOKENS = 8
+"""Room for a label behind "Answer:"."""
+
+
+def end_of_verdict(labels: Sequence[str]) -> Constraint:
+    """One of the labels, behind "Answer:"."""
+    return Constraint(f'root ::= " " ({_either(labels)})\n')
+
+
+def end_of_grades(count: int) -> Constraint:
+    """`count` whole numbers from 1 to 10, behind "Grades:"."""
+    rest = f' (", " g){{{count - 1}}}' if count > 1 else ""
+    return Constraint(f'root ::= " " g{rest}\ng ::= "10" | [1-9]\n')
+
+
 def grades(count: int, max_tokens: int) -> Constraint:
     """Any text, then a line "Grades: " with `count` whole numbers from 1 to 10."""
     line = f'"\\nGrades: " g (", " g){{{count - 1}}}' if count > 1 else '"\\nGrades: " g'

@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from ttscale.compiler.ir import Filled, Model
 from ttscale.compiler.types import BOOL, Choice, Simple, Type
 from ttscale.runtime.answers import read
-from ttscale.runtime.desk import Judgement
+from ttscale.runtime.desk import Judgement, Reply
 from ttscale.runtime.engines.base import Constraint, Message
 from ttscale.runtime.stages import forms
+from ttscale.runtime.stages.closing import closed, was_cut
 from ttscale.runtime.stages.context import JUDGE_TOKENS, StageContext
 from ttscale.runtime.stages.forms import is_kept
 from ttscale.runtime.strategies.judgements import digit_mean
@@ -165,18 +166,36 @@ async def _sampled(
     ]
     found: list[Opinion] = []
     unreadable: list[str] = []
-    for reply in await context.caller.sample(asks):
+    replies = await context.caller.sample(asks)
+    ends = await _ends(context, type_, labels, replies) if form is not None else {}
+    for place, reply in enumerate(replies):
         if reply.state == "failed":
             context.failed(reply)
         if reply.state != "done" or reply.completion is None or reply.cut:
             found.append(Opinion("refused" if reply.cut else reply.state, text=reply.reason))
             continue
-        opinion = _read(type_, labels, reply.completion.text)
+        opinion = _read(type_, labels, ends.get(place) or reply.completion.text)
         if opinion.state == "unreadable":
             unreadable.append(opinion.text)
         found.append(opinion)
     context.judged(sum(opinion.state in ("done", "unreadable") for opinion in found), unreadable)
     return found
+
+
+async def _ends(
+    context: StageContext, type_: Type, labels: Sequence[Label], replies: Sequence[Reply]
+) -> dict[int, str]:
+    """By place, replies that were cut before their verdict, with the verdict that was then asked for alone."""
+    cut = [
+        place
+        for place, reply in enumerate(replies)
+        if was_cut(reply)
+        and reply.completion is not None
+        and _read(type_, labels, reply.completion.text).state == "unreadable"
+    ]
+    form = forms.end_of_verdict([label.words[0] for label in labels])
+    ends = await closed(context, [replies[place] for place in cut], "\nAnswer:", form, forms.END_TOKENS)
+    return {place: text for place, text in zip(cut, ends, strict=True) if text is not None}
 
 
 def _read(type_: Type, labels: Sequence[Label], text: str) -> Opinion:

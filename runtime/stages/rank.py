@@ -191,6 +191,8 @@ async def _shares(context: StageContext, prompts: Sequence[tuple[Message, ...]])
         return [opinion.probabilities[0] if opinion.state == "done" else None for opinion in found]
     heat = context.number("temperature")
     asks = [context.ask(messages, temperature=0.0 if heat is None else heat) for messages in prompts]
+    if is_kept(filled):
+        asks = [replace(ask, constraint=order_of(2, 1)) for ask in asks]
     shares: list[float | None] = []
     unreadable: list[str] = []
     asked = 0

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ttscale.compiler.ir import Filled, Strategy
+from ttscale.runtime.desk import Reply
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.stages import forms
+from ttscale.runtime.stages.closing import closed, was_cut
 from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answers, usable
 from ttscale.runtime.stages.forms import is_kept
 from ttscale.runtime.stages.judging import affirmative, labels_of, opinions
@@ -57,18 +59,21 @@ async def by_rubric(context: StageContext, pool: Pool, rule: Strategy) -> dict[i
     reviews: list[tuple[Sequence[int], str]] = []
     unreadable: list[str] = []
     asked = 0
-    for order, reply in zip(orders, await context.caller.sample(asks), strict=True):
+    replies = await context.caller.sample(asks)
+    ends = await _ends(context, replies, len(candidates)) if is_kept(filled) else {}
+    for place, (order, reply) in enumerate(zip(orders, replies, strict=True)):
         if reply.state == "failed":
             context.failed(reply)
         if reply.state != "done" or reply.completion is None or reply.cut:
             continue
         asked += 1
-        grades = parse_grades(reply.completion.text, len(candidates))
+        text = ends.get(place, reply.completion.text)
+        grades = parse_grades(text, len(candidates))
         if grades is None:
-            unreadable.append(reply.completion.text)
+            unreadable.append(text)
             continue
         graded.append(tuple(grade for _, grade in sorted(zip(order, grades, strict=True))))
-        reviews.append((order, reply.completion.text))
+        reviews.append((order, text))
     context.judged(asked, unreadable)
     if not graded:
         context.note(f"{context.stage.op} has no grades: no set of {sets} could be read")
@@ -77,6 +82,18 @@ async def by_rubric(context: StageContext, pool: Pool, rule: Strategy) -> dict[i
     judged = await _judged(context, meta, candidates, reviews) if isinstance(meta, Filled) else None
     found = rubric_totals(graded, judged, whole(rule, "keep", len(graded)))
     return {id(candidate): total for candidate, total in zip(candidates, found.totals, strict=True)}
+
+
+async def _ends(context: StageContext, replies: Sequence[Reply], count: int) -> dict[int, str]:
+    """By place, replies that were cut before their grades, with the grades that were then asked for alone."""
+    cut = [
+        place
+        for place, reply in enumerate(replies)
+        if was_cut(reply) and reply.completion is not None and parse_grades(reply.completion.text, count) is None
+    ]
+    form, most = forms.end_of_grades(count), forms.END_TOKENS + 4 * count
+    ends = await closed(context, [replies[place] for place in cut], "\nGrades:", form, most)
+    return {place: text for place, text in zip(cut, ends, strict=True) if text is not None}
 
 
 async def _judged(
