@@ -5,6 +5,7 @@ Codes (besides those of check_values and check_strategies):
     E0215  a value of the wrong type
     E0225  a prompt that needs an argument which the stage does not offer
     E0226  a prompt whose answers the stage cannot use
+    E0295  a regular expression that cannot end a sample
     E0246  a list or `up to` where one plain value is taken
 """
 
@@ -26,6 +27,7 @@ from ttscale.compiler.check_frame import (
     exactly,
     listed,
 )
+from ttscale.compiler.check_retrieve import content
 from ttscale.compiler.check_strategies import is_rule, rule_call, strategy
 from ttscale.compiler.check_tests import tests_given
 from ttscale.compiler.check_types import describe, is_numeric, join
@@ -40,6 +42,7 @@ from ttscale.compiler.check_values import (
     within,
 )
 from ttscale.compiler.signatures import RULES, Parameter, by_likeness, judging, testing
+from ttscale.compiler.stop_patterns import problem
 
 if TYPE_CHECKING:
     from ttscale.compiler.check_stages import StageCall
@@ -216,10 +219,23 @@ def _bool(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) ->
 
 
 def _text(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
+    if parameter.name == "stop_pattern":
+        patterns(value, call.frame)
+        return
     items = value.items if isinstance(value, ast_expressions.ListExpr) else (value,)
     for item in items:
         typed = expect(item, call.frame, types.TEXT, f"`{parameter.name}:`")
         must_be_static(item, call.frame, typed, f"`{parameter.name}:`")
+
+
+def patterns(value: ast_expressions.Expr, frame: Frame) -> None:
+    """Checks the regular expressions that end a sample, as far as they are written out."""
+    for item in value.items if isinstance(value, ast_expressions.ListExpr) else (value,):
+        must_be_static(item, frame, expect(item, frame, types.TEXT, "`stop_pattern:`"), "`stop_pattern:`")
+        if isinstance(item, ast_expressions.LiteralValue) and isinstance(item.value, str):
+            wrong = problem(item.value)
+            if wrong is not None:
+                frame.report("E0295", wrong[0], item.span, hint=wrong[1])
 
 
 def _seconds(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
@@ -361,6 +377,7 @@ CHECKS: Mapping[str, Check] = {
     "pool": _pool,
     "policy": _later,
     "judge": _later,
+    "content": content,
     "tests": _tests,
     "thinking": _thinking,
 }

@@ -16,7 +16,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ttscale.compiler import ast, ast_expressions, types
-from ttscale.compiler.check_arguments import number, thinking
+from ttscale.compiler.check_arguments import number, patterns, thinking
 from ttscale.compiler.check_chats import chat_value
 from ttscale.compiler.check_expressions import expression
 from ttscale.compiler.check_frame import Frame, Program, did_you_mean, listed
@@ -29,7 +29,10 @@ from ttscale.compiler.scope import ModuleScope
 from ttscale.compiler.signatures import GENERATE
 from ttscale.compiler.source import Span
 
-SETTINGS = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "max_tokens", "stop", "thinking", "constrain")
+SETTINGS = (
+    *("temperature", "top_p", "top_k", "min_p", "repeat_penalty"),
+    *("max_tokens", "stop", "stop_pattern", "thinking", "constrain"),
+)
 """Sampling defaults that a prompt may have."""
 
 
@@ -151,6 +154,8 @@ def _settings(declaration: ast.PromptDecl, frame: Frame) -> None:
             frame.report("E0213", f"`{name}` is given twice", arg.span, hint="keep one of them")
         elif parameter.kind == "thinking":
             thinking(arg.value, frame, "`thinking:`")
+        elif name == "stop_pattern":
+            patterns(arg.value, frame)
         elif parameter.kind == "bool":
             must_be_static(arg.value, frame, expect(arg.value, frame, types.BOOL, f"`{name}:`"), f"`{name}:`")
         elif parameter.kind in ("int", "float"):

@@ -19,6 +19,7 @@ ENGINE_DEFAULTS: Mapping[str, object] = {
     "repeat_penalty": 1.0,
     "max_tokens": 512,
     "stop": (),
+    "stop_pattern": None,
     "thinking": "auto",
     "constrain": None,
 }
@@ -46,8 +47,8 @@ def settings(
             value = parameter.default
         if value is None:
             value = options.get(name)
-        if value is None and name == "constrain":
-            continue  # what a type has by itself
+        if value is None and name in ("constrain", "stop_pattern"):
+            continue  # what a type has by itself, and none
         found[name] = normal(name, value) if value is not None else _unset(name, parameter.default)
     return found
 
@@ -64,7 +65,7 @@ def normal(name: str, value: object) -> ir.Argument:
         return value
     if name in FLOATS and isinstance(value, int | float):
         return ir.Const(float(value))
-    if name == "stop":
+    if name in ("stop", "stop_pattern"):
         return ir.Const((value,) if isinstance(value, str) else tuple(value) if isinstance(value, tuple) else ())
     if name == "thinking" and isinstance(value, bool):
         return ir.Const("on" if value else "off")

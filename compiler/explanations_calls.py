@@ -305,6 +305,16 @@ CALLS = table(
         "question: Text) -> Number {\n  param judge: Model in {small} = small\n",
     ),
     page(
+        "E0295",
+        "A pattern that cannot end a sample",
+        "`stop_pattern:` takes regular expressions in Python's dialect, as text. A sample ends where the first match "
+        "begins, and what is matched is no part of its answer; `(?<=…)` keeps what comes before. One that matches the "
+        "empty text would end every sample at once, and a repetition inside a repetition may take for ever.",
+        pipeline(FOUR.replace("n: 4", 'n: 4, stop_pattern: "x*"') + "return drafts |> vote()"),
+        '"x*"',
+        '"x+"',
+    ),
+    page(
         "E0294",
         "A score of a name that these answers do not have",
         'A score has the name that `as:` gives it, else that of its rule, and `score("name")` asks for it. It stays '

@@ -23,7 +23,7 @@ from ttscale.compiler.signatures import Parameter
 
 SAMPLING_OPTIONS = (
     *("temperature", "top_p", "top_k", "min_p", "repeat_penalty"),
-    *("max_tokens", "stop", "thinking", "constrain"),
+    *("max_tokens", "stop", "stop_pattern", "thinking", "constrain"),
 )
 OF_EVERY_KIND = (*SAMPLING_OPTIONS, "price")
 """What a model of any imported kind takes besides the arguments of its function."""

@@ -82,6 +82,7 @@ def asking(max_tokens: int, temperature: float | None) -> tuple[Parameter, ...]:
         Parameter("repeat_penalty", "float", low=0.1, high=10, doc="1 is off"),
         Parameter("max_tokens", "int", max_tokens, low=1, doc="new tokens a sample, at most"),
         Parameter("stop", "text", many=True, doc="texts that end a sample"),
+        Parameter("stop_pattern", "text", many=True, doc="regular expressions that end a sample"),
         Parameter("thinking", "thinking", up_to=True, doc="auto, off, on, or up to N tokens"),
         Parameter("series", "int", 0, low=0, doc="another series means fresh samples"),
         Parameter("retry", "int", 0, low=0, high=10, doc="how often a failed call is tried again"),

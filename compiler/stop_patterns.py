@@ -11,6 +11,7 @@ matter. A look-behind, `(?<=…)`, keeps what comes before. A match is found if 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 REACH = 256
 MOST = 200  # characters of a pattern
@@ -32,6 +33,12 @@ def problem(pattern: str) -> tuple[str, str] | None:
         message = "the pattern repeats a group that repeats something itself, which may take for ever"
         return message, "leave out one of the two repetitions"
     return None
+
+
+def shortened(text: str, patterns: Iterable[str]) -> str:
+    """A whole text up to where the first match of a pattern begins."""
+    found = [match.start() for pattern in patterns if (match := re.search(pattern, text))]
+    return text[: min(found, default=len(text))]
 
 
 def _nested(pattern: str) -> bool:

@@ -207,6 +207,7 @@ class Caller:
             ask.timeout,
             (-self._position,),
             constraint=ask.constraint,
+            stop_patterns=ask.stop_patterns,
             keep=tuple(item.ask.keep for item in items) if items[0].engine.capabilities.keeps else None,
         )
         missing = dict(enumerate(items))
@@ -309,7 +310,7 @@ def _requests(pending: Sequence[_Pending], ordered: bool) -> list[list[_Pending]
 
     def settings(item: _Pending) -> tuple[object, ...]:
         ask = item.ask
-        limits = (ask.max_tokens, ask.stop, ask.thinking, ask.timeout, ask.grammar)
+        limits = (ask.max_tokens, ask.stop, ask.stop_patterns, ask.thinking, ask.timeout, ask.grammar)
         return (id(item.engine), ask.messages, ask.sampling, *limits)
 
     if ordered:

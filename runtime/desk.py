@@ -45,6 +45,7 @@ class Ask:
     or_else: Model | None = None
     constraint: Constraint | None = None
     keep: str = ""
+    stop_patterns: tuple[str, ...] = ()
 
     @property
     def grammar(self) -> str:

@@ -247,6 +247,12 @@ async def test_a_server_that_cannot_score(server: Server, engine: OpenAIEngine) 
     assert engine.capabilities.scoring is False
 
 
+async def test_a_pattern_shortens_what_the_server_wrote(server: Server, engine: OpenAIEngine) -> None:
+    (whole,) = await collect(engine, Request(ASK, (1,), max_tokens=8))
+    (short,) = await collect(engine, Request(ASK, (1,), max_tokens=8, stop_patterns=(r"(?<=\w)\s",)))
+    assert short.text == whole.text.split()[0] and short.finish == "stop"
+
+
 async def test_a_time_limit(server: Server, engine: OpenAIEngine) -> None:
     wait = threading.Event()
     server.faults = [lambda handler: (wait.wait(3), None)[1]]

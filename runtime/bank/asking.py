@@ -75,7 +75,14 @@ class Asking:
         """The tokens of a prompt whose sample is there, as it is asked for; None where an engine will be needed."""
         apart = thoughts_limit(ask.thinking) is not None
         draw = Draw(
-            engine.digest, messages_digest(ask.messages), ask.sampling, ask.stop, ask.grammar, ask.thinking, run_seed
+            engine.digest,
+            messages_digest(ask.messages),
+            ask.sampling,
+            ask.stop,
+            ask.grammar,
+            ask.thinking,
+            run_seed,
+            ask.stop_patterns,
         )
         want = Want(Spot(ask.series, attempt, ask.index), ask.max_tokens if apart else ask.most_tokens, apart)
         try:

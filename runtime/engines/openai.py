@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+from ttscale.compiler.stop_patterns import shortened
 from ttscale.runtime.engines.base import (
     Capabilities,
     Completion,
@@ -205,6 +206,8 @@ class OpenAIEngine:
         if not thoughts:
             thoughts, text = _split_thoughts(text)
         text, stopped = _cut(_continued(text, request.messages), request.stop)
+        whole, text = text, shortened(text, request.stop_patterns)  # servers know no such stops: they write on
+        stopped = stopped or text != whole
         logprobs = _logprobs(choice)
         usage = answer.get("usage")
         usage = usage if isinstance(usage, dict) else {}

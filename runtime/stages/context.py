@@ -203,7 +203,7 @@ class StageContext:
         reads: Type | None = None,
     ) -> Ask:
         """An ask with this stage's settings; `reads` is what a new candidate's answer is read as."""
-        stop = self.constant("stop")
+        stop, patterns = self.constant("stop"), self.constant("stop_pattern")
         return Ask(
             model if model is not None else self.model(),
             messages,
@@ -217,6 +217,7 @@ class StageContext:
             self.number("timeout"),
             self.optional_model("or_else"),
             None if reads is None or messages[-1].role == "assistant" else self._constraint(reads),
+            stop_patterns=(patterns,) if isinstance(patterns, str) else tuple(patterns or ()),  # type: ignore[arg-type]
         )
 
     def _constraint(self, reads: Type) -> Constraint | None:
