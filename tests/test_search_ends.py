@@ -43,7 +43,7 @@ def test_where_nothing_new_can_be_paid_what_is_free_is_still_tried(tmp_path: Pat
     # The baselines need 8 samples and a greedy one for each of 30 questions, which leaves 50 calls.
     path = write(tmp_path, "trials 24 sampler gp seed 2 budget { calls <= 320 }", rows=30)
     dice = Dice()
-    document = searched(path, dice, ablate=False).document
+    document = searched(path, dice, ablate=False, racing=False).document
     done = [t["params"] for t in document["trials"] if t["outcome"] == "done" and t["params"]["heat"] == 0.6]
     assert {(own["n"], own["rule"]) for own in done} == {(n, rule) for n in (1, 2, 4, 8) for rule in ("most", "one")}
     assert document["ended"] == "the budget is spent" and dice.made <= 320

@@ -341,7 +341,7 @@ def _driver(
     )
     price = driver.missing if stage.wishes.per_token else None
     seed = stage.search.seed + _number(stage.wishes.worker)
-    driver.proposer = proposer(stage.sampler, stage.space, driver.directions, seed, price)
+    driver.proposer = proposer(stage.sampler, stage.space, driver.directions, seed, price, driver.missing)
     if heard is not None:
         asker.heard = lambda record: driver.say("answer")
     return driver

@@ -21,6 +21,8 @@ from ttscale.runtime.search.space import SearchSpace
 
 FIRST = 8
 """How many pipelines are tried at random before there is a model; more where there are many parameters."""
+COMPARED = 8
+"""Among how many of these at once the cheapest is taken."""
 MOST_LISTED = 4_000
 MOST_POINTS = 160
 PRICED = 100
@@ -34,8 +36,16 @@ Price = Callable[[dict[str, object]], float]
 class GaussianProposer:
     """Proposes the pipeline of which most is expected; `price` gives its new tokens (None: all are alike)."""
 
-    def __init__(self, space: SearchSpace, directions: Sequence[bool], seed: int, price: Price | None = None) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        directions: Sequence[bool],
+        seed: int,
+        price: Price | None = None,
+        first_price: Price | None = None,
+    ) -> None:
         self._space, self._directions, self._seed, self._price = space, directions, seed, price
+        self._first_price = first_price
         self._is_listed = space.combinations <= MOST_LISTED
         self._all = list(space.all()) if self._is_listed else []
         self._vectors: dict[tuple[tuple[str, object], ...], list[float]] = {}
@@ -53,7 +63,7 @@ class GaussianProposer:
             if not history:
                 default = self._space.canonical(self._space.default)
                 return default if not self._space.why_not(default) else unseen(self._space, history, source)
-            return unseen(self._space, history, source)
+            return self._first(history, source)
         seen = {t.key for t in history}
         candidates = [own for own in self._candidates(known, source) if tuple(own.items()) not in seen]
         if not candidates:
@@ -62,6 +72,20 @@ class GaussianProposer:
             if not self._space.why_not(own):
                 return own
         return unseen(self._space, history, source)
+
+    def _first(self, history: Sequence[Tried], source: random.Random) -> dict[str, object] | None:
+        """A pipeline at random, before there is a model: of several that need new samples the one that needs fewest.
+
+        A small pool is the beginning of a larger one, so that little is lost where the larger one turns out better.
+        """
+        found = unseen(self._space, history, source)
+        if found is None or self._first_price is None:
+            return found
+        seen = {tried.key for tried in history}
+        drawn = [found, *(self._space.draw(source) for _ in range(COMPARED - 1))]
+        able = [own for own in drawn if tuple(own.items()) not in seen and not self._space.why_not(own)]
+        costly = [own for own in able if self._first_price(own) > 0]
+        return min(costly, key=self._first_price, default=found)
 
     # --- candidates ------------------------------------------------------------------------------
 

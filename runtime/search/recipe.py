@@ -23,7 +23,7 @@ from ttscale.compiler.parse import parse
 from ttscale.compiler.source import SourceFile
 from ttscale.compiler.types import Choice, PromptType, Text
 from ttscale.compiler.walk import nodes
-from ttscale.library.loader import FileLoader
+from ttscale.library.loader import EVERYTHING, FileLoader
 from ttscale.runtime.python_files import PythonFiles
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def compiled(program: Program, text: str) -> Program:
     from ttscale.runtime.program import Program as Made
 
     source = source_of(program.checked.linked)
-    loader = FileLoader(PythonFiles(program.folder, allow=True))
+    loader = FileLoader(PythonFiles(program.folder, allow=True), allow=EVERYTHING)
     checked = compile_source(SourceFile(source.name, text), loader).require_ok()
     return Made(checked, program.replaced_models, program.folder, None)
 

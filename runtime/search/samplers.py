@@ -34,9 +34,14 @@ def chosen(space: SearchSpace, goals: int, trials: int | None) -> str:
 
 
 def proposer(
-    name: str, space: SearchSpace, directions: Sequence[bool], seed: int, price: Price | None = None
+    name: str,
+    space: SearchSpace,
+    directions: Sequence[bool],
+    seed: int,
+    price: Price | None = None,
+    first_price: Price | None = None,
 ) -> Proposer | None:
-    """The way to choose of that name; None where it is one of Optuna's."""
+    """The way to choose of that name; None where it is one of Optuna's. Prices are of a question's new tokens."""
     match name:
         case "random":
             return RandomProposer(space, seed)
@@ -45,7 +50,7 @@ def proposer(
         case "greedy":
             return GreedyProposer(space, directions)
         case "gp":
-            return GaussianProposer(space, directions, seed, price)
+            return GaussianProposer(space, directions, seed, price, first_price)
     return None
 
 
