@@ -7,6 +7,7 @@ Codes:
     E0563  a `search` with nothing to search
     E0564  `fix` of a parameter that the pipeline does not have, or to a value that it cannot have
     W0565  a `search` whose holdout shares rows with those that it searches on
+    W0569  an `eval` of a searched pipeline on rows that the search has seen
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def check_search(declaration: ast.SearchDecl, scope: ModuleScope, program: Progr
     _goals(declaration, scope, program)
     _overlap(declaration, scope, program)
     if symbol is not None and not is_broken(symbol):
+        _seen(declaration, symbol, scope, program)
         _searched(declaration, symbol, program)
 
 
@@ -153,6 +155,27 @@ def _overlap(declaration: ast.SearchDecl, scope: ModuleScope, program: Program) 
         labels = (Label(on.span, f"the search sees these; {shared} in both"),)
         hint = "take rows for the holdout that come after those of the search"
         program.report("W0565", "the holdout has rows that the search has seen", holdout.span, labels=labels, hint=hint)
+
+
+def _seen(declaration: ast.SearchDecl, symbol: Symbol, scope: ModuleScope, program: Program) -> None:
+    """Warns where an `eval` measures the searched pipeline on rows by which the search chose its parameters."""
+    on = next((clause.on for clause in declaration.clauses if clause.on is not None), None)
+    searched = None if on is None else part_of(on, scope, program)
+    if on is None or searched is None:
+        return
+    for other in scope.tree.declarations:
+        if not isinstance(other, ast.EvalDecl):
+            continue
+        if symbol not in (lookup(expr, scope, program.linked) for expr in other.pipelines):
+            continue
+        measured = part_of(other.on, scope, program)
+        shared = "" if measured is None else common_rows(searched, measured)
+        told = any(d.code == "W0569" and d.primary == other.on.span for d in program.diagnostics)
+        if shared and not told:
+            labels = (Label(on.span, f"`{declaration.name}` searches on these; {shared} in both"),)
+            message = f"the search `{declaration.name}` has seen rows on which this measures `{symbol.name}`"
+            hint = "measure on rows that come after those of the search"
+            program.report("W0569", message, other.on.span, labels=labels, hint=hint)
 
 
 # --- the other clauses ---------------------------------------------------------------------------

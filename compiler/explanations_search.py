@@ -1,4 +1,4 @@
-"""Pages about searches: E0560 to W0568."""
+"""Pages about searches: E0560 to W0569."""
 
 from __future__ import annotations
 
@@ -60,6 +60,15 @@ SEARCHES = table(
         + "\nsearch tune over main { maximize accuracy on gsm[0:200]  fix k = 128 }\n",
         "fix k",
         "fix m",
+    ),
+    page(
+        "W0569",
+        "An evaluation on rows that a search has seen",
+        "The search chose the parameters that did best on its rows, so what is measured there is too good. Measure on "
+        "rows that neither the search nor, best of all, its holdout has.",
+        TUNED + "eval main on gsm[100:300]\n",
+        "gsm[100:300]",
+        "gsm[400:600]",
     ),
     page(
         "W0565",
