@@ -89,11 +89,24 @@ def spending(document: Document) -> list[str]:
     return lines
 
 
+def _tested_on(document: Document) -> list[str]:
+    """On how many questions the finals rest, where they were held out."""
+    asked, held_out = document.get("held_out_asked", 0), document["held_out"]
+    if not held_out:
+        return []
+    if not asked:
+        return [f"The budget had nothing left for the {held_out} questions that were held out."]
+    return [
+        f"{asked} questions that were held out"
+        + (f"; the budget paid no more of {held_out}." if asked < held_out else ".")
+    ]
+
+
 def sections(document: Document) -> list[tuple[str, list[str], Table | None]]:
     """Everything in order: title, sentences, table."""
     found: list[tuple[str, list[str], Table | None]] = [("Result", headline(document), None)]
     if document["verdict"]:
-        found.append((f"Finals: {document['verdict']['how']}", [], standings(document)))
+        found.append((f"Finals: {document['verdict']['how']}", _tested_on(document), standings(document)))
     if document["diagnosis"]:
         said = [f"{own['text']}. Next: `{own['command']}`" for own in document["diagnosis"]]
         found.append(("What stands in the way", said, None))
