@@ -30,6 +30,8 @@ from ttscale.library.recipes import Recipe, files_in, find, hashes_of, said_by
 LIMIT = 1 << 20
 """Bytes that a source file may have; the rest of a larger one is not even read."""
 STD_VERSIONS = ("1",)
+EVERYTHING = frozenset({"*"})
+"""Granted where a program that was granted what it needs is compiled again."""
 
 
 class SourceError(CompileError):
@@ -107,7 +109,7 @@ class FileLoader:
 
         Recipes that ship with the tool have what their manifests ask for.
         """
-        if module not in self._recipes:
+        if module not in self._recipes or self._allow >= EVERYTHING:
             return None
         recipe, _ = self._recipes[module]
         asked = said_by(recipe.folder).get("needs") if recipe.origin == "library" else ()
@@ -135,7 +137,8 @@ class FileLoader:
         """The functions of a Python file beside the importing one, or of an installed package."""
         assert self._python is not None
         if not path.startswith(("./", "../")):
-            if importing_file in self._recipes and "python" not in (self.granted(importing_file) or ()):
+            granted = self.granted(importing_file)
+            if granted is not None and "python" not in granted:
                 hint = "read what it does, then grant it with `--allow-python` or `load(…, allow_python=True)`"
                 message = f"{path} would run Python code, and an imported recipe names it"
                 raise LoadFault("E0405", message, label="not run", hint=hint)

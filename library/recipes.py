@@ -24,6 +24,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -206,6 +207,20 @@ def find(path: str, wanted: str, locked: Collection[str] = ()) -> tuple[Recipe, 
         message = f"the recipe `{name}` {recipe.version} has no `{module}`" if module else f"`{name}` is a whole recipe"
         raise LoadFault("E0401", message, hint=hint if modules else "it has no programs")
     return recipe, file
+
+
+def called(name: str) -> Recipe | None:
+    """The recipe that somebody means by a name, an alias, or `name@range`; None for a file, or what looks like one.
+
+    Files and folders of recipes come first. Raises LoadFault where a name that is no file's is no recipe's either.
+    """
+    path, _, wanted = name.partition("@")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", path):
+        return None
+    own = Path(name)
+    if own.is_file() or (own / MANIFEST).is_file() or Path(f"{name}.tts").is_file():
+        return None
+    return find(path, wanted)[0]
 
 
 def _of_name(name: str, known: Sequence[Recipe]) -> list[Recipe]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -28,8 +28,10 @@ from ttscale.compiler.driver import Checked, compile_source
 from ttscale.compiler.ir import Graph, Model
 from ttscale.compiler.models import GGUF_PREFIXES, model_from_locator
 from ttscale.compiler.plan import Plan
+from ttscale.compiler.python_names import LoadFault
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader, load_source
+from ttscale.library.recipes import called
 from ttscale.library.standard import stage_prompts
 from ttscale.runtime.bank.runs import BankRuns
 from ttscale.runtime.bank.store import Bank
@@ -69,19 +71,30 @@ def load(
     models: Mapping[str, str | Model] | None = None,
     *,
     allow_python: bool = False,
+    allow: Collection[str] = (),
     bank: str | Path | Bank | None = None,
 ) -> Program:
-    """The program in a file, or in a text (one with a line break).
+    """The program in a file, in a text (one with a line break), or of a recipe: `load("self-consistency")`.
 
     `models` replaces declared models by name: `{"small": "qwen2.5.gguf"}`; the name "" stands for the only one.
-    `allow_python` lets the program run Python files that do not stand in its own folder. Samples that the `bank` has (a
-    file, made where there is none) are not made again, and new ones are kept in it; without one nothing is kept. Raises
-    CompileError where the program has errors, BankError where the bank is none.
+    `allow_python` lets the program run Python files that do not stand in its own folder, and `allow` grants recipes
+    what they need: `network`, `code`, `files`, `env:NAME`. Samples that the `bank` has (a file, made where there is
+    none) are not made again, and new ones are kept in it; without one nothing is kept. Raises CompileError where the
+    program has errors, BankError where the bank is none.
     """
     is_text = isinstance(source, str) and "\n" in source
-    file = SourceFile("<text>", str(source)) if is_text else load_source(source)
-    base = Path.cwd() if is_text else Path(source).resolve().parent
-    checked = compile_source(file, FileLoader(PythonFiles(base, allow=allow_python), DataColumns())).require_ok()
+    granted = {*allow, *(("python",) if allow_python else ())}
+    try:
+        recipe = None if is_text or Path(source).is_file() else called(str(source))
+        base = recipe.folder if recipe is not None else Path.cwd() if is_text else Path(source).resolve().parent
+        loader = FileLoader(PythonFiles(base, allow="python" in granted), DataColumns(), granted)
+        if recipe is not None:
+            file, _ = loader.entry(recipe.name, f"={recipe.version}")
+        else:
+            file = SourceFile("<text>", str(source)) if is_text else load_source(source)
+    except LoadFault as fault:
+        raise CompileError([Diagnostic(fault.code, str(fault), None, hint=fault.hint)], {}) from fault
+    checked = compile_source(file, loader).require_ok()
     replaced = {
         name: model if isinstance(model, Model) else _from_here(model_from_locator(name, model))
         for name, model in (models or {}).items()

@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import ttscale
 from cli_runs import tts
 from ttscale.library.manifest import ManifestError, manifest_of, manifest_text, read_manifest
 from ttscale.library.packing import FILE_BYTES, PackError, check_name, files_of, specifier, wheel
@@ -497,3 +498,15 @@ def test_a_lock_keeps_versions_and_hashes(tmp_path: Path, own_home: Path) -> Non
     assert tts("run", program, "?").code == 0
     refused = tts("run", program, "?", "--locked")
     assert refused.code == 1 and "the recipe my-vote@1.1.0 has changed since it was locked" in refused.err
+
+
+def test_recipes_are_loaded_from_python_too(tmp_path: Path) -> None:
+    program = PROGRAM.replace('model solver = script("Answer: 3", "Answer: 4", "Answer: 4")', CODES["network"])
+    manifest = MANIFEST + 'needs = ["network"]\n'
+    assert tts("recipe", "add", recipe(tmp_path / "own", program, manifest)).code == 0
+    with pytest.raises(ttscale.CompileError, match="E0414"):
+        ttscale.load("my-vote")
+    with ttscale.load("my_vote", allow={"network"}) as loaded:
+        assert loaded.pipelines == ("main", "greedy")
+    with ttscale.load("self-consistency") as loaded:
+        assert loaded.plan().graph.pipeline == "main"

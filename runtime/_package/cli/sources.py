@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,28 +95,17 @@ def recipe_named(name: str) -> Recipe | None:
     None for a file, or what looks like one: files and recipes' folders come first. Raises Failure where a name that is
     no file's is no recipe's either.
     """
-    path, at, wanted = name.partition("@")
-    if name == "-" or not _NAME.fullmatch(path) or path.endswith(".tts") or is_own(name):
-        return None
     from ttscale.compiler.python_names import LoadFault
-    from ttscale.library.recipes import find
+    from ttscale.library.recipes import called
 
+    if name == "-":
+        return None
     try:
-        return find(path, wanted)[0]
+        return called(name)
     except LoadFault as fault:
-        hint = fault.hint if "did you mean" in fault.hint or at else "`ttscale recipe list` shows those that there are"
+        is_near = "did you mean" in fault.hint or "@" in name
+        hint = fault.hint if is_near else "`ttscale recipe list` shows those that there are"
         raise Failure(f"there is no file {name}, and {_lower(fault)}", hint) from None
-
-
-def is_own(name: str) -> bool:
-    """Whether an argument is a file of the user's, or the folder of a recipe."""
-    from ttscale.library.names import MANIFEST
-
-    path = Path(name)
-    return path.is_file() or (path / MANIFEST).is_file() or Path(f"{name}.tts").is_file()
-
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def _lower(fault: Exception) -> str:
