@@ -38,6 +38,7 @@ from ttscale.compiler.check_frame import (
     listed,
     merged,
 )
+from ttscale.compiler.check_retrieve import check_retrieve
 from ttscale.compiler.check_scores import same_latest_score, with_score
 from ttscale.compiler.check_tests import check_tests
 from ttscale.compiler.check_types import describe
@@ -299,6 +300,8 @@ def _what_is_missing(call: StageCall) -> None:
                 rules = [rule.name for rule in RULES.values() if name in rule.where]
                 usual = "score" if "score" in rules else rules[0]
                 hint = f"write `{name}({parameter.name}: {usual})`; there are {listed(rules)}"
+            elif parameter.kind == "content":
+                hint = f"write `{name}(question, …)`"
             else:
                 hint = f"write `{name}(ask(question))` with a prompt `ask`"
             frame.report("E0212", f"`{name}` needs `{parameter.name}:`, {parameter.doc}", span, hint=hint)
@@ -324,6 +327,8 @@ def _what_is_missing(call: StageCall) -> None:
         check_vote(given, call.source, frame)
     if name == "explore":
         check_explore(call)
+    if name == "retrieve":
+        check_retrieve(call)
 
 
 def _rounds(call: StageCall) -> None:
@@ -395,6 +400,8 @@ def _size(call: StageCall) -> Size:
             return ONE
         case "explore":
             return call.counts.get("explored", UNKNOWN)
+        case "retrieve":
+            return (size_of(given["k"], frame) if "k" in given else exactly(5)).some(0)
         case "fuse":
             made = size_of(given["n"], frame) if "n" in given else ONE
             return made if source.low > 0 else replace(made, low=0)
@@ -441,7 +448,7 @@ def later_stage(expr: ast_expressions.Call, piped: Typed | None, frame: Frame) -
     typed = [later_argument(arg.value, frame) for arg in expr.args]
     if expr.when is not None:
         condition(expr.when, frame)
-    if name in ("decompose", "retrieve", "recall"):
+    if name in ("decompose", "recall"):
         return Typed(types.ListOf(types.TEXT))
     if name == "explore":
         message_type = next((t.type for t in typed if isinstance(t.type, types.MessageType)), None)

@@ -160,6 +160,9 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
         if isinstance(value, Pool):
             return value.operand
         return value.rows if isinstance(value, RowsValue) else one(expansion, value, expr.span)
+    if parameter.kind == "content":
+        value = expansion.evaluate(expr, call.frame, call.site.inner())
+        return value.operand if isinstance(value, Pool) and parameter.many else one(expansion, value, expr.span)
     written = _written_name(expr, call.frame) if parameter.kind == "name" else None
     if written is not None:
         return ir.Const(written)

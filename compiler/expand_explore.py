@@ -34,8 +34,8 @@ def explore(expansion: Expansion, call: Call) -> Pool:
     models = models_of(expansion, call, "from") or [only_model(expansion, call)]
     args = plain_arguments(expansion, call, LEFT)
     args |= settings(call.signature, given_settings(expansion, call), prompts[0].prompt, models[0])
-    args["separator"] = _texts(args["separator"])
-    args["final"] = _texts(args["final"])
+    args["separator"] = texts_of(args["separator"])
+    args["final"] = texts_of(args["final"])
     args["policy"] = _policy(expansion, call)
     args |= _judge(expansion, call, models)
     if args["as"] == ir.Const(None) and isinstance(args["judge"], ir.Strategy):
@@ -69,7 +69,7 @@ def whole(value: ir.Argument) -> int | None:
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
-def _texts(value: ir.Argument) -> ir.Const:
+def texts_of(value: ir.Argument) -> ir.Const:
     """One text or several, as a tuple."""
     found = value.value if isinstance(value, ir.Const) else ()
     return ir.Const((found,) if isinstance(found, str) else tuple(found) if isinstance(found, tuple | list) else ())

@@ -122,6 +122,9 @@ class Reader:
                 return Said(Amount(0, high, math.ceil(high * self.share)), writers)
             case "explore":
                 return explored(stage, self.share)
+            case "retrieve":
+                length = _whole(args.get("length"))
+                return Said(Amount(0, length, math.ceil(length / 4)))
             case "classify":
                 return Said(SMALL)
             case "concat" | "choose":

@@ -329,11 +329,29 @@ EXPLORE = Signature(
     doc="grows answers step by step, judges their beginnings and goes on from promising ones",
 )
 
+RETRIEVE = Signature(
+    "retrieve",
+    "none",
+    (
+        Parameter("query", "content", required=True, doc="what is looked up: a Text of the run"),
+        Parameter("files", "text", many=True, doc="files or patterns, beside the file that names them"),
+        Parameter("among", "content", many=True, doc="texts of the run instead of files: an input, or a pool"),
+        Parameter("k", "int", 5, low=1, high=1024, doc="passages, at most"),
+        Parameter("field", "text", "text", doc="what is read of the rows of .jsonl and .json files"),
+        Parameter("length", "int", 1200, low=16, doc="bytes of a passage, at most"),
+        Parameter("order", "name", "reversed", choices=("reversed", "ranked"), doc="the best last, or first"),
+    ),
+    positional=("query",),
+    gives=frozenset({"scored", "ranked"}),
+    keeps=False,
+    doc="looks up the passages of documents that have most to do with a text",
+)
+
 SIGNATURES: dict[str, Signature] = {
     s.name: s for s in (GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, RUN_TESTS, FUSE, FILTER, VOTE, SELECT)
 }
 
-SIGNATURES[EXPLORE.name] = EXPLORE
+SIGNATURES |= {EXPLORE.name: EXPLORE, RETRIEVE.name: RETRIEVE}
 
 EXPLORE_JUDGES: Mapping[str, str] = {
     "yes_no": "judge_step",
@@ -423,7 +441,6 @@ def explore_judging(rule: str) -> Signature:
 LATER: dict[str, str] = {
     "revise": "loops that revise an answer",
     "decompose": "splitting a question into parts",
-    "retrieve": "looking up documents",
     "execute": "running programs",
     "prove": "proofs",
     "recall": "concept memory",

@@ -16,6 +16,7 @@ from ttscale.runtime.stages.joining import choose, concat, value
 from ttscale.runtime.stages.plugged import plugged
 from ttscale.runtime.stages.rank import rank
 from ttscale.runtime.stages.run_tests import run_tests
+from ttscale.runtime.stages.retrieve import retrieve
 from ttscale.runtime.stages.score import score
 from ttscale.runtime.stages.selecting import by_rule
 from ttscale.runtime.stages.verify import verify
@@ -24,6 +25,7 @@ SOURCES: Mapping[str, Callable[[StageContext], Awaitable[object]]] = {
     "generate": generate,
     "classify": classify,
     "explore": explore,
+    "retrieve": retrieve,
     "concat": concat,
     "choose": choose,
     "value": value,

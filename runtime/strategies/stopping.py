@@ -39,7 +39,7 @@ def certainty(classes: Classes) -> float:
         return 0.0
     first, second = sizes[0], sizes[1] if len(sizes) > 1 else 0
     tosses = first + second + 1
-    return sum(math.comb(tosses, k) for k in range(first + 1)) / 2**tosses
+    return math.ldexp(sum(math.comb(tosses, k) for k in range(first + 1)), -tosses)
 
 
 def streak(classes: Classes) -> int:

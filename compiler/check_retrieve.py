@@ -1,0 +1,35 @@
+"""`retrieve`: what is looked up, and where: in files, or among texts of the run.
+
+Codes (besides those of check_values):
+    E0212  nowhere to look
+    E0213  files and texts of the run at once
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ttscale.compiler import ast_expressions, types
+from ttscale.compiler.check_values import expect
+from ttscale.compiler.parameters import Parameter
+
+if TYPE_CHECKING:
+    from ttscale.compiler.check_stages import StageCall
+
+
+def content(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
+    """A text that a run has, or where `many` a list or pool of texts."""
+    wanted = types.ListOf(types.TEXT) if parameter.many else types.TEXT
+    expect(value, call.frame, wanted, f"`{parameter.name}:`", for_prompt=parameter.many)
+
+
+def check_retrieve(call: StageCall) -> None:
+    """Checks that there is one place to look in; what comes out are texts."""
+    call.result = types.TEXT
+    given, frame = call.given, call.frame
+    if "files" in given and "among" in given:
+        message = "`retrieve` looks in files or among texts of the run, not both"
+        frame.report("E0213", message, given["among"].span, hint="retrieve twice, and join both with `+`")
+    elif "files" not in given and "among" not in given and not {"files", "among"} & call.meant:
+        message = "`retrieve` does not say where to look"
+        frame.report("E0212", message, call.expr.span, hint='write `files: "notes/*.md"` or `among: paragraphs`')

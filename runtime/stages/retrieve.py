@@ -1,0 +1,74 @@
+"""`retrieve`: the passages of documents that have most to do with a text, the best one last.
+
+The order is reversed unless the stage says otherwise, so that the best passage stands nearest to the question in a
+prompt that puts it behind its context (DRAG, Yue et al. 2025).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.ir import Const
+from ttscale.compiler.types import TEXT, ListOf
+from ttscale.library.recipes import folder_of, recipe_of
+from ttscale.runtime.answers import coerce
+from ttscale.runtime.documents import DocumentError, Index, index_of, passages
+from ttscale.runtime.pool import Candidate, Pool
+from ttscale.runtime.result import RunError
+from ttscale.runtime.stages.context import StageContext, as_argument, is_operand
+
+SCORE = "bm25"
+
+
+async def retrieve(context: StageContext) -> Pool:
+    """At most `k` passages that have a word of the query; fewer, with a note, where fewer have one."""
+    operand = context.stage.args.get("query")
+    query = as_argument(context.value(operand), TEXT) if is_operand(operand) else None
+    if not isinstance(query, str):
+        context.note("retrieve found nothing, since what it should look up has no value in this run")
+        return Pool((), TEXT)
+    index = _index(context)
+    wanted = context.integer("k", 5)
+    found = index.best(query, wanted)
+    if len(found) < wanted:
+        context.note(f"retrieve found {len(found)} of {wanted} passages with a word of what it looked up")
+    candidates = [
+        _candidate(context, index.passages[number], score, rank) for rank, (number, score) in enumerate(found, 1)
+    ]
+    if context.constant("order") != "ranked":
+        candidates.reverse()
+    for candidate in candidates:
+        context.made(candidate)
+    return Pool(tuple(candidates), TEXT)
+
+
+def _index(context: StageContext) -> Index:
+    """The index of the files, or of the texts that the run has."""
+    among, length = context.stage.args.get("among"), context.integer("length", 1200)
+    if is_operand(among) and among != Const(None):
+        texts = as_argument(context.value(among), ListOf(TEXT))
+        listed = [text for text in texts if isinstance(text, str)] if isinstance(texts, list | tuple) else []
+        return Index(tuple(passage for text in listed for passage in passages(text, length)))
+    files = context.constant("files")
+    try:
+        paths = [_path(context, str(name)) for name in (files if isinstance(files, tuple) else ())]
+        return index_of(paths, str(context.constant("field") or "text"), length)
+    except DocumentError as error:
+        raise RunError(Diagnostic("R0716", str(error), context.stage.span, hint=error.hint)) from error
+
+
+def _path(context: StageContext, name: str) -> Path:
+    """A file beside the one that names it; a recipe's files only in its own folder."""
+    module = context.stage.span.file
+    recipe = recipe_of(module)
+    path = folder_of(module) / Path(name).expanduser()
+    if recipe is not None and not path.resolve().is_relative_to(recipe.folder.resolve()):
+        message = f"the recipe `{recipe.name}` may read files of its own folder only"
+        raise DocumentError(message, hint="give it the documents with `among:`")
+    return path
+
+
+def _candidate(context: StageContext, text: str, score: float, rank: int) -> Candidate:
+    answer, key = coerce(TEXT, text)
+    return Candidate(text, answer, key, stage=context.stage.path, index=rank - 1, scores={SCORE: score}, rank=rank)

@@ -1,0 +1,110 @@
+"""Looking up passages: scores, files, passages of a length, and the stage in pipelines."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from checking import body
+from hypothesis import given
+from hypothesis import strategies as st
+from running import answer, pipeline
+from ttscale.runtime.documents import DocumentError, Index, index_of, passages, words
+from ttscale.runtime.program import load
+from ttscale.runtime.result import RunError
+
+NOTES = ["The pond is deep and cold.", "The mill was built in 1871 by the river.", "A mill grinds corn.", "Ducks swim."]
+
+
+def test_the_passage_with_the_rarest_words_comes_first() -> None:
+    index = Index(tuple(NOTES))
+    assert [number for number, _ in index.best("When was the MILL built?", 3)] == [1, 2, 0]
+    assert index.best("zebra", 3) == []
+    assert Index(()).best("x", 3) == []
+
+
+def test_scores_are_those_of_bm25s() -> None:
+    bm25s = pytest.importorskip("bm25s")
+    draw = random.Random(3)
+    texts = [" ".join(draw.choices("abcdefghijkl", k=draw.randint(3, 30))) for _ in range(40)]
+    other = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
+    other.index([words(text) for text in texts], show_progress=False)
+    index = Index(tuple(texts))
+    for query in ("a b", "c", "k l a d"):
+        theirs = other.get_scores(words(query))
+        ours = index.scores(query)
+        assert [ours.get(number, 0.0) for number in range(40)] == pytest.approx(list(theirs), rel=1e-4)
+
+
+@given(st.text(alphabet="ab é\n", max_size=200), st.integers(16, 40))
+def test_passages_keep_all_words_and_their_length(text: str, length: int) -> None:
+    found = passages(text, length)
+    assert all(0 < len(passage.encode()) <= length for passage in found)
+    assert "".join("".join(found).split()) == "".join(text.split())
+
+
+def test_files_are_read_in_all_forms(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("One.\n\nTwo two.\n\nThree three three.", encoding="utf-8")
+    rows = [{"title": "Mill", "text": NOTES[1]}, {"text": NOTES[0]}]
+    (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (tmp_path / "c.json").write_text(json.dumps([{"body": NOTES[3]}]), encoding="utf-8")
+    assert index_of([tmp_path / "*.md"], "text", 16).passages == ("One.\n\nTwo two.", "Three three", "three.")
+    assert index_of([tmp_path / "b.jsonl"], "text", 90).passages == (f"Mill: {NOTES[1]}", NOTES[0])
+    assert index_of([tmp_path / "c.json"], "body", 90).passages == (NOTES[3],)
+    with pytest.raises(DocumentError, match="no text `text`") as failed:
+        index_of([tmp_path / "c.json"], "text", 90)
+    assert "body" in failed.value.hint
+    with pytest.raises(DocumentError, match="there is no file"):
+        index_of([tmp_path / "d.md"], "text", 90)
+    with pytest.raises(DocumentError, match="no file fits"):
+        index_of([tmp_path / "*.txt"], "text", 90)
+    (tmp_path / "b.jsonl").write_text("{", encoding="utf-8")
+    with pytest.raises(DocumentError, match="no JSON"):
+        index_of([tmp_path / "b.jsonl"], "text", 90)
+
+
+LOOK = 'prompt look(question: Text, notes: [Text]) -> Text = """{% for n in notes %}[{{ n }}]{% endfor %}"""\n'
+
+
+async def test_the_best_passage_stands_last_in_a_prompt(tmp_path: Path) -> None:
+    (tmp_path / "notes.jsonl").write_text("\n".join(json.dumps({"text": n}) for n in NOTES), encoding="utf-8")
+    program = tmp_path / "main.tts"
+    text = LOOK + pipeline(
+        'notes = retrieve(question, files: "notes.jsonl", k: 2)\nreturn generate(look(question, notes), from: m)',
+        f'model m = script({{ "[{NOTES[2]}][{NOTES[1]}]": ["last"], "[{NOTES[1]}][{NOTES[2]}]": ["first"] }})',
+        "Text",
+    )
+    program.write_text(f"tts 1\n{text}", encoding="utf-8")
+    asked = "When was the mill built in?"
+    assert (await load(program).arun(asked)).answer == "last"
+    program.write_text(f"tts 1\n{text}".replace("k: 2", "k: 2, order: ranked"), encoding="utf-8")
+    result = await load(program).arun(asked)
+    assert result.answer == "first"
+    found = result.stages["main/notes"]
+    assert [c.rank for c in found] == [1, 2] and found.candidates[0].scores["bm25"] > 0  # type: ignore[attr-defined]
+    (tmp_path / "notes.jsonl").unlink()
+    with pytest.raises(RunError) as failed:
+        await load(program).arun(asked)
+    assert failed.value.diagnostic.code == "R0716"
+
+
+async def test_texts_of_the_run_are_looked_through() -> None:
+    text = pipeline(
+        'found = generate(say(question), from: m, n: 3)\nreturn retrieve("built mill", among: found, k: 2)',
+        f"model m = script({', '.join(json.dumps(note) for note in NOTES[:3])})",
+        "Answers[Text]",
+    )
+    result = await answer(text)
+    assert [c.text for c in result.pool] == [NOTES[2], NOTES[1]]
+    nothing = await answer(text.replace("built mill", "zebra").replace("Answers[Text]", "Answers[Text]"))
+    assert any("found 0 of 2" in note for note in nothing.notes)
+
+
+def test_where_to_look_is_said_once() -> None:
+    assert body("return retrieve(question, k: 2) |> select(by: score)", "Text") == ["E0212"]
+    both = 'return retrieve(question, files: "a.md", among: [question]) |> select(by: score)'
+    assert body(both, "Text") == ["E0213"]
+    assert body('return retrieve(files: "a.md") |> select(by: score)', "Text") == ["E0212"]
+    assert body('return retrieve(3, files: "a.md") |> select(by: score)', "Text") == ["E0215"]
