@@ -16,6 +16,7 @@ from ttscale.compiler.expand_arguments import (
 )
 from ttscale.compiler.expand_explore import explore
 from ttscale.compiler.expand_nodes import condition
+from ttscale.compiler.expand_retrieve import retrieve
 from ttscale.compiler.expand_settings import settings
 from ttscale.compiler.expand_sources import classify, generate, result_of_prompt
 from ttscale.compiler.expansion import (
@@ -30,7 +31,7 @@ from ttscale.compiler.rule_judges import utility_is_judged
 from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.compiler.signatures import META, RULES, SIGNATURES, Signature, by_checklist, by_likeness, judging, testing
 
-SOURCES = {"generate": generate, "classify": classify, "explore": explore}
+SOURCES = {"generate": generate, "classify": classify, "explore": explore, "retrieve": retrieve}
 """Stages that no pool is piped into."""
 
 
