@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from cli_runs import tts
 from sandboxes import SAFE
+from ttscale.cli.domains import bind_all
 from ttscale.cli.recipe_gallery import graph_of, recipe_folders, shown_of
+from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.driver import Checked
 from ttscale.compiler.evidence import all_evidence
 from ttscale.compiler.graph import to_mermaid
@@ -37,6 +39,8 @@ OPTILLM = (
     "leap",
     "genselect",
     "deepconf",
+    "mcts",
+    "router",
 )
 
 every = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -55,6 +59,7 @@ def test_the_architectures_that_people_know_are_there() -> None:
         *("generate-rank-fuse", "mixture-of-agents", "archon", "critique-and-revise", "verify-and-retry"),
         *("parallel-distill-refine", "cascade", "adaptive-sampling", "judge-tournament", "code-with-tests"),
         *("plan-search", "debate", "cot-reflection", "re2", "rto", "leap", "generative-selection", "router"),
+        *("step-beam", "particle-filter", "tree-search", "speculative-reasoning"),
     }
 
 
@@ -82,6 +87,19 @@ def test_a_recipe_has_nothing_to_remark(folder: Path) -> None:
     text = (folder / "recipe.tts").read_text(encoding="utf-8")
     assert tts("fmt", "--check", "-", stdin=text).code == 0
     assert next(iter(checked.pipelines)) == "main" and len(checked.pipelines) > 1, "there is a baseline too"
+
+
+@every
+def test_a_budget_cuts_nothing_short_at_the_defaults(folder: Path) -> None:
+    graph = graph_of(folder)
+    most, budget = make_plan(graph).maximum, graph.budget
+    assert budget.calls is None or most.calls <= budget.calls
+    assert budget.tokens is None or most.tokens <= budget.tokens
+
+
+@every
+def test_every_value_of_the_parameters_has_room_in_the_budget(folder: Path) -> None:
+    assert [(one.code, one.hint) for one in bind_all(checked_of(folder))] == []
 
 
 @every
