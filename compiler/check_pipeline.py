@@ -136,11 +136,11 @@ def _wrong_result(
             fields = ", ".join(f"{field.name}: …" for field in shape.fields)
             hint = f"write `return {{{fields}}}`"
     own = given.fields if isinstance(given, types.Record) else ()
-    fields = [field.name for field in own if fits(field.type, inner)]
-    if fields and not isinstance(plain(inner), types.Record):
+    fitting = [field.name for field in own if fits(field.type, inner)]
+    if fitting and not isinstance(plain(inner), types.Record):
         base = value.name if isinstance(value, ast_expressions.Name) else "answer"
         bound = "" if base != "answer" or isinstance(value, ast_expressions.Name) else "`answer = …` and "
-        hint = f"to return one field write {bound}`return {base}.{fields[0]}`; or declare the pipeline `-> {given}`"
+        hint = f"to return one field write {bound}`return {base}.{fitting[0]}`; or declare the pipeline `-> {given}`"
     message = f"`{declaration.name}` returns {describe(given)}, and it says {wanted}"
     frame.report("E0238", message, declaration.value.span, labels=labels, hint=hint)
 

@@ -241,7 +241,7 @@ def rule_call(call: ast_expressions.Call, rule: RuleSignature, source: Typed, fr
 
 def _kept_sets(keep: ast_expressions.Expr, k: ast_expressions.Expr | None, frame: Frame) -> None:
     """Reports a `rubric` that is to keep more sets of grades than it asks for."""
-    asked = k or ast_expressions.LiteralValue(RULES["rubric"].parameters[0].default, "4", keep.span)
+    asked = k or ast_expressions.LiteralValue(4, "4", keep.span)  # what `k` is by default
     goes = frame.space.values_of(frame.close(ast_expressions.Compare((keep, asked), ("<=",), keep.span)))
     if goes is not None and not all(goes):
         some = "" if not any(goes) else ", with some values of the parameters"
