@@ -176,7 +176,7 @@ def _entries(path: Path) -> dict[str, bytes]:
                 if left < 0:
                     raise PackError(f"{path.name} unpacks to more than {TOTAL_BYTES >> 20} MiB")
                 found[entry.filename] = data
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, EOFError, RuntimeError) as error:  # an unknown compression is a RuntimeError
         raise PackError(f"{path.name} cannot be unpacked: {error}") from error
     check_names(found)
     check_sizes(found)

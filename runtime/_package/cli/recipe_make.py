@@ -45,7 +45,8 @@ Say whose idea it is.
 @click.argument("name")
 @click.option("--from", "origin", metavar="RECIPE", help="Begin with a copy of this recipe, file or template.")
 @click.option("--output", type=click.Path(path_type=Path), help="The folder to make; default the recipe's name.")
-def new(name: str, origin: str | None, output: Path | None) -> None:
+@json_option
+def new(name: str, origin: str | None, output: Path | None, as_json: bool) -> None:
     """Make a folder with a recipe to begin with: manifest, program with a test, page."""
     from ttscale.library.manifest import manifest_text, new_manifest
     from ttscale.library.names import MANIFEST, README, normal
@@ -61,6 +62,9 @@ def new(name: str, origin: str | None, output: Path | None) -> None:
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
+    if as_json:
+        out_json({"folder": str(folder), "name": manifest.name, "files": sorted(files)})
+        return
     out(f"made {folder}: {', '.join(sorted(files))}")
     err(f'`ttscale run {folder} "…"` asks it, `ttscale recipe check {folder}` says what it lacks')
 

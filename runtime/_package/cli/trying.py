@@ -115,9 +115,8 @@ def columns_of(asked: Trial, rows: Sequence[Mapping[str, object]]) -> Columns:
             has_all = "there is no column" in str(unclear)
             if has_all or not unclear.among or not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
                 among = ", ".join(unclear.among) or "none"
-                raise Failure(
-                    f"it is unclear which column {what}: {unclear}", f"say {flag} COLUMN; there is {among}"
-                ) from None
+                message = f"it is unclear which column {what}: {unclear}"
+                raise Failure(message, f"say {flag} COLUMN; there is {among}", USAGE) from None
             given = click.prompt(f"Which column {what}?", type=click.Choice(list(unclear.among)), err=True)
             inputs, golds = (inputs, (given,)) if unclear.what == "gold" else ((given,), golds)
 
@@ -166,10 +165,9 @@ def write(file: Path, made: Written, force: bool) -> None:
     """Write the program, and its rows. Failure where a program is there that somebody wrote or changed."""
     if file.is_file() and not force:
         before = file.read_text(encoding="utf-8", errors="replace")
-        if before != made.text and not before.startswith(MADE):
-            raise Failure(
-                f"{file} is there already", "choose another name with --output, or write over it with --force"
-            )
+        if not is_untouched(before):
+            hint = "choose another name with --output, or write over it with --force"
+            raise Failure(f"{file} is there already, and not as `ttscale try` left it", hint)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(signed(made.text), encoding="utf-8", newline="\n")
     if made.rows is not None:
