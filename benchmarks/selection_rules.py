@@ -4,7 +4,8 @@
     python benchmarks/selection_rules.py --date date_np.jsonl.gz --judges winners.jsonl.gz
 
 The pools are 1,000 questions with 64 samples each, texts of 100 words, a log-probability for every token, a score,
-step scores and a rank, made with a fixed seed; comparisons are 64 a question. Times are CPU seconds (user and system)
+step scores, a rank and the results of 16 tests, made with a fixed seed; comparisons are 64 a question. Times are CPU
+seconds (user and system)
 of all threads, the reading of the answers' classes included. `--date` takes the Date samples of verify_cot
 (CC-BY-4.0), `--judges` the verdicts of LLMBar's judges (MIT); of each the table of all rules is printed.
 """
@@ -30,6 +31,7 @@ from ttscale.runtime.poolfile import Question, read_pool
 from ttscale.runtime.replay import replay
 from ttscale.runtime.selections import every_rule, recorded, rules_for
 
+TESTS = 16
 WORDS = ("so", "the", "train", "takes", "two", "hours", "and", "then", "we", "have", "wait", "maybe", "thus", "ten")
 
 
@@ -58,6 +60,8 @@ def pools(questions: int, samples: int, tokens: int, draw: random.Random) -> lis
                     scores={"judge": draw.betavariate(3, 2) if right else draw.betavariate(2, 3)},
                     step_scores=tuple(draw.random() for _ in range(4)),
                     rank=place + 1,
+                    tests=tuple(draw.random() < (0.7 if right else 0.3) for _ in range(TESTS)),
+                    outputs=tuple(str(draw.randint(0, 2 if right else 9)) for _ in range(TESTS)),
                 )
             )
             correct.append(right and answer is not None)

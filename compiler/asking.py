@@ -79,7 +79,10 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
         evidence = args.get("evidence")
         further = reader.count(evidence) if isinstance(evidence, ir.Ref) else None
         labels = max(len(labels_of(kind)), 1)
-        return [_with_retries(_rank(args, model, prompt, new, size, labels, further or ir.Bounds(0, 0)), args)]
+        calls = [_rank(args, model, prompt, new, size, labels, further or ir.Bounds(0, 0))]
+        if args.get("method") == ir.Const("checklist"):
+            calls.append(_ends(calls[0], END_TOKENS + 4 * min(_constant(args.get("keep")) or size.high, size.high)))
+        return [_with_retries(call, args) for call in calls]
     if stage.op == "run_tests":
         return [_with_retries(call, args) for call in _tests(stage, reader, model, prompt, new, size)]
     if stage.op == "fuse":

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from running import PROMPTS, FakeEngine, answer, pipeline, plan_of
+from ttscale.compiler.diagnostics import CompileError
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.ir import Budget
 from ttscale.compiler.source import SourceFile
@@ -302,6 +303,15 @@ async def test_grades_that_the_limit_cut_off_are_asked_for_alone() -> None:
     assert result.judgements == {"main/score": Judgements(1, 0)}
 
 
+async def test_a_checklist_that_the_limit_cut_off_names_the_best_alone() -> None:
+    def reply(request: Any, place: int) -> str:
+        return " 3" if request.messages[-1].content.endswith("\nBest:") else " ".join(["point"] * 40)
+
+    text = pipeline(f"{DRAFTS}return x |> rank(method: checklist, keep: 1, from: j, max_tokens: 16)", TWO, "Number")
+    result = await answer(text, {"m": drafts(), "j": FakeEngine(reply)})
+    assert result.answer == 2 and result.judgements == {"main/rank": Judgements(1, 0)}
+
+
 async def test_a_server_that_cannot_go_on_leaves_a_cut_verdict_unread() -> None:
     judge = FakeEngine(
         lambda request, place: " ".join(["so on"] * 40), capabilities=Capabilities(context=4096, continuation=False)
@@ -328,7 +338,7 @@ async def test_models_and_prompts_weigh_what_they_are_given() -> None:
     assert (await answer(text.replace("{}", '"j: 1.5"'), engines)).answer == 1
     assert (await answer(text.replace("{}", '"j: 2.5"'), engines)).answer == 2
     assert (await answer(text.replace("{}", 'weights: "m: 0.2, ask: 3"'), engines)).answer == 2
-    with pytest.raises(RunError, match="weighs none"):
+    with pytest.raises(CompileError, match="E0296"):
         await answer(text.replace("{}", '"k: 2"'), engines)
-    with pytest.raises(RunError, match="cannot read"):
+    with pytest.raises(CompileError, match="E0296"):
         await answer(text.replace("{}", '"j = 2"'), engines)

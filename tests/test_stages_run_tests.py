@@ -12,6 +12,7 @@ from checking import HEAD, body, compiled
 from running import PROMPTS, FakeEngine, answer, pipeline, plan_of
 from ttscale.compiler import types as t
 from ttscale.compiler.selectors import parse_selector
+from ttscale.runtime.engines.base import Capabilities
 from ttscale.runtime.metrics.suite import Tried, checks_of, entry_of, suites_of, try_printed, try_program
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.poolfile import PoolFileError, read_pool
@@ -175,7 +176,8 @@ async def test_tests_that_a_model_wrote_choose_the_program_that_passes_them(sand
 
 
 async def test_the_stage_lets_a_model_write_tests_in_a_form_that_can_be_read(sandbox: None) -> None:
-    judge = FakeEngine(lambda request, place: "1, 2) == 3\nassert add(4, 4) == 8\n```")
+    keeps = Capabilities(context=4096, grammar=True)
+    judge = FakeEngine(lambda request, place: "1, 2) == 3\nassert add(4, 4) == 8\n```", capabilities=keeps)
     text = over("run_tests(from: j, n: 2, as: share)", " |> vote(weight: score)", "Code(python)")
     result = await answer(text, {"m": drafts(EVEN, RIGHT, WRONG), "j": judge}, TASK)
     assert result.text.endswith("return a + b")

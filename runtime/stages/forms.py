@@ -54,6 +54,12 @@ def verdict(labels: Sequence[str], max_tokens: int) -> Constraint:
     return Constraint(f'root ::= {_text(max_tokens)} "\\nAnswer: " ({_either(labels)})\n')
 
 
+def best_at_end(count: int, wanted: int, max_tokens: int) -> Constraint:
+    """Any text, then a line "Best: " with `wanted` different numbers from 1 to `count`."""
+    order = order_of(count, wanted).grammar.replace("root ::=", "order ::=", 1)
+    return Constraint(f'root ::= {_text(max_tokens - 3 * wanted)} "\\nBest:" order\n{order}')
+
+
 END_TOKENS = 8
 """Room for a label behind "Answer:"."""
 

@@ -9,11 +9,13 @@ from dataclasses import replace
 
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.ir import Filled
+from ttscale.runtime.desk import Reply
 from ttscale.runtime.engines.base import Message
 from ttscale.runtime.pool import Candidate, Comparison, Pool
 from ttscale.runtime.result import RunError
+from ttscale.runtime.stages.closing import closed, was_cut
 from ttscale.runtime.stages.context import MissingValue, StageContext, offered_answers, usable
-from ttscale.runtime.stages.forms import is_kept, order_of
+from ttscale.runtime.stages.forms import END_TOKENS, best_at_end, is_kept, order_of
 from ttscale.runtime.stages.judging import labels_of, opinions
 from ttscale.runtime.stages.likeness import by_likeness
 from ttscale.runtime.strategies import tournament
@@ -101,18 +103,22 @@ async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], ke
         asks.append(
             context.ask(context.messages(filled, offered), temperature=0.0 if heat is None else heat, index=number)
         )
-    if is_kept(filled) and context.constant("method") != "checklist":
-        asks = [replace(ask, constraint=order_of(count, wanted)) for ask in asks]
+    is_checklist = context.constant("method") == "checklist"
+    if is_kept(filled):
+        form = best_at_end(count, wanted, asks[0].max_tokens) if is_checklist else order_of(count, wanted)
+        asks = [replace(ask, constraint=form) for ask in asks]
     given: list[tuple[int, ...]] = []
     unreadable: list[str] = []
     asked = 0
-    for places, reply in zip(shown, await context.caller.sample(asks), strict=True):
+    replies = await context.caller.sample(asks)
+    texts = await _whole(context, replies, count, wanted) if is_checklist and is_kept(filled) else {}
+    for number, (places, reply) in enumerate(zip(shown, replies, strict=True)):
         if reply.state == "failed":
             context.failed(reply)
         if reply.state != "done" or reply.completion is None:
             continue
         asked += 1
-        order = parse_ranking(_verdict(context, reply.completion.text), count, wanted)
+        order = parse_ranking(_verdict(context, texts.get(number, reply.completion.text)), count, wanted)
         if order is None:
             unreadable.append(reply.completion.text)
             continue
@@ -125,6 +131,14 @@ async def _listwise(context: StageContext, candidates: tuple[Candidate, ...], ke
     if asked == len(unreadable):
         return None
     return (kendall_centre if context.constant("combine") == "kendall" else mean_places)(given, count)
+
+
+async def _whole(context: StageContext, replies: Sequence[Reply], count: int, wanted: int) -> dict[int, str]:
+    """By place, checklists that were cut before they named the best, with what was then asked for alone."""
+    cut = [number for number, reply in enumerate(replies) if was_cut(reply)]
+    form, most = order_of(count, wanted), END_TOKENS + 4 * wanted
+    ends = await closed(context, [replies[number] for number in cut], "\nBest:", form, most)
+    return {number: text for number, text in zip(cut, ends, strict=True) if text is not None}
 
 
 def shuffled(context: StageContext, count: int, number: int) -> tuple[int, ...]:

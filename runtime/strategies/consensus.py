@@ -23,7 +23,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numpy import float64, uint64
+    from numpy import float64, int64, uint64
     from numpy.typing import NDArray
 
 UTILITIES = ("token_f1", "equal", "chrf", "kendall", "behaviour", "judge")
@@ -152,11 +152,28 @@ def pairwise(
     return found
 
 
-def same_behaviour(one: Sequence[Hashable], other: Sequence[Hashable]) -> float:
-    """The share of tests in which two programs gave the same; one that gave nothing, or an error, is like none."""
-    if not one or len(one) != len(other):
-        return 0.0
-    return sum(a == b and not str(a).startswith("!") and a != "" for a, b in zip(one, other, strict=True)) / len(one)
+def behaviour(given: Sequence[Sequence[str]], evidence: Sequence[Sequence[str]]) -> NDArray[float64]:
+    """The share of tests in which two programs gave the same, for every one (rows) against every other (columns).
+
+    An error, or nothing, is like no other output. Programs without as many outputs as there are tests gave nothing.
+    """
+    import numpy
+
+    count = max(map(len, (*given, *evidence)), default=0)
+    known: dict[str, int] = {}
+
+    def codes(rows: Sequence[Sequence[str]]) -> NDArray[int64]:
+        """A number for each output; 0 for one that counts for nothing."""
+        table = numpy.zeros((len(rows), count), dtype=numpy.int64)
+        for place, row in enumerate(rows):
+            if len(row) == count:
+                table[place] = [0 if not x or x[0] == "!" else known.setdefault(x, len(known) + 1) for x in row]
+        return table
+
+    one, other = codes(given), codes(evidence)
+    same = (one[:, None, :] == other[None, :, :]) & (one[:, None, :] > 0)
+    found: NDArray[float64] = same.mean(axis=2) if count else numpy.zeros((len(given), len(evidence)))
+    return found
 
 
 def equal(keys: Sequence[Hashable], evidence: Sequence[Hashable]) -> NDArray[float64]:

@@ -165,7 +165,7 @@ def _utilities(
     if name == "behaviour":
         if not any(c.outputs for c in own):
             raise StrategyError("no candidate has test results", hint=NEEDED["tests"][1])
-        return consensus.pairwise(consensus.same_behaviour, [c.outputs for c in own], [c.outputs for c in evidence])
+        return consensus.behaviour([c.outputs for c in own], [c.outputs for c in evidence])
     if name == "kendall":
         if not all(isinstance(c.key, tuple) for c in evidence):
             raise StrategyError("`kendall` is for answers that are lists", hint="use `token_f1` or `chrf` for texts")
