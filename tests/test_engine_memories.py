@@ -83,6 +83,33 @@ async def test_what_is_shared_changes_nothing(
     assert stats.prompt_computed < stats.prompt_asked / 2, "samples share their prompt"
 
 
+@pytest.mark.parametrize(
+    ("make", "options"), [(sliding_window_model, {"swa_full": False}), (hybrid_model, {})], ids=["window", "hybrid"]
+)
+async def test_judgements_share_the_state_where_they_part(
+    tmp_path: Path, make: Callable[[Path], Path], options: dict[str, object]
+) -> None:
+    engine = opened(make(tmp_path / "tiny.gguf"), **options)
+    asked = [(Message("user", START + f" number {number} {'abcdef'[number]}"),) for number in range(6)]
+    try:
+        together = await asyncio.gather(*(engine.score(one, ["yes", "no"]) for one in asked))
+        stats = engine.stats()
+        tails = sum(len(item.continuation) - 1 for scored in together for item in scored)
+        assert stats.prompt_computed <= len(START) + 6 * 14 + tails, "the common beginning was computed once"
+        assert stats.recomputed == 0
+        assert sum(item.computed_tokens or 0 for one in together for item in one) == stats.prompt_computed
+    finally:
+        await engine.close()
+    engine = opened(make(tmp_path / "tiny.gguf"), **options)
+    try:
+        for one, scored in zip(asked, together, strict=True):
+            alone = await engine.score(one, ["yes", "no"])
+            for first, second in zip(scored, alone, strict=True):
+                assert first.logprobs == pytest.approx(second.logprobs, abs=0.02)
+    finally:
+        await engine.close()
+
+
 async def test_a_cache_for_each_sequence_shares_parts_of_prompts_as_one_cache_does(tmp_path: Path) -> None:
     path = sliding_window_model(tmp_path / "tiny.gguf")
     counts = []

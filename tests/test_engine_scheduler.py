@@ -95,7 +95,7 @@ class Driver:
             assert (piece.start, piece.start + len(piece.tokens)) in itertools.pairwise(cuts)
 
     def use(self, piece: Piece) -> None:
-        path = piece.group.prompt + (piece.member.tail if piece.member else [])
+        path = piece.group.prompt + (piece.member.tail[piece.group.given :] if piece.member else [])
         have = self.cache.tokens(piece.seq)
         assert have == path[: len(have)], "the cache holds this very path"
         if not piece.outputs:
@@ -248,9 +248,22 @@ def test_scores_return_every_place_in_small_blocks() -> None:
 def test_whole_copies_only_where_ranges_cannot_be_copied() -> None:
     driver = Driver(Limits(cells=4096, sequences=64, ranges=False))
     driver.scheduler.submit(samples(1, list(range(100)), 4, 10))
+    driver.step()
     driver.scheduler.submit(samples(2, [*range(90), 500, 501], 2, 10))
     driver.run()
     assert computed(driver) == 100 + 92
+
+
+def test_where_states_cannot_be_cut_branches_are_planned_before_prompts_are_computed() -> None:
+    driver = Driver(Limits(cells=4096, sequences=64, ranges=False))
+    for key in range(6):  # a tree: all share 200 tokens, halves of them 50 more
+        half = [3000 + key % 2] * 50
+        driver.scheduler.submit(samples(key, [*range(200), *half, 1000 + key, 7], 2, 5))
+    driver.run()
+    assert computed(driver) == 200 + 2 * 50 + 6 * 2
+    driver.scheduler.submit(samples(9, [*range(200), 4000, 4001], 2, 5))  # the state at the branch is still there
+    driver.run()
+    assert computed(driver) == 200 + 2 * 50 + 7 * 2
 
 
 def test_unused_prefixes_lapse_by_the_rows_they_have_slowed() -> None:
@@ -388,6 +401,15 @@ def any_group(dice: random.Random, key: int, roots: list[list[int]]) -> Group:
         members = [Member(index, len(tail), tail) for index, tail in enumerate(tails)]
         return Group(key, prompt, members, kind="score", priority=priority)
     group = samples(key, prompt, dice.randrange(1, 8), dice.randrange(1, 40), priority)
+    if dice.random() < 0.2:  # all go on from one beginning
+        group.given = dice.randrange(1, 12)
+        stem = [40 + place for place in range(group.given)]
+        group.prompt.extend(stem)
+        for member in group.members:
+            member.limit += group.given
+            member.tail.extend(stem)
+            member.names = {f"{key}/{member.index}"} if dice.random() < 0.5 else set()
+        return group
     for member in group.members:
         if dice.random() < 0.2:  # goes on from a beginning that is there
             given = dice.randrange(member.limit)
@@ -424,7 +446,9 @@ def test_any_load_ends_with_every_token_right(ranges: bool, seed: int) -> None:
         if (key, index) in driver.scored:
             assert driver.scored[(key, index)] == set(range(len(tail)))
         else:
-            assert tail == [1000 + key * 7 + index * 3 + place for place in range(len(tail))]
+            begun = next((at for at, token in enumerate(tail) if token >= 1000), len(tail))
+            places = range(begun, len(tail))
+            assert tail == [*range(40, 40 + begun), *(1000 + key * 7 + index * 3 + place for place in places)]
     # nothing leaks: when the cached prefixes go, everything is free
     driver.scheduler.reset()
     assert driver.scheduler.cells.free == limits.cells

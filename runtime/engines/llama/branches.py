@@ -35,7 +35,7 @@ class Branches:
         branch.brief = brief
         branch.names = {*names}
         del branch.tokens[branch.done :]
-        if branch.done and (self.limits.ranges or branch.names):
+        if branch.done:
             self._keep(branch)
         else:
             self.drop(branch)
@@ -127,11 +127,11 @@ class Branches:
             most = min(have, len(tokens) - 1)
             if most <= length or branch.tokens[length] != tokens[length]:
                 continue
-            common = _common(branch.tokens, tokens, most)
+            common = common_prefix(branch.tokens, tokens, most)
             if self.limits.fixed:
                 common = fixed.shared(common, len(tokens), len(branch.tokens))
-            if not self.limits.ranges and common != branch.done:
-                continue
+            if not self.limits.ranges and common != have:
+                continue  # a state is that of all tokens so far
             if common > length:
                 best, length = branch, common
         return best, length
@@ -142,7 +142,7 @@ def _worth(branch: Branch) -> tuple[bool, bool, int]:
     return (bool(branch.names), not branch.brief, branch.used)
 
 
-def _common(first: list[int], second: list[int], most: int) -> int:
+def common_prefix(first: list[int], second: list[int], most: int) -> int:
     """Length of the common prefix, up to `most`, by bisection over slice comparisons."""
     if first[:most] == second[:most]:
         return most

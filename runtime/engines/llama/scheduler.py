@@ -20,10 +20,11 @@ from bisect import insort
 from collections.abc import Iterable, Iterator
 
 from ttscale.runtime.engines.llama import fixed
-from ttscale.runtime.engines.llama.branches import Branches
+from ttscale.runtime.engines.llama.branches import Branches, common_prefix
 from ttscale.runtime.engines.llama.cells import Branch
 from ttscale.runtime.engines.llama.work import EVEN, Call, Copy, Drop, Group, Limits, Member, Order, Piece
 
+WORTH_WAITING = 16  # tokens that another group computes and that can be shared then
 LOOK_AHEAD = 64  # waiting groups that are looked at in one step
 
 
@@ -37,6 +38,7 @@ class Scheduler:
         self.waiting: list[Group] = []
         self.running: list[Group] = []
         self.preempted = 0
+        self._owed = 0  # rows of stems, to be told of with the next group
         self._arrivals = 0
 
     # ------------------------------------------------------------------ the queue
@@ -125,7 +127,8 @@ class Scheduler:
             self.branches.retire(group.branch)
         group.branch, group.ready = None, False
         self.running.remove(group)
-        insort(self.waiting, group, key=_order)
+        if group.members:
+            insort(self.waiting, group, key=_order)
 
     def _room(self, count: int, order: Order, keep: Member | None = None) -> bool:
         """Make `count` cells free for work of this order."""
@@ -195,6 +198,7 @@ class Scheduler:
         # Where unused ids get rows without meaning, one that is being filled must have ended that first.
         decode = [] if self.limits.fixed and self._resuming() else self._decode_pieces()
         self.branches.rows += len(decode)
+        self._end_stems()
         self._admit()
         prefill = self._prefill_pieces()
         if not decode and not prefill and self.running:
@@ -236,7 +240,8 @@ class Scheduler:
             first = max(0, len(group.prompt) - start)
             outputs = range(first, count)
         else:
-            outputs = range(count - 1, count) if start + count == len(branch.tokens) else range(0)
+            is_end = start + count == len(branch.tokens) and bool(group.members)  # not of a mere beginning
+            outputs = range(count - 1, count) if is_end else range(0)
         return Piece(group, member, branch, start, tokens, outputs)
 
     def _admit(self) -> None:
@@ -248,8 +253,17 @@ class Scheduler:
             prompts = [other.branch for other in self.running if other.branch is not None]
             source, have = self.branches.match(group.prompt, prompts, finished=True)
             _, soon = self.branches.match(group.prompt, prompts, finished=False)
-            if soon > have + 16:
+            if soon > have + WORTH_WAITING:
                 continue  # another group is computing this prefix: wait for it
+            stem = 0 if self.limits.ranges or self.limits.fixed else self._stem(group, have)
+            if stem:
+                first = Group(-1, group.prompt[:stem], [], priority=group.priority, arrival=group.arrival)
+                first.branch = self.branches.open(list(first.prompt), source, have)
+                if first.branch is None:
+                    return
+                pending += first.branch.missing
+                self._run(first)
+                continue
             need = len(group.prompt) - have + max(1, int(group.members[0].left * self.limits.reserve))
             if self.running and not self._fits(need):
                 return
@@ -257,10 +271,35 @@ class Scheduler:
             if branch is None:
                 return
             group.branch = branch
+            group.computed, self._owed = group.computed + self._owed, 0
             pending += branch.missing
             self.waiting.remove(group)
-            self.running.append(group)
-            self.running.sort(key=_order)
+            self._run(group)
+
+    def _run(self, group: Group) -> None:
+        self.running.append(group)
+        self.running.sort(key=_order)
+
+    def _stem(self, group: Group, have: int) -> int:
+        """Where the first branch lies between this prompt and others that wait, 0 where there is none soon enough.
+
+        States cannot be cut. So what several prompts have in common is computed first, and kept at the place where they
+        part; the shortest common beginning comes first, and longer ones go on from it.
+        """
+        least = have + WORTH_WAITING
+        lengths = [
+            common_prefix(group.prompt, other.prompt, min(len(group.prompt), len(other.prompt)) - 1)
+            for other in self.waiting[:LOOK_AHEAD]
+            if other is not group
+        ]
+        return min((length for length in lengths if length > least), default=0)
+
+    def _end_stems(self) -> None:
+        """Keep the states of beginnings that are computed."""
+        for group in [one for one in self.running if not one.members]:
+            if group.branch is not None and not group.branch.missing:
+                self._owed += group.computed
+                self._end(group)
 
     def _has_enough(self) -> bool:
         """Whether, where unused cells slow the rows, a prompt computed now would only lie there.
