@@ -86,7 +86,9 @@ def _later_generator(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
         for _, operand in filled.args:
             for path in ir.refs(operand):
                 read[path] = view.stages[path]
-    pools = [one for one in read.values() if one.op != "value"]
+    # passages that were looked up are no candidates, whatever chose among them
+    written = {path: any(view.stages[made].op != "retrieve" for made in view.made(one)) for path, one in read.items()}
+    pools = [one for path, one in read.items() if one.op != "value" and written[path]]
     if sum(one.size.high for one in pools) < 2:
         return
     message = "`generate` reads earlier candidates, and generators belong in the first layer"

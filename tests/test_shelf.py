@@ -59,7 +59,7 @@ def test_the_architectures_that_people_know_are_there() -> None:
         *("generate-rank-fuse", "mixture-of-agents", "archon", "critique-and-revise", "verify-and-retry"),
         *("parallel-distill-refine", "cascade", "adaptive-sampling", "judge-tournament", "code-with-tests"),
         *("plan-search", "debate", "cot-reflection", "re2", "rto", "leap", "generative-selection", "router"),
-        *("step-beam", "particle-filter", "tree-search", "speculative-reasoning"),
+        *("step-beam", "particle-filter", "tree-search", "speculative-reasoning", "retrieve-and-answer"),
     }
 
 
