@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,15 @@ class Scripted(Driver):
         return Tried(trial.number, assignment, "done", (value(assignment),), 1)
 
 
-def ours(folder: Path, trials: int, sampler: str, delay: float = 0.0, worker: int = 0) -> int:
-    """Make trials through the whole loop, in a study on disk; how many there are then."""
+def ours(
+    folder: Path,
+    trials: int,
+    sampler: str,
+    delay: float = 0.0,
+    worker: int = 0,
+    ready: Callable[[], None] = lambda: None,
+) -> int:
+    """Make trials through the whole loop, in a study on disk; how many there are then. `ready` is before the loop."""
     with load(PROGRAM) as program:
         space = SearchSpace(program, "main")
         storage, _, url = storage_of(None, folder)
@@ -83,6 +90,7 @@ def ours(folder: Path, trials: int, sampler: str, delay: float = 0.0, worker: in
             own = proposer(sampler, space, (True,), worker)
             driver = Scripted(searches(program.checked.linked)[0], space, log, asker, book, [], own)
             driver.delay = delay
+            ready()
             await driver.run()
 
         asyncio.run(run())
@@ -131,18 +139,37 @@ def overhead(trials: int, sampler: str) -> None:
 
 
 def workers(trials: int, delay: float) -> None:
-    """Print how long one and two workers take for the same trials."""
+    """Print how long one and two workers take for the same trials, from when all have started."""
     took = []
     for count in (1, 2):
         with tempfile.TemporaryDirectory() as name:
-            ours(Path(name), 1, "random")  # the tables are there, and all is imported
+            ours(Path(name), 1, "random")  # the tables are there
             command = [sys.executable, __file__, "worker", name, "--trials", str(trials), "--delay", str(delay)]
+            running = [
+                subprocess.Popen([*command, "--number", str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                for n in range(count)
+            ]
+            for process in running:
+                assert process.stdout is not None
+                process.stdout.readline()
             start = time.monotonic()
-            running = [subprocess.Popen([*command, "--number", str(n)], stdout=subprocess.PIPE) for n in range(count)]
-            begun = [float((process.communicate()[0] or b"0").split()[0]) for process in running]
+            for process in running:
+                assert process.stdin is not None
+                process.stdin.write(b"go\n")
+                process.stdin.flush()
+            for process in running:
+                process.wait()
             took.append(time.monotonic() - start)
-        print(f"{count} worker{'s' if count > 1 else ''}: {took[-1]:.1f} s, of which {begun[0]:.1f} s to start")
+        print(
+            f"{count} worker{'s' if count > 1 else ''}: {took[-1]:.1f} s for {trials} trials of {delay} s", flush=True
+        )
     print(f"two take {took[1] / took[0]:.2f} of the time of one")
+
+
+def wait_for_go() -> None:
+    """Say that this worker is ready, and wait for the others."""
+    print("ready", flush=True)
+    sys.stdin.readline()
 
 
 def main() -> None:
@@ -160,8 +187,7 @@ def main() -> None:
     elif arguments.what == "workers":
         workers(arguments.trials or 40, arguments.delay)
     else:
-        print(time.process_time(), flush=True)
-        ours(arguments.folder, arguments.trials, "random", arguments.delay, arguments.number)
+        ours(arguments.folder, arguments.trials, "random", arguments.delay, arguments.number, wait_for_go)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from ttscale.runtime.planners import coverage_curve, fit_power_law, fit_saturati
 
 LEAST_GAIN = 0.005
 """What one more sample must add to the coverage to be worth it."""
+MOST = 1_024
+"""No more samples than this are ever said to be worth it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ def expectation(records: Sequence[Record]) -> Expectation:
             f"By the power law of coverage {4 * largest} samples would have one for {law.at(4 * largest):.0%}."
         )
     enough = limit.enough(LEAST_GAIN) if limit is not None else 0
+    if enough and law is not None:
+        # A saturating curve takes the end of what was drawn for the end of what there is; the law knows of no end.
+        gains = (n for n in range(enough, MOST) if law.at(n + 1) - law.at(n) < LEAST_GAIN)
+        enough = next(gains, MOST)
     if enough:
         lines.append(f"From {enough} samples on, one more adds less than {LEAST_GAIN:.1%} to that.")
     return Expectation(tuple(lines), enough)

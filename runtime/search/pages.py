@@ -77,12 +77,12 @@ def parameter_rows(document: Document) -> Table:
 def spending(document: Document) -> list[str]:
     """What it cost, beside what the limits were and what it would have cost alone."""
     spent, limits, alone = document["spent"], document["limits"], document["as_if_alone"]
-    told = []
+    told, count = [], len(document["trials"])
     for name in ("tokens", "calls", "seconds", "usd"):
         limit = limits.get(name)
         if spent[name] or limit:
             told.append(f"{figure(spent[name])}{'' if limit is None else ' of ' + figure(limit)} {name}")
-    lines = [f"Spent: {', '.join(told) or 'nothing'}; {len(document['trials'])} trials; {document['ended']}."]
+    lines = [f"Spent: {', '.join(told) or 'nothing'}; {count} trial{'' if count == 1 else 's'}; {document['ended']}."]
     if spent["tokens"] and alone["tokens"]:
         times = alone["tokens"] / spent["tokens"]
         lines.append(f"Each run alone would have spent {figure(alone['tokens'])} tokens: {times:.1f} times as many.")
