@@ -64,8 +64,7 @@ def needs(tree: ast.Module) -> list[Need]:
 
 def _of_call(call: expr.Call, name: str) -> Iterator[Need]:
     given = [arg.value for arg in call.args if isinstance(arg.value, expr.LiteralValue)]
-    texts = [(literal.value, literal.span) for literal in given if isinstance(literal.value, str)]
-    first = texts[0][0] if texts else ""
+    first = next((literal.value for literal in given if isinstance(literal.value, str)), "")
     if name == "env":
         yield Need(f"env:{first}", f'env("{first}")', call.span)
     elif name in RUNNERS:
@@ -75,9 +74,17 @@ def _of_call(call: expr.Call, name: str) -> Iterator[Need]:
     elif name == "hf" or (name == "gguf" and first.startswith("hf:")):
         yield Need("network", f'{name}("{first}")', call.span)
     elif name == "gguf":
-        for text, span in texts:
-            if text.startswith("ollama:") or is_outside(text):
-                yield Need("files", f'{name}("{text}")', span)
+        # adapters and templates are files too, in lists and maps of options
+        for node in nodes(call):
+            text = (
+                node.key
+                if isinstance(node, expr.MapEntry)
+                else node.value
+                if isinstance(node, expr.LiteralValue)
+                else ""
+            )
+            if isinstance(text, str) and (text.startswith("ollama:") or is_outside(text)):
+                yield Need("files", f'{name}("{text}")', call.span)
 
 
 def is_outside(path: str) -> bool:

