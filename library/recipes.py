@@ -220,7 +220,12 @@ def called(name: str) -> Recipe | None:
     own = Path(name)
     if own.is_file() or (own / MANIFEST).is_file() or Path(f"{name}.tts").is_file():
         return None
-    return find(path, wanted)[0]
+    try:
+        return find(path, wanted)[0]
+    except LoadFault:
+        if own.is_dir():
+            return None  # whoever names a folder is told what is in it
+        raise
 
 
 def _of_name(name: str, known: Sequence[Recipe]) -> list[Recipe]:
