@@ -19,7 +19,8 @@ from ttscale.compiler.check_values import size_of
 from ttscale.compiler.policy_signatures import POLICIES, POLICY_ALIASES, PolicySignature
 from ttscale.compiler.resolve import lookup
 from ttscale.compiler.rule_signatures import RuleSignature
-from ttscale.compiler.signatures import EXPLORE, EXPLORE_JUDGES, explore_judging
+from ttscale.compiler.signatures import EXPLORE
+from ttscale.compiler.step_judges import EXPLORE_JUDGES, explore_judging
 from ttscale.compiler.types import Choice
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, size_of
 from ttscale.compiler.check_votes import check_vote
 from ttscale.compiler.diagnostics import Label, suggest
-from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, RuleSignature, Signature
+from ttscale.compiler.signatures import FACETS, LATER, PROOF, RULES, Parameter, RuleSignature, Signature
 
 ELSEWHERE: Mapping[str, str] = {
     "model": "from",
@@ -383,6 +383,8 @@ def _lost(name: str, call: StageCall) -> Facet:
 def _type(call: StageCall) -> types.Type | None:
     if call.signature.source == "none":
         return None if call.result is None else types.Answers(call.result)
+    if call.signature.name == "prove":
+        return types.Answers(PROOF) if call.source.is_pool else None
     if call.signature.name == "fuse" and call.result is not None:
         return types.Answers(call.result)
     return call.source.type if call.source.is_pool else None
@@ -432,7 +434,6 @@ def _samples(call: StageCall) -> Size:
 # --- stages of later versions --------------------------------------------------------------------
 
 _KEEPS: Mapping[str, frozenset[str]] = {
-    "prove": frozenset({"verified"}),
     "execute": frozenset(),
     "revise": frozenset(),
     "remember": frozenset(),

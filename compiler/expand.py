@@ -54,17 +54,16 @@ from ttscale.compiler.passes.prune import models_of
 from ttscale.compiler.resolve_types import prompt_ir, type_of
 from ttscale.compiler.scope import Linked, Symbol
 from ttscale.compiler.signatures import (
-    EXPLORE_JUDGES,
     META,
     RULES,
     SIGNATURES,
     by_checklist,
     by_likeness,
-    explore_judging,
     judging,
     testing,
 )
 from ttscale.compiler.source import Span
+from ttscale.compiler.step_judges import EXPLORE_JUDGES, explore_judging
 from ttscale.compiler.types import CHAT, INT, TEXT, Answers, Choice, Code, ListOf, Text, Type
 
 STD_STAGES = "std/stages"

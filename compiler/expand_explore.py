@@ -21,8 +21,9 @@ from ttscale.compiler.expand_settings import settings
 from ttscale.compiler.expand_strategies import settled, strategy
 from ttscale.compiler.expansion import Expansion, Plain, Pool, PromptValue, one, unknown_option
 from ttscale.compiler.policy_signatures import POLICIES, POLICY_ALIASES, PolicySignature, Reach, reach_of
-from ttscale.compiler.signatures import EXPLORE_JUDGES, RULES, explore_judging
+from ttscale.compiler.signatures import RULES
 from ttscale.compiler.source import Span
+from ttscale.compiler.step_judges import EXPLORE_JUDGES, explore_judging
 
 LEFT = ("prompt", "from", "policy", "judge")
 """Arguments that are settled here."""

@@ -29,7 +29,17 @@ from ttscale.compiler.expansion import (
 )
 from ttscale.compiler.rule_judges import utility_is_judged
 from ttscale.compiler.rule_signatures import ALIASES
-from ttscale.compiler.signatures import META, RULES, SIGNATURES, Signature, by_checklist, by_likeness, judging, testing
+from ttscale.compiler.signatures import (
+    META,
+    PROOF,
+    RULES,
+    SIGNATURES,
+    Signature,
+    by_checklist,
+    by_likeness,
+    judging,
+    testing,
+)
 
 SOURCES = {"generate": generate, "classify": classify, "explore": explore, "retrieve": retrieve}
 """Stages that no pool is piped into."""
@@ -114,7 +124,7 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
         result = pool.item if signature.keeps else filled.prompt.result
     else:
         args |= {p.name: ir.Const(None) for p in signature.parameters if p.name in ("using", "from")}
-        result = pool.item
+        result = PROOF if signature.name == "prove" else pool.item
     if signature.plugin:
         args["function"] = ir.Const(signature.plugin)
     size = _size(expansion, call, pool, args)
@@ -125,7 +135,7 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
     path = expansion.claim(call.site.path(signature.name))
     ref = expansion.add(stage_of(call, path, pool.operand, args, result, size, facets, pool.question))
     if signature.keeps:
-        return replace(pool, operand=ref, size=size, facets=facets)
+        return replace(pool, operand=ref, item=result, size=size, facets=facets)
     amount = expansion.text(call.given["n"].value.span) if "n" in call.given else "1"
     following = 1
     return Pool(ref, result, size, facets, pool.question, call.expr.span, amount, following)

@@ -14,6 +14,7 @@ from typing import Literal
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.parameters import FACETS, Kind, Parameter
 from ttscale.compiler.rule_signatures import RULES, RuleSignature
+from ttscale.compiler.types import Choice
 
 __all__ = [
     "FACETS",
@@ -302,9 +303,9 @@ EXPLORE = Signature(
         Parameter("policy", "policy", "beam", doc="what is gone on from: beam, particles, mcts, …"),
         Parameter("width", "int", 4, low=1, high=1024, doc="states kept, particles, or answers wanted"),
         Parameter("branch", "int", 4, low=1, high=256, doc="continuations written of one state"),
-        Parameter("judge", "judge", "yes_no", doc="a rule that scores a beginning, with its prompt and model, or a prompt"),
+        Parameter("judge", "judge", "yes_no", doc="a rule that scores a beginning, or a prompt"),
         *(
-            replace(p, many=True, doc="the model asked; two for `cascade`: small, then large") if p.name == "from" else p
+            replace(p, many=True, doc="the model; two for `cascade`: small, then large") if p.name == "from" else p
             for p in asking(512, None)
             if p.name not in ("max_tokens", "thinking")
         ),
@@ -347,22 +348,22 @@ RETRIEVE = Signature(
     doc="looks up the passages of documents that have most to do with a text",
 )
 
+PROVE = Signature(
+    "prove",
+    "pool",
+    (Parameter("timeout", "seconds", 10.0, doc="time of one proof; what takes longer counts as not proved"),),
+    gives=frozenset({"verified"}),
+    doc="proves what candidates wrote in logic: their last formula is True, False or Uncertain by the others",
+)
+
 SIGNATURES: dict[str, Signature] = {
     s.name: s for s in (GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, RUN_TESTS, FUSE, FILTER, VOTE, SELECT)
 }
 
-SIGNATURES |= {EXPLORE.name: EXPLORE, RETRIEVE.name: RETRIEVE}
+SIGNATURES |= {EXPLORE.name: EXPLORE, RETRIEVE.name: RETRIEVE, PROVE.name: PROVE}
 
-EXPLORE_JUDGES: Mapping[str, str] = {
-    "yes_no": "judge_step",
-    "digit": "grade_step",
-    "verdicts": "argue_step",
-    "likelihood": "",
-    "confidence": "",
-    "length": "",
-    "brevity": "",
-}
-"""Rules that may judge the beginning of an answer, with the standard prompt of those that ask a model."""
+PROOF = Choice(("True", "False", "Uncertain"))
+"""What `prove` finds: the conclusion follows, its negation does, or neither."""
 
 META = "judge_grading"
 """The prompt that judges a set of principles, critiques and grades of a rubric."""
@@ -425,24 +426,10 @@ def judging(stage: str, rule: str = "", argued: bool = False) -> Signature:
     )
 
 
-@cache
-def explore_judging(rule: str) -> Signature:
-    """What judging a beginning takes of a prompt and how it is sampled, for a rule that asks a model."""
-    own = RULES[rule]
-    return replace(
-        EXPLORE,
-        parameters=asking(256, own.temperature),
-        keeps=True,
-        std_prompt=EXPLORE_JUDGES[rule],
-        prompt_results=own.results or EXPLORE.prompt_results,
-    )
-
-
 LATER: dict[str, str] = {
     "revise": "loops that revise an answer",
     "decompose": "splitting a question into parts",
     "execute": "running programs",
-    "prove": "proofs",
     "recall": "concept memory",
     "remember": "concept memory",
 }
@@ -471,7 +458,7 @@ FUNCTIONS: dict[str, FunctionSignature] = {
         FunctionSignature("readable", ("pool",), "Float", "share of candidates whose answer could be read"),
         FunctionSignature("best", ("pool",), "Float", "the highest latest score"),
         FunctionSignature("margin", ("pool",), "Float", "share of the largest class minus that of the next"),
-        FunctionSignature("certainty", ("pool",), "Float", "how probable it is that the largest class stays the largest"),
+        FunctionSignature("certainty", ("pool",), "Float", "how probably the largest class stays the largest"),
         FunctionSignature("streak", ("pool",), "Int", "how many of the latest candidates gave one answer"),
         FunctionSignature("decided", ("pool",), "Bool", "whether further samples, up to N, cannot change the vote"),
     )

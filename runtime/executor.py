@@ -15,6 +15,7 @@ Codes:
     R0708  an input is missing, unknown or of the wrong type
     R0709  stopped before any answer
     R0710  a prompt does not fit how its stage asks (raised in `stages/rank`)
+    R0717  a prover that is not installed (raised in `stages/prove`)
     R0716  documents that cannot be read (raised in `stages/retrieve`)
     R0714  the schema file of a `Json(…)` type is missing, or is no schema
 """

@@ -14,6 +14,7 @@ from ttscale.runtime.stages.fuse import fuse
 from ttscale.runtime.stages.generate import generate
 from ttscale.runtime.stages.joining import choose, concat, value
 from ttscale.runtime.stages.plugged import plugged
+from ttscale.runtime.stages.prove import prove
 from ttscale.runtime.stages.rank import rank
 from ttscale.runtime.stages.run_tests import run_tests
 from ttscale.runtime.stages.retrieve import retrieve
@@ -42,6 +43,7 @@ POOL_STAGES: Mapping[str, Callable[[StageContext, Pool], Awaitable[Pool]]] = {
     "filter": by_rule,
     "vote": by_rule,
     "select": by_rule,
+    "prove": prove,
     "python": plugged,
 }
 """Stages that a pool is piped into."""

@@ -1,0 +1,34 @@
+"""The rules that may judge the beginning of an answer in `explore`, and what those take that ask a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+
+from ttscale.compiler.rule_signatures import RULES
+from ttscale.compiler.signatures import EXPLORE, Signature, asking
+
+EXPLORE_JUDGES: Mapping[str, str] = {
+    "yes_no": "judge_step",
+    "digit": "grade_step",
+    "verdicts": "argue_step",
+    "likelihood": "",
+    "confidence": "",
+    "length": "",
+    "brevity": "",
+}
+"""Rules that may judge the beginning of an answer, with the standard prompt of those that ask a model."""
+
+
+@cache
+def explore_judging(rule: str) -> Signature:
+    """What judging a beginning takes of a prompt and how it is sampled, for a rule that asks a model."""
+    own = RULES[rule]
+    return replace(
+        EXPLORE,
+        parameters=asking(256, own.temperature),
+        keeps=True,
+        std_prompt=EXPLORE_JUDGES[rule],
+        prompt_results=own.results or EXPLORE.prompt_results,
+    )
