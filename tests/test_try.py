@@ -24,6 +24,9 @@ LONG = "a text that is much longer than any label could ever be in such a table"
         ({"what": LONG, "n": "4"}, Columns(("what",), ("n",))),
         ({"mail": LONG, "vendor": "Acme", "total": "4"}, Columns(("mail",), ("vendor", "total"))),
         ({"problem": "x + 1", "solution": LONG}, Columns(("problem",), ("solution",))),
+        ({"question": "x", "A": "p", "B": "q", "answer": "A"}, Columns(("question", "A", "B"), ("answer",))),
+        ({"context": LONG, "question": "x", "answer": "A"}, Columns(("question", "context"), ("answer",))),
+        ({"question": "x", "level": "5", "answer": "A"}, Columns(("question",), ("answer",))),
     ],
 )
 def test_columns_are_found(columns: dict[str, str], found: Columns) -> None:

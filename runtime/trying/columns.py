@@ -23,6 +23,10 @@ INPUT_NAMES = (
     *("question", "text", "input", "prompt", "message", "review", "sentence", "document", "letter", "email", "mail"),
     *("problem", "body", "comment", "query", "content", "note", "ticket", "instruction", "description", "title"),
 )
+BESIDE_NAMES = frozenset(
+    {*("context", "passage", "paragraph", "article", "options", "choices", "premises"), *("a", "b", "c", "d", "e")}
+)
+"""What stands beside a question and is asked with it: a text that it is about, or the options."""
 ID_NAMES = frozenset({"id", "idx", "index", "no", "nr", "number", "row", "row_id", "key", "uuid", "guid", "#", ""})
 SURELY_LONGER = 2.0
 """How many times as long as any other column's the texts of the one that asks are, where only lengths tell."""
@@ -81,7 +85,8 @@ def _inputs(free: Sequence[str], rows: Sequence[Row]) -> tuple[str, ...]:
         return (free[0],)
     named = [name for wanted in INPUT_NAMES for name in free if name.strip().lower() == wanted]
     if len(named) == 1:
-        return (named[0],)
+        beside = [name for name in free if name.strip().lower() in BESIDE_NAMES]
+        return (named[0], *beside)
     longest = _longest(named or free, rows)
     if _is_clear(longest[0], named or free, rows):
         return (longest[0],)

@@ -41,7 +41,11 @@ async def try_it(asked: Trial) -> int:
     made = written(task, f"{MADE} from {asked.data.name}; yours to change.")
     write(file, made, asked.force)
     if not asked.quiet:
-        err(f"{len(rows)} rows; {', '.join(columns.inputs)} asks, {', '.join(columns.golds)} has the right answers")
+        answers = f"{', '.join(columns.golds)} {'have' if len(columns.golds) > 1 else 'has'} the right answers"
+        err(f"{len(rows)} rows; {', '.join(columns.inputs)} {'ask' if len(columns.inputs) > 1 else 'asks'}, {answers}")
+        unused = [name for name in rows[0] if name not in (*columns.inputs, *columns.golds)]
+        if unused:
+            err(f"not used: {', '.join(unused)}")
         err(f"an answer is {kind.said}; if that is wrong, say --input, --gold or --type ({', '.join(NAMES)})")
         err(f"wrote {file}" + (f" and {made.rows[0]}" if made.rows else ""))
     if asked.dry_run:
