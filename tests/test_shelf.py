@@ -141,6 +141,20 @@ def test_the_gallery_shows_the_library(update: bool) -> None:
         assert section.count("\nEvidence: ") == count and f"](../library/shelf/{folder.name}/README.md)" in section
 
 
+def test_the_cookbook_names_what_there_is() -> None:
+    text = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
+    named = {
+        name
+        for cell in re.findall(r"^\|[^|]*\|([^|]*)\|", text, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", cell)
+    }
+    assert len(named) > 20
+    for name in named:
+        recipe, _, pipeline = name.partition(" --pipeline ")
+        assert (SHELF / recipe).is_dir(), name
+        assert not pipeline or pipeline in checked_of(SHELF / recipe).pipelines, name
+
+
 def test_the_gallery_of_ones_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path / "mine")
