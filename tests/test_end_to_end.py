@@ -28,6 +28,20 @@ pipeline judged(question: Text) -> Number {
   return drafts |> score(by: yes_no, from: small) |> select(by: score)
 }
 
+pipeline argued(question: Text) -> Number {
+  drafts = generate(number(question), from: small, n: 2, max_tokens: 12)
+  a = drafts |> score(by: verdicts(1), max_tokens: 24)
+  b = a |> score(by: rubric(k: 2, keep: 1), max_tokens: 32)
+  c = b |> score(by: digit) |> score(by: another_try) |> verify(verdicts: 1, max_tokens: 24)
+  return c |> rank(method: pairwise) |> rank(orders: 2, combine: kendall) |> vote()
+}
+
+pipeline chosen(question: Text) -> Number {
+  drafts = generate(number(question), from: small, n: 2, max_tokens: 12)
+  best = drafts |> critique(using: p.critique_answers, max_tokens: 32) |> rank(method: checklist, max_tokens: 32)
+  return best |> select(by: bayes_risk(judge), from: small)
+}
+
 pipeline layered(question: Text) -> Number {
   budget { calls <= 40 }
   drafts = generate(number(question), from: small, n: 3, max_tokens: 12)
@@ -72,3 +86,10 @@ def test_the_layered_chain_runs_to_its_end_and_counts_what_it_could_not_read(pro
 def test_a_question_longer_than_the_context_is_said_plainly(program: Program) -> None:
     with pytest.raises(RunError, match="R0702"):
         program.run("very " * 2000)
+
+
+@pytest.mark.parametrize("pipeline", ["argued", "chosen"])
+def test_no_judgement_of_a_small_model_is_unreadable(program: Program, pipeline: str) -> None:
+    result = program.run(QUESTION, pipeline=pipeline)
+    assert sum(told.asked for told in result.judgements.values()) >= 4
+    assert {path: told.unreadable for path, told in result.judgements.items() if told.unreadable} == {}

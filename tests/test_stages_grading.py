@@ -16,7 +16,7 @@ from ttscale.compiler.ir import Budget
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
 from ttscale.runtime.engines.base import Capabilities, Message
-from ttscale.runtime.result import Judgements, RunError
+from ttscale.runtime.result import Judgements
 from ttscale.runtime.stages.rubric import parse_grades
 from ttscale.runtime.strategies.code_agreement import consensus_scores
 from ttscale.runtime.strategies.judgements import digit_mean, rubric_totals, verdict_mean
