@@ -2,9 +2,10 @@
 
     python benchmarks/engine_ceiling.py MODEL.gguf --batched-bench PATH/llama-batched-bench [--json]
 
-Both run in turn, `--repeat` times, with the same prompt length, new tokens, sequences and threads; medians are
-printed. The benchmark draws no tokens; the engine's figure includes sampling at temperature 0.8 and top_p 0.95,
-log-probabilities, detokenising and the hand-over to the parent process. `outside` is the share of the engine's
+Both run in turn, `--repeat` times, with the same prompt length, new tokens, sequences, threads, flash attention and
+kind of cache, unified and one a sequence; medians are printed. The benchmark draws no tokens; the engine's figure
+includes sampling at temperature 0.8 and top_p 0.95, log-probabilities, detokenising and the hand-over to the parent
+process. The prompt is known to the engine but for the first round. `outside` is the share of the engine's whole
 time that is not spent in llama_decode.
 """
 
@@ -23,29 +24,26 @@ from pathlib import Path
 from ttscale.runtime.engines.base import Message, Request, Sampling
 from ttscale.runtime.engines.llama.engine import LlamaEngine
 from ttscale.runtime.engines.llama.machine import cores
+from ttscale.runtime.engines.llama.options import LoadOptions
 
 WORDS = "Write a very long story about a lighthouse, its keeper, the sea and every ship that ever passed by it."
 
 
 @dataclass(frozen=True)
 class Row:
-    """New tokens a second at one number of sequences."""
+    """New tokens a second at one number of sequences with one kind of cache, and the share outside llama_decode."""
 
     sequences: int
+    cache: str
     prompt_tokens: int
     new_tokens: int
     engine: float
     outside: float
-    unified: float
-    separate: float
+    bench: float
 
     @property
-    def of_unified(self) -> float:
-        return self.engine / self.unified if self.unified else 0.0
-
-    @property
-    def of_separate(self) -> float:
-        return self.engine / self.separate if self.separate else 0.0
+    def of_bench(self) -> float:
+        return self.engine / self.bench if self.bench else 0.0
 
 
 async def make_prompt(engine: LlamaEngine, tokens: int) -> tuple[Message, ...]:
@@ -87,36 +85,52 @@ def run_bench(options: argparse.Namespace, prompt: int, count: int, unified: boo
     raise SystemExit(f"llama-batched-bench gave no result:\n{done.stderr[-2000:]}")
 
 
+def engine_of(options: argparse.Namespace, cache: str, room: int) -> LlamaEngine:
+    """Our engine with one kind of cache."""
+    flash = options.flash_attention
+    if cache == "unified":
+        load = LoadOptions(flash_attention=flash)
+        return LlamaEngine(options.model, threads=options.threads, options=load)
+    load = LoadOptions(flash_attention=flash, kv_unified=False)
+    most = max(options.sequences)
+    return LlamaEngine(options.model, ctx=room, threads=options.threads, max_sequences=most, options=load)
+
+
 async def measure(options: argparse.Namespace) -> list[Row]:
-    engine = LlamaEngine(options.model, threads=options.threads)
-    await engine.start()
+    """Every number of sequences and kind of cache; the sides take turns within each."""
+    room = options.prompt + options.new + 64
+    engines = {cache: engine_of(options, cache, room) for cache in options.caches}
     rows = []
     try:
+        for engine in engines.values():
+            await engine.start()
         prompt = await make_prompt(engine, options.prompt)
         length = await engine.count_tokens(prompt)
-        await run_engine(engine, prompt, 2, 8)  # warm-up
+        for engine in engines.values():
+            await run_engine(engine, prompt, 2, 8)  # warm-up
         for count in options.sequences:
-            ours: list[tuple[float, float]] = []
-            unified: list[float] = []
-            separate: list[float] = []
+            ours: dict[str, list[tuple[float, float]]] = {cache: [] for cache in engines}
+            bench: dict[str, list[float]] = {cache: [] for cache in engines}
             for _ in range(options.repeat):
-                ours.append(await run_engine(engine, prompt, count, options.new))
-                if options.batched_bench:
-                    unified.append(run_bench(options, length, count, True))
-                    separate.append(run_bench(options, length, count, False))
-            rows.append(
-                Row(
-                    sequences=count,
-                    prompt_tokens=length,
-                    new_tokens=options.new,
-                    engine=statistics.median(rate for rate, _ in ours),
-                    outside=statistics.median(share for _, share in ours),
-                    unified=statistics.median(unified) if unified else 0.0,
-                    separate=statistics.median(separate) if separate else 0.0,
+                for cache, engine in engines.items():
+                    ours[cache].append(await run_engine(engine, prompt, count, options.new))
+                    if options.batched_bench:
+                        bench[cache].append(run_bench(options, length, count, cache == "unified"))
+            for cache in engines:
+                rows.append(
+                    Row(
+                        sequences=count,
+                        cache=cache,
+                        prompt_tokens=length,
+                        new_tokens=options.new,
+                        engine=statistics.median(rate for rate, _ in ours[cache]),
+                        outside=statistics.median(share for _, share in ours[cache]),
+                        bench=statistics.median(bench[cache]) if bench[cache] else 0.0,
+                    )
                 )
-            )
     finally:
-        await engine.close()
+        for engine in engines.values():
+            await engine.close()
     return rows
 
 
@@ -129,25 +143,20 @@ def main() -> None:
     parser.add_argument("--new", type=int, default=64, help="new tokens of each sample")
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--flash-attention", choices=("on", "off", "auto"), default="off", help="of the benchmark")
+    parser.add_argument("--flash-attention", choices=("on", "off", "auto"), default="off", help="of both")
+    parser.add_argument("--caches", nargs="+", choices=("unified", "separate"), default=["unified", "separate"])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rows = asyncio.run(measure(options))
     if options.json:
-        json.dump(
-            [asdict(row) | {"of_unified": row.of_unified, "of_separate": row.of_separate} for row in rows],
-            sys.stdout,
-            indent=2,
-        )
+        json.dump([asdict(row) | {"of_bench": row.of_bench} for row in rows], sys.stdout, indent=2)
         print()
         return
     print(f"{Path(options.model).name}, {options.threads} threads, {rows[0].prompt_tokens} + {options.new} tokens")
-    print("sequences   engine  outside   bench unified      bench per sequence")
+    print("sequences     cache   engine  outside    bench")
     for row in rows:
-        print(
-            f"{row.sequences:9d} {row.engine:8.1f} {row.outside:8.1%}"
-            f" {row.unified:9.1f} ({row.of_unified:6.1%}) {row.separate:12.1f} ({row.of_separate:6.1%})"
-        )
+        share = f" ({row.of_bench:6.1%})" if row.bench else ""
+        print(f"{row.sequences:9d} {row.cache:>9} {row.engine:8.1f} {row.outside:8.1%} {row.bench:8.1f}{share}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from ttscale.runtime.engines.base import EngineStats, Message
 from ttscale.runtime.engines.llama.engine import LlamaEngine
@@ -61,14 +62,8 @@ async def alone(path: Path, threads: int | None, asked: list[tuple[Message, ...]
     return seconds, computed
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("--count", type=int, default=16)
-    parser.add_argument("--shared", type=int, default=500)
-    parser.add_argument("--own", type=int, default=100)
-    parser.add_argument("--threads", type=int)
-    chosen = parser.parse_args()
+async def one_round(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Both sides in turn, with an engine that has seen nothing."""
     engine = LlamaEngine(chosen.weights, ctx=2048, threads=chosen.threads)
     try:
         asked = await prompts(engine, chosen.count, chosen.shared, chosen.own)
@@ -77,14 +72,30 @@ async def main() -> None:
     finally:
         await engine.close()
     slow, computed = await alone(chosen.weights, chosen.threads, asked)
-    found = {
+    return {
         "prompt_tokens": sizes,
         "together": {"computed": stats.prompt_computed, "asked": stats.prompt_asked, "seconds": round(seconds, 2)},
         "alone": {"computed": computed, "seconds": round(slow, 2)},
         "saved_by_count": round(computed / stats.prompt_computed, 2),
         "saved_by_seconds": round(slow / seconds, 2),
     }
-    print(json.dumps(found, indent=2))
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--count", type=int, default=16)
+    parser.add_argument("--shared", type=int, default=500)
+    parser.add_argument("--own", type=int, default=100)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    chosen = parser.parse_args()
+    runs = [await one_round(chosen) for _ in range(chosen.repeat)]
+    middle = sorted(runs, key=lambda one: float(one["saved_by_seconds"]))[len(runs) // 2]
+    if chosen.json:
+        chosen.json.write_text(json.dumps({"median": middle, "runs": runs}, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(middle, indent=2))
 
 
 if __name__ == "__main__":
