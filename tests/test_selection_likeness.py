@@ -14,6 +14,7 @@ from checking import body
 from running import FakeEngine, answer, pipeline, plan_of
 from ttscale.compiler import types as t
 from ttscale.compiler.diagnostics import CompileError
+from ttscale.compiler.ir import Const, Strategy
 from ttscale.compiler.selectors import parse_selector
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import Judgements
@@ -105,6 +106,22 @@ def test_the_centre_of_rankings_and_of_texts_is_picked() -> None:
     assert picked("bayes_risk(chrf)", texts, t.TEXT) == 1
     with pytest.raises(StrategyError, match="lists"):
         picked("mbr(kendall)", texts, t.TEXT)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Strategy("best_of_majority", (), (("shar", Const(0.5)),)), "no argument `shar`"),
+        (Strategy("likelihood", (), (("of", Const("summ")),)), "cannot be summ"),
+        (Strategy("mbr", (Const("chr"),)), "`utility` of `mbr` cannot be chr"),
+        (Strategy("best_of_n", (Strategy("steps", (), (("off", Const("min")),)),)), "no argument `off`"),
+        (Strategy("first", (Const(1),)), "takes 0 arguments"),
+    ],
+)
+def test_a_misspelt_argument_of_a_rule_made_in_python_is_told(rule: Strategy, words: str) -> None:
+    pool = Pool((Candidate("a", "a", "a", logprob_mean=-1.0, logprob_sum=-1.0, step_scores=(1.0,)),), t.TEXT)
+    with pytest.raises(StrategyError, match=words):
+        apply_stage("select", {"by": rule}, pool)
 
 
 def test_a_replay_has_no_judge_of_likeness() -> None:

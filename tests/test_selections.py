@@ -63,6 +63,8 @@ def full(tmp_path: Path) -> Path:
                     "scores": {"judge": draw.random(), "points": draw.randint(0, 10)},
                     "step_scores": [draw.random() for _ in range(3)],
                     "rank": place + 1,
+                    "tests": [draw.random() < 0.5 for _ in range(3)],
+                    "outputs": [draw.choice(["1", "2", "!ValueError"]) for _ in range(3)],
                 }
             )
         pairs = [

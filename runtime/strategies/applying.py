@@ -12,6 +12,7 @@ from ttscale.runtime import answers
 from ttscale.runtime.plugins import loaded, picked_by
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.strategies import choosing
+from ttscale.runtime.strategies.arguments import check_arguments
 from ttscale.runtime.strategies.choosing import MARGIN, Choice, Classes, Numbers
 from ttscale.runtime.strategies.equality import class_numbers
 from ttscale.runtime.strategies.keeps import keep
@@ -59,6 +60,9 @@ def apply_stage(op: str, args: Mapping[str, Argument], pool: Pool, values: Value
     `values` gives what operands among a rule's arguments are. Pure: the same pool gives the same outcome. Raises
     StrategyError where a rule lacks what it needs.
     """
+    for given in args.values():
+        if isinstance(given, Strategy):
+            check_arguments(given)
     match op:
         case "vote":
             return _vote(args, pool)
