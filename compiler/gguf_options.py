@@ -72,6 +72,7 @@ GGUF_OPTIONS: Mapping[str, tuple[Check, str]] = {
     "type_k": (_among(*CACHE_TYPES), "one of " + ", ".join(CACHE_TYPES)),
     "type_v": (_among(*CACHE_TYPES), "one of " + ", ".join(CACHE_TYPES)),
     "kv_unified": (_flag, "true or false"),
+    "keep_prompts": (_flag, "true or false"),
     "swa_full": (_flag, "true or false"),
     "offload_kqv": (_flag, "true or false"),
     "mmap": (_flag, "true or false"),

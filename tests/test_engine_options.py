@@ -37,6 +37,7 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "type_k": ("q8_0", "q9_0"),
     "type_v": ('"f16"', "16"),
     "kv_unified": ("false", "0"),
+    "keep_prompts": ("true", "1"),
     "swa_full": ("false", '"no"'),
     "offload_kqv": ("true", "1"),
     "mmap": ("false", "1"),
@@ -109,6 +110,7 @@ def test_values_as_they_are_read() -> None:
     [
         ({"batch": 128, "ubatch": 256}, "more than the batch of 128"),
         ({"ubatch": 1024}, "more than the batch of 512"),
+        ({"keep_prompts": True, "reproducible": True}, "needs one cache"),
         ({"type_v": "q8_0", "flash_attention": "off"}, "only with flash attention"),
         ({"tensor_split": (1, 1), "split_mode": "none"}, "no use"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from ttscale.runtime.engines.llama.gguf import RANK, GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS, Memory, cores, free_memory, plan_cache
 from ttscale.runtime.engines.llama.options import LoadOptions
 from ttscale.runtime.engines.llama.runner import Settings
+from ttscale.runtime.engines.llama.shelf import default_folder
 
 SEQUENCE_IDS = 160  # running samples, their prompts and cached prefixes; llama.cpp allows 256
 MOST_OTHERS = 2
@@ -153,7 +155,28 @@ class ModelFacts:
             options=self.options,
             beside=tuple((str(path), replace(self.options, lora=())) for path in self.others),
             combination=self.combination,
+            shelf=str(default_folder()) if self._keeps_prompts else "",
+            identity=self._state_identity if self._keeps_prompts else "",
         )
+
+    @property
+    def _keeps_prompts(self) -> bool:
+        """Whether states of prompts are kept on disk: not where models are combined, or each sequence has a cache.
+
+        A copy from one such cache to another is only made with the next call, so that there is nothing to write before.
+        """
+        return self.options.keep_prompts and self.options.kv_unified and not self.others
+
+    @property
+    def _state_identity(self) -> str:
+        """What a state on disk depends on beside its tokens."""
+        try:
+            build = importlib.metadata.version("llama-cpp-python")
+        except importlib.metadata.PackageNotFoundError:
+            build = ""
+        options = self.options
+        parts = [self.digest, build, options.flash_attention, options.kv_unified, options.swa_full, self.gpu_layers]
+        return json.dumps(parts)
 
 
 def _size(count: int) -> str:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ttscale.runtime.engines.base import Constraint, ContextExceeded, EngineError, EngineStats, Message
 from ttscale.runtime.engines.llama.embedding import Embedder
@@ -19,11 +20,13 @@ from ttscale.runtime.engines.llama.grammar import Grammar
 from ttscale.runtime.engines.llama.jobs import Board
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS
 from ttscale.runtime.engines.llama.messages import Ask, Inbound, Outbound, Ready, Release, without_names
+from ttscale.runtime.engines.llama.openings import Openings
 from ttscale.runtime.engines.llama.runner import Floats, NoRoom, Runner, Settings
 from ttscale.runtime.engines.llama.samples import Samples, Thoughts
 from ttscale.runtime.engines.llama.sampling import Distribution, Sampler
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.scores import Scores
+from ttscale.runtime.engines.llama.shelf import Shelf
 from ttscale.runtime.engines.llama.template import ChatTemplate
 from ttscale.runtime.engines.llama.together import Together
 from ttscale.runtime.engines.llama.vocabulary import Vocabulary
@@ -70,6 +73,7 @@ class Loop:
         self.samples = Samples(self.board, sampler, Thoughts.of(self.template, self.vocabulary), self._grammar)
         self.scores = Scores(self.board, sampler)
         self.embedder = Embedder(self.weights, info, settings, self.board, self.vocabulary, self.board.context)
+        self.openings = self._openings()
         self._backlog: deque[Ask] = deque()
         self._cancelled: set[int] = set()
 
@@ -85,6 +89,14 @@ class Loop:
             other = replace(settings, path=path, options=options)
             runners.append(Runner(other, Weights(path, options, settings.gpu_layers)))
         return Together(runners, settings.combination)
+
+    def _openings(self) -> Openings | None:
+        """Where long system prompts are kept on disk: what takes them from there, and puts them there."""
+        settings, runner = self._settings, self.runner
+        if not settings.shelf or not isinstance(runner, Runner) or not self.scheduler.limits.ranges:
+            return None
+        shelf = Shelf(Path(settings.shelf), settings.identity)
+        return Openings(shelf, self.scheduler, runner, self.template, self.vocabulary)
 
     def _limits(self, info: GgufInfo, cells: int) -> Limits:
         settings = self._settings
@@ -209,6 +221,8 @@ class Loop:
             raise EngineError("the prompt is empty", hint="give the model at least one word", fatal=False)
         if len(prompt) >= self.board.context:
             raise ContextExceeded(len(prompt), self.board.context)
+        if self.openings is not None:
+            self.openings.before(ask.messages, thinking, prompt)
         self.board.requests += 1
         if ask.what == "next":
             self.scores.submit_next(ask, prompt)
@@ -267,6 +281,8 @@ class Loop:
         request = job.ask.request
         if member is None:
             piece.group.ready = True
+            if self.openings is not None:
+                self.openings.after(piece.group)
             job.row = rows[0].copy()
             if job.ask.what == "next":
                 self.scores.tell_next(job, raws)

@@ -40,7 +40,8 @@ class LoadOptions:
     """What llama.cpp is told when it loads a model; `None` is its own or a measured default.
 
     `batch` rows at most in a call, `ubatch` in a part of it. `lora` are adapter files with their scales.
-    `chat_template` is the template's text, `tensor_split` the share of each GPU.
+    `chat_template` is the template's text, `tensor_split` the share of each GPU. With `keep_prompts` the states of long
+    system prompts are kept on disk.
     """
 
     batch: int | None = None
@@ -63,6 +64,7 @@ class LoadOptions:
     chat_template: str | None = None
     seed: int | None = None
     reproducible: bool = False
+    keep_prompts: bool = False
 
     @property
     def cache_share(self) -> float:
@@ -128,6 +130,9 @@ def _agree(options: LoadOptions) -> None:
     if options.type_v not in PLAIN_TYPES and options.flash_attention == "off":
         message = f"llama.cpp keeps values as {options.type_v} only with flash attention, which is off"
         raise EngineError(message, hint="leave `flash_attention:` out, or write `type_v: f16`")
+    if options.keep_prompts and not options.kv_unified:
+        message = "`keep_prompts` needs one cache for all samples, and each has its own here"
+        raise EngineError(message, hint="leave out `keep_prompts:`, or `kv_unified: false` and `reproducible:`")
     if options.tensor_split and options.split_mode == "none":
         raise EngineError("`tensor_split` has no use with `split_mode: none`", hint="leave one of the two out")
 

@@ -44,7 +44,8 @@ class NoRoom(Exception):
 class Settings:
     """How to load a model; `None` is a sensible default. `cells` is the whole cache in tokens.
 
-    `beside` are models whose next tokens are combined with this one's.
+    `beside` are models whose next tokens are combined with this one's. With a folder `shelf` states of long beginnings
+    of prompts are kept there under `identity`.
     """
 
     path: str
@@ -58,6 +59,8 @@ class Settings:
     options: LoadOptions = field(default_factory=LoadOptions)
     beside: tuple[tuple[str, LoadOptions], ...] = ()
     combination: Combination | None = None
+    shelf: str = ""
+    identity: str = ""
 
     @property
     def batch(self) -> int:
@@ -230,6 +233,24 @@ class Runner:
         for column in (self.tokens, self.places, self.seqs, self.wanted):
             column[:end] = column[:end][order]
         return end
+
+    def state(self, seq: int) -> bytes:
+        """What the cache holds of a sequence, as llama.cpp writes it."""
+        size = int(self.api.llama_state_seq_get_size(self.context, seq))
+        data = (ctypes.c_uint8 * size)()
+        written = int(self.api.llama_state_seq_get_data(self.context, data, size, seq))
+        return bytes(memoryview(data)[:written])
+
+    def restore(self, seq: int, state: bytes, length: int) -> bool:
+        """Fill an empty sequence with a state of `length` tokens; whether it could be."""
+        data = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        done = int(self.api.llama_state_seq_set_data(self.context, data, len(state), seq))
+        last = int(self.api.llama_memory_seq_pos_max(self.memory, seq))
+        if done != len(state) or last != length - 1:
+            self.api.llama_memory_seq_rm(self.memory, seq, -1, -1)
+            return False
+        self.positions[seq] = length
+        return True
 
     def clear(self) -> None:
         """Forget every sequence."""

@@ -90,6 +90,22 @@ class Scheduler:
             for member in group.members:
                 member.names -= gone
 
+    def holds(self, tokens: list[int]) -> bool:
+        """Whether all of these tokens are in the cache, or are being computed."""
+        prompts = [group.branch for group in self.running if group.branch is not None]
+        return self.branches.match([*tokens, -1], prompts, finished=False)[1] == len(tokens)
+
+    def adopt(self, tokens: list[int]) -> Branch | None:
+        """A branch whose cells will be filled from elsewhere; None where only running work could make room."""
+        while self.cells.free < len(tokens):
+            if not self.branches.evict():
+                return None
+        branch = self.branches.open(list(tokens), None, 0)
+        if branch is None:
+            return None
+        self.cells.take(branch, len(tokens))
+        return branch
+
     @property
     def idle(self) -> bool:
         return not self.waiting and not self.running
