@@ -187,3 +187,19 @@ def test_bad_tables_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "there is no file" in tts("try", tmp_path / "x.csv").err
     kinds = table(tmp_path / "kinds.csv", *TABLES["texts"])
     assert "--type" in tts("try", kinds, "--type", "number").err
+
+
+def test_who_sits_at_a_terminal_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = table(tmp_path / "data.csv", ["a", "b"], [[f"x y {n}", "left" if n % 2 else "right"] for n in range(12)])
+    asked: list[str] = []
+
+    def prompt(text: str, **settings: object) -> str:
+        asked.append(text)
+        return "b"
+
+    monkeypatch.setattr("ttscale.cli.trying.is_terminal", lambda stream: True)
+    monkeypatch.setattr("click.prompt", prompt)
+    done = tts("try", data, "--dry-run")
+    assert done.code == 0 and asked == ["Which column has the right answers?"]
+    assert "a asks, b has the right answers" in done.err
