@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 from ttscale.cli.app import command as make_command
-from ttscale.cli.console import err, out
+from ttscale.cli.app import json_option
+from ttscale.cli.console import err, out, out_json
 from ttscale.cli.faults import Failure
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 @make_command("ttscale recipe gallery --output gallery.md", "ttscale recipe gallery my-recipes/ --output README.md")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
 @click.option("--output", type=click.Path(path_type=Path), help="Write here instead of to standard output.")
-def gallery(folder: Path | None, output: Path | None) -> None:
+@json_option
+def gallery(folder: Path | None, output: Path | None, as_json: bool) -> None:
     """Write a page in Markdown about all recipes in FOLDER, or about those that ship with the tool."""
     from ttscale.library.gallery import gallery as page_of
 
@@ -28,6 +30,10 @@ def gallery(folder: Path | None, output: Path | None) -> None:
     if not shown:
         raise Failure(f"{own} has no recipes", "name a folder whose folders are recipes")
     text = page_of(shown)
+    if as_json:
+        out_json({"recipes": len(shown), "page": text})
+    if output is None and as_json:
+        return
     if output is None:
         out(text.rstrip("\n"))
         return
