@@ -11,6 +11,7 @@ import pytest
 from evaluations import FIRST, HEAD, VOTE, program, rows, scripted
 from running import FakeEngine
 from ttscale.runtime.evaluate.api import arm_of, evaluate
+from ttscale.runtime.evaluate.arms import questions_at_once
 from ttscale.runtime.evaluate.folder import FolderError, RunFolder
 from ttscale.runtime.evaluate.summary import load_report
 from ttscale.runtime.executor import NamedEngines
@@ -128,7 +129,7 @@ def test_layout_comments_and_other_declarations_do_not_change_what_is_known() ->
 def test_it_stops_when_it_knows_enough(tmp_path: Path) -> None:
     golds = {f"q{i:03d}": 1 for i in range(200)}
     with program({name: [1] for name in golds}, FIRST) as own:
-        report = own.evaluate(rows(golds), pipelines=["one"], precision=0.06, folder=tmp_path)
+        report = own.evaluate(rows(golds), pipelines=["one"], precision=0.06, concurrency=4, folder=tmp_path)
         state = report.document["state"]
         assert state["early"] and state["done"] == 60
         low, high = report.interval or (0, 1)
@@ -240,3 +241,9 @@ def test_a_record_holds_all_candidates_once_with_what_was_found_out() -> None:
     ]
     assert record["samples"] == [0, 1, 2]
     assert json.loads(json.dumps(record)) == record
+
+
+def test_pipelines_of_few_calls_are_asked_more_questions_at_once() -> None:
+    with program(ANSWERS, VOTE.replace("{1, 2, 3, 4}", "[1 .. 64]")) as own:
+        seen = {n: questions_at_once([arm_of(own, None, {"n": n})]) for n in (1, 2, 4, 8, 64)}
+    assert seen == {1: 16, 2: 16, 4: 8, 8: 4, 64: 4}

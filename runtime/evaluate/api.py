@@ -16,7 +16,7 @@ from ttscale.compiler.data import metric_ir
 from ttscale.compiler.evals import METRICS, Evaluation, evaluations
 from ttscale.runtime.datasets import Loaded, load
 from ttscale.runtime.evaluate.ablation import ablations
-from ttscale.runtime.evaluate.arms import Arm, Item, graph_digest, pipeline_of, plain_of, short_hash
+from ttscale.runtime.evaluate.arms import Arm, Item, graph_digest, pipeline_of, plain_of, questions_at_once, short_hash
 from ttscale.runtime.evaluate.folder import RunFolder
 from ttscale.runtime.evaluate.grading import Accuracy, Grader, Measured
 from ttscale.runtime.evaluate.matching import PILOT, Matched, match, relabelled
@@ -61,7 +61,7 @@ async def evaluate(
     seeds: int = 1,
     seed: int = 0,
     precision: float | None = None,
-    concurrency: int = 4,
+    concurrency: int | None = None,
     match: str = "",
     ablate: bool = False,
     folder: str | Path | None = None,
@@ -71,7 +71,8 @@ async def evaluate(
     """Measure pipelines of one program on rows.
 
     Without a `metric` it is that of the rows' published shape, else accuracy. `params` are for every pipeline that has
-    them. Raises CompileError, MetricError, DataError, FolderError, RunError.
+    them; without `concurrency` so many questions are asked at once that 32 calls are. Raises CompileError, MetricError,
+    DataError, FolderError, RunError.
     """
     arms = tuple(arm_of(program, name, params or {}) for name in pipelines)
     loaded: Loaded | None = None
@@ -83,7 +84,7 @@ async def evaluate(
     if metric is None:
         metric = usual_metric(loaded)
     names = [metric] if isinstance(metric, str) or not isinstance(metric, Sequence) else list(metric)
-    settings = Settings(tuple(range(seed, seed + seeds)), concurrency, precision)
+    settings = Settings(tuple(range(seed, seed + seeds)), concurrency or questions_at_once(arms), precision)
     request = Request(
         " against ".join(arm.label for arm in arms),
         arms,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,9 @@ from ttscale.runtime.models import home_of, locate
 
 if TYPE_CHECKING:
     from ttscale.runtime.program import Program
+
+
+AT_ONCE = 32  # calls: from 16 sequences on a model makes nearly as many tokens a second as it can
 
 
 @dataclass(frozen=True)
@@ -137,3 +140,9 @@ def plain_of(value: object) -> object:
     if isinstance(value, tuple | list):
         return [plain_of(part) for part in value]
     return value if value is None or isinstance(value, str | int | float | bool) else repr(value)
+
+
+def questions_at_once(arms: Sequence[Arm]) -> int:
+    """How many questions to work on at once, 4 to 16: enough that the arm with most calls has 32 of them together."""
+    calls = max((arm.plan.maximum.calls for arm in arms), default=1)
+    return min(16, max(4, -(-AT_ONCE // max(1, calls))))

@@ -63,7 +63,7 @@ class Wishes:
     seed: int | None = None
     limits: Limits = field(default_factory=Limits)
     fixed: Mapping[str, object] = field(default_factory=dict)
-    concurrency: int = 4
+    concurrency: int | None = None
     racing: bool = True
     per_token: bool = False
     worker: str = "0"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ttscale.runtime.engines.base import EngineError
-from ttscale.runtime.evaluate.arms import Arm, Item
+from ttscale.runtime.evaluate.arms import Arm, Item, questions_at_once
 from ttscale.runtime.evaluate.grading import Grader
 from ttscale.runtime.evaluate.measuring import Record, failed_record, record_of
 from ttscale.runtime.program import Program
@@ -33,7 +33,7 @@ class Asker:
     stop: asyncio.Event
     meter: Meter | None = None
     seed: int = 0
-    concurrency: int = 4
+    concurrency: int | None = None
     heard: Callable[[Record], None] | None = None
 
     @property
@@ -69,7 +69,8 @@ class Asker:
                     if self.heard is not None:
                         self.heard(kept)
 
-        tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(self.concurrency, len(items))))]
+        count = self.concurrency or questions_at_once(arms)
+        tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(count, len(items))))]
         stopped = asyncio.create_task(self.stop.wait())
         try:
             running: set[asyncio.Task[object]] = set(tasks)

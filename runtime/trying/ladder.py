@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ttscale.runtime.evaluate.api import Request, arm_of, carry_out, grader_of, items_of, rows_of
+from ttscale.runtime.evaluate.arms import questions_at_once
 from ttscale.runtime.evaluate.measuring import Record
 from ttscale.runtime.evaluate.running import Listener, Settings
 from ttscale.runtime.metrics import compare, mean_interval, wilson
@@ -68,7 +69,7 @@ async def climb(
     """Ask all rungs of a program; `rows` are those of its dataset. Raises MetricError, DataError, RunError."""
     arms = tuple(arm_of(program, name, {}) for name in names)
     items = tuple(items_of(rows_of(program, rows), arms)[:limit])
-    request = Request("try", arms, items, (grader_of(metric, program),), Settings(concurrency=4))
+    request = Request("try", arms, items, (grader_of(metric, program),), Settings(concurrency=questions_at_once(arms)))
     halt = stop if stop is not None else asyncio.Event()
     begun = time.monotonic()
 

@@ -92,6 +92,7 @@ def request_of(
     """The evaluation of all pipelines on the same rows."""
     from ttscale.cli.evaluating import folder_for
     from ttscale.runtime.evaluate.api import Request, arm_of, grader_of, items_of, plain_rows
+    from ttscale.runtime.evaluate.arms import questions_at_once
     from ttscale.runtime.evaluate.running import Settings
 
     params = parameters(wishes.params)
@@ -110,7 +111,11 @@ def request_of(
         arms,
         tuple(items_of(plain_rows(loaded)[: wishes.limit], arms, gold_of(on, wishes))),
         tuple(grader_of(metric, owner, ask(metric)) for metric in wishes.metrics or usual_metrics(loaded, on, bench)),
-        Settings(tuple(range(start, start + (wishes.seeds or 1))), wishes.concurrency, wishes.precision),
+        Settings(
+            tuple(range(start, start + (wishes.seeds or 1))),
+            wishes.concurrency or questions_at_once(arms),
+            wishes.precision,
+        ),
         wishes.match or "",
         wishes.ablate,
         folder_for("compare", [[str(Path(file).resolve()), name] for file, name in named] + [on], bench.out),

@@ -46,7 +46,7 @@ class Measuring:
     match: str | None
     ablate: bool
     precision: float | None
-    concurrency: int
+    concurrency: int | None
     limit: int | None
 
 
@@ -75,7 +75,10 @@ def measuring_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Stop when every 95% interval is within plus or minus this, such as 0.03.",
         ),
         click.option(
-            "--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Questions at once."
+            "--concurrency",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Questions at once; else 4 to 16, enough for 32 calls.",
         ),
         click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many rows."),
         click.option("--out", type=click.Path(path_type=Path), help="The run folder; default one below `evals`."),
@@ -168,6 +171,7 @@ def request_of(program: Program, file: str, own: Evaluation, wishes: Measuring, 
     """One evaluation; options go before what the declaration says."""
     from ttscale.cli.evaluating import folder_for
     from ttscale.runtime.evaluate.api import Request, arm_of, grader_of, items_of, loaded_rows, plain_rows
+    from ttscale.runtime.evaluate.arms import questions_at_once
     from ttscale.runtime.evaluate.running import Settings
 
     params = {**dict(own.fixed), **parameters(wishes.params)}
@@ -190,7 +194,7 @@ def request_of(program: Program, file: str, own: Evaluation, wishes: Measuring, 
             )
         ),
         tuple(grader_of(metric, program, ask(metric)) for metric in metrics),
-        Settings(seeds, wishes.concurrency, wishes.precision),
+        Settings(seeds, wishes.concurrency or questions_at_once(arms), wishes.precision),
         wishes.match or own.match,
         wishes.ablate,
         folder_for(stem, [str(Path(file).resolve()), own.pipelines, own.on], bench.out),

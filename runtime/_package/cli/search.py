@@ -40,7 +40,7 @@ class Asked:
     workers: int
     worker: str
     storage: str | None
-    concurrency: int
+    concurrency: int | None
     out: Path | None
     best: Path | None
     bank: Path | None
@@ -107,7 +107,12 @@ def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes on one study.")
 @click.option("--worker", default="0", hidden=True)
 @click.option("--storage", metavar="URL", help="Where the study is: a database's URL, a file, or a .journal.")
-@click.option("--concurrency", type=click.IntRange(min=1), default=4, show_default=True, help="Questions at once.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Questions at once; else 4 to 16, enough for 32 calls.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The search's folder; default one below `searches`.")
 @click.option("--best", type=click.Path(path_type=Path), help="Where the recipe goes; default beside FILE.")
 @bank_options
