@@ -15,7 +15,7 @@ from ttscale.compiler.types import Answers
 OWN_OPS = {"concat": ("sources",), "choose": ("arms",), "value": ("value",)}
 """The ops that only the compiler writes, with their arguments."""
 
-UNSAID = frozenset({"constrain"})
+UNSAID = frozenset({"constrain", "stop_pattern"})
 """Arguments that a graph has only where somebody wrote them."""
 
 REPLACED = {"generate": ("prompt", "from", "temperature"), "classify": ("prompt", "from"), "explore": ("prompt", "from")}
