@@ -424,4 +424,6 @@ def test_the_commands(tmp_path: Path) -> None:
     assert json.loads(out.read_text(encoding="utf-8"))["layers"][1][0]["type"] == "fuser"
     data = tts("import", "archon", good, broken, "--json")
     assert data.code == 1 and [one["ok"] for one in data.json] == [True, False]
-    assert tts("import", "archon", tmp_path / "none.json").code == 1
+    missing = tts("import", "archon", tmp_path / "broke.json")
+    assert missing.code == 1 and f"did you mean {broken}?" in missing.err
+    assert tts("import", "archon", "-", stdin=good.read_text(encoding="utf-8")).out.startswith("tts 1\n")

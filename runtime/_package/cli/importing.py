@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,8 @@ def imported(name: str, answer: str) -> Imported:
     try:
         source = load_source(name)
     except CompileError as error:
-        return Imported(name, SourceFile(name, ""), "", error.diagnostics)
+        told = tuple(replace(one, hint=near_json(name)) for one in error.diagnostics)
+        return Imported(name, SourceFile(name, ""), "", told)
     configuration, found = read(source)
     if configuration is None:
         return Imported(name, source, "", tuple(found))
@@ -103,6 +104,18 @@ def imported(name: str, answer: str) -> Imported:
     if made.text:
         require_sound(made.text, answer)
     return Imported(name, source, made.text, (*found, *made.diagnostics))
+
+
+def near_json(name: str) -> str:
+    """A hint that names the file that may have been meant."""
+    from ttscale.compiler.diagnostics import suggest
+
+    folder = Path(name).parent if not Path(name).is_dir() else Path(name)
+    names = sorted(entry.name for entry in folder.glob("*.json"))[:1_000] if folder.is_dir() else []
+    near = suggest(Path(name).name, names)
+    if near:
+        return f"did you mean {folder / near}?"
+    return f"name the configurations in it: {folder}/*.json" if names else "name a file in JSON"
 
 
 def require_sound(text: str, answer: str) -> None:
@@ -162,8 +175,6 @@ def as_data(one: Imported, written: dict[str, Path]) -> dict[str, Any]:
 
 def gathered(diagnostics: tuple[Diagnostic, ...]) -> list[Diagnostic]:
     """Diagnostics with the same words as one, with how often they were said, at the first place."""
-    from dataclasses import replace
-
     counts = Counter((d.code, d.message) for d in diagnostics)
     found: dict[tuple[str, str], Diagnostic] = {}
     for one in diagnostics:
