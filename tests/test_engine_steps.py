@@ -115,3 +115,16 @@ async def test_a_pattern_ends_a_step_and_the_next_goes_on_behind_it(engine: Llam
     assert len(two.token_ids) > len(one.token_ids) and two.token_ids == whole.token_ids[: len(two.token_ids)]
     with pytest.raises(EngineError, match="empty text"):
         await drawn(engine, 3, stop_patterns=("a*",))
+
+
+async def test_likely_tokens_are_told_with_their_probabilities(engine: LlamaEngine) -> None:
+    (one,) = await drawn(engine, 1, max_tokens=6, top_logprobs=3)
+    assert engine.capabilities.top_logprobs and len(one.top) == one.new_tokens
+    for place, likely in enumerate(one.top):
+        (whole,) = await engine.next_tokens(ASK, one.token_ids[:place])
+        best = sorted(range(len(whole)), key=lambda token: (-whole[token], token))[:3]
+        assert [token for token, _ in likely] == best
+        assert [value for _, value in likely] == pytest.approx([whole[token] for token in best], abs=1e-3)
+    (more,) = await drawn(engine, 1, max_tokens=9, top_logprobs=1, given=(goes_on(one),))
+    assert [len(likely) for likely in more.top] == [0] * 6 + [1] * 3
+    assert (await drawn(engine, 1, max_tokens=6))[0].top == ()

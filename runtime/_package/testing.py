@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
+from dataclasses import replace
 
 import pytest
-from ttscale.runtime.engines.base import Completion, Engine, Message, Request, Sampling
+from ttscale.runtime.engines.base import Completion, Engine, Given, Message, Reading, Request, Sampling
 
 ASK = (Message("user", "Say something about the sea."),)
 
@@ -82,6 +84,32 @@ class EngineContract:
         assert word not in cut[0].text
         assert cut[0].finish == "stop"
         assert len(cut[0].text) < len(whole[0].text)
+
+    async def test_patterns_end_a_text_before_their_match(self, engine: Engine) -> None:
+        if not engine.capabilities.stop_patterns:
+            pytest.skip("this engine takes no patterns")
+        greedy = Request(ASK, seeds=(3,), max_tokens=12, sampling=Sampling(temperature=0))
+        (whole,) = await collect(engine, greedy)
+        word = whole.text.strip()[2:5]
+        (cut,) = await collect(engine, replace(greedy, stop_patterns=(re.escape(word),)))
+        assert cut.finish == "stop" and cut.text == whole.text[: whole.text.index(word)]
+
+    async def test_given_tokens_are_gone_on_from(self, engine: Engine) -> None:
+        if not engine.capabilities.resumes:
+            pytest.skip("this engine does not go on from tokens")
+        greedy = Request(ASK, seeds=(3, 4), max_tokens=12, sampling=Sampling(temperature=0))
+        whole = await collect(engine, greedy)
+        given = tuple(Given(one.token_ids[:5], one.logprobs[:5]) for one in whole)
+        again = await collect(engine, replace(greedy, given=given))
+        assert [one.token_ids[:5] for one in again] == [one.token_ids[:5] for one in whole]
+        assert all(one.new_tokens <= 12 for one in again)
+
+    async def test_vectors_have_length_one(self, engine: Engine) -> None:
+        if not (engine.capabilities.embeds and isinstance(engine, Reading)):
+            pytest.skip("this engine makes no vectors")
+        found = await engine.embed(["The sea is blue.", "Tea is hot."])
+        assert [math.hypot(*one.vector) for one in found] == pytest.approx([1.0, 1.0], abs=1e-4)
+        assert all(one.tokens > 0 for one in found)
 
     async def test_requests_run_together(self, engine: Engine) -> None:
         requests = [Request((Message("user", f"Count to {n}."),), seeds=(n,), max_tokens=6) for n in range(6)]

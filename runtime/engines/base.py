@@ -70,7 +70,8 @@ class Request:
 
     Where the engine `resumes`, `given` has one beginning a seed, or None, to go on from; its tokens count as new ones.
     `keep`, when given, has one name a seed, or "": what was computed of that sample stays, as long as there is room,
-    until `Keeping.release` is told its name.
+    until `Keeping.release` is told its name. With `top_logprobs` k an engine with that capability tells the k likeliest
+    tokens at every place.
     With `report_every` n a completion with finish "running" comes for every n tokens of a sample, with these alone.
     Where the engine has the capability `grammar`, every answer (after its thoughts) that is not cut fits `constraint`.
     """
@@ -89,6 +90,7 @@ class Request:
     constraint: Constraint | None = None
     stop_patterns: tuple[str, ...] = ()
     keep: tuple[str, ...] | None = None
+    top_logprobs: int = 0
 
     @property
     def most(self) -> tuple[int, ...]:
@@ -129,7 +131,8 @@ class Completion:
     that cannot be told, as of a sample from the bank.
     `computed_tokens` counts rows that ran for this sample beside those of its own new tokens: of its prompt and of
     given tokens what no cache had, and what was taken from it in between. Samples that share a prompt share its rows,
-    the first to end has them. None where the engine cannot tell.
+    the first to end has them. None where the engine cannot tell. `top` has the likeliest tokens at the place of each
+    token with their log-probabilities, the likeliest first, where they were asked for; none for given ones.
     """
 
     index: int
@@ -147,6 +150,7 @@ class Completion:
     beyond: str | None = None
     stopped_by: str | None = None
     computed_tokens: int | None = None
+    top: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 def rest_of(data: bytes, text: str) -> str | None:
@@ -182,8 +186,9 @@ class Capabilities:
 
     `resumes` says that it goes on from given tokens of an answer and reports running ones (see Request), `grammar`
     that it keeps answers to a `constraint`, `keeps` that it has the methods of `Keeping`, `stop_patterns` that it takes
-    those of a request. `writes` is False for models that only read; `embeds` and `ranks` say that it has the methods of
-    `Reading` for this model. `models` is how many models it holds, whose next tokens may be combined.
+    those of a request, `top_logprobs` that it tells likely tokens. `writes` is False for models that only read;
+    `embeds` and `ranks` say that it has the methods of `Reading` for this model. `models` is how many models it holds,
+    whose next tokens may be combined.
     """
 
     chat_template: bool | None = True
@@ -196,6 +201,7 @@ class Capabilities:
     grammar: bool | None = False
     keeps: bool = False
     stop_patterns: bool = False
+    top_logprobs: bool = False
     writes: bool = True
     embeds: bool = False
     ranks: bool = False

@@ -77,6 +77,7 @@ class ModelFacts:
             grammar=writes,
             keeps=writes,
             stop_patterns=writes,
+            top_logprobs=writes,
             writes=writes,
             embeds=not ranks,
             ranks=ranks,

@@ -25,6 +25,7 @@ class Job:
     prompt: list[int]
     answers: list[Answer] = field(default_factory=list)
     logprobs: list[list[float]] = field(default_factory=list)
+    tops: list[list[tuple[tuple[int, float], ...]]] = field(default_factory=list)  # where they are asked for
     budgets: list[Budget] = field(default_factory=list)  # of thoughts with a limit of their own
     begun: list[float] = field(default_factory=list)
     constrained: list[Constrained] = field(default_factory=list)
@@ -92,6 +93,7 @@ class Board:
             seconds=time.perf_counter() - job.begun[index],
             error=error,
             pieces=pieces,
+            top=tuple(job.tops[index]) if job.tops else (),
             stopped_by=job.answers[index].stopped_by if finish == "stop" else "",
             computed_tokens=self.charge(job.group, member),
             beyond=None if parts.thought_tokens or parts.thoughts else rest_of(b"".join(pieces), parts.text),

@@ -78,6 +78,7 @@ class Samples:
         if most is not None:
             job.budgets = [Budget(most, request.max_tokens, *self._thoughts.endings) for _ in members]
         job.logprobs = [[] for _ in members]
+        job.tops = [[] for _ in members] if request.top_logprobs > 0 else []
         job.begun = [now for _ in members]
         if request.timeout_seconds is not None:
             job.deadline = now + request.timeout_seconds
@@ -94,6 +95,8 @@ class Samples:
         if given is not None:
             member.tail.extend(given.token_ids)
             member.given = len(given.token_ids)
+            if job.tops:
+                job.tops[index].extend(() for _ in given.token_ids)
             job.logprobs[index].extend(given.logprobs)
             for token in given.token_ids:
                 if job.constrained and not board.vocabulary.is_end(token):
@@ -132,7 +135,8 @@ class Samples:
             return
         if job.constrained and not is_end:
             job.constrained[index].follow(token)
-        self._accept(job, member, token, distribution.log_probability(token))
+        likely = distribution.likeliest(request.top_logprobs) if job.tops else ()
+        self._accept(job, member, token, distribution.log_probability(token), likely)
         if is_end or job.answers[index].push(board.vocabulary.piece(token)):
             board.complete(job, member, "stop")
         elif len(member.tail) >= self._limit(job, member):
@@ -148,8 +152,12 @@ class Samples:
         number = uniform(request.seeds[member.index] ^ AGAIN, len(member.tail))
         return draw_among(job.constrained[member.index].fitting(used), used, request.sampling, number)
 
-    def _accept(self, job: Job, member: Member, token: int, logprob: float) -> None:
+    def _accept(
+        self, job: Job, member: Member, token: int, logprob: float, likely: tuple[tuple[int, float], ...] = ()
+    ) -> None:
         """Let a token join a running sample."""
+        if job.tops:
+            job.tops[member.index].append(likely)
         job.logprobs[member.index].append(logprob)
         self._board.scheduler.accept(member, token)
         self._board.new += 1

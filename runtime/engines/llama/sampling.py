@@ -125,6 +125,13 @@ class Distribution:
         """The logits."""
         return self._row
 
+    def likeliest(self, count: int) -> tuple[tuple[int, float], ...]:
+        """So many of the likeliest tokens with their log-probabilities, the likeliest first, at a tie the lower id."""
+        count = min(count, len(self._row))
+        found = np.sort(np.argpartition(-self._row, count - 1)[:count])
+        order = found[np.argsort(-self._row[found], kind="stable")]
+        return tuple((int(token), self.log_probability(int(token))) for token in order)
+
     def log_probability(self, token: int) -> float:
         """Natural log of the token's probability at temperature 1, without penalties and truncation."""
         return min(0.0, float(self._row[token]) - self._base)
