@@ -8,6 +8,7 @@ Codes (besides those of check_arguments and check_facets):
     E0219  a stage that needs a pool piped in
     E0239  a model that must be named
     E0248  `until:` or `start:` without `n: up to N`
+    W0297  `n: up to N` that always takes N
     W0290  a stage that is read but not run by this version
 """
 
@@ -45,6 +46,7 @@ from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, size_of
 from ttscale.compiler.check_votes import check_vote
 from ttscale.compiler.diagnostics import Label, suggest
+from ttscale.compiler.foreign_names import STEPWISE
 from ttscale.compiler.signatures import FACETS, LATER, PROOF, RULES, Parameter, RuleSignature, Signature
 
 ELSEWHERE: Mapping[str, str] = {
@@ -275,10 +277,27 @@ def _one_more(call: StageCall, arg: ast_expressions.Arg) -> None:
     look_at(arg.value, call.frame)
 
 
+def _endless_rounds(call: StageCall, n: ast_expressions.UpTo) -> None:
+    """Rounds that nothing ends, and a first round that is all of them already."""
+    given, frame = call.given, call.frame
+    if "until" not in given:
+        message = "nothing ends these rounds early, so that always as many are sampled as `up to` says"
+        hint = f"add `until: decided`, or write `n: {frame.text(n.limit.span)}`"
+        frame.report("W0297", message, n.span, hint=hint)
+        return
+    start = given.get("start") or ast_expressions.LiteralValue(4, "4", n.span)  # what `start` is by default
+    larger = frame.space.values_of(frame.close(ast_expressions.Compare((start, n.limit), (">=",), n.span)))
+    if larger is not None and larger and all(larger):
+        place = given["start"].span if "start" in given else n.span
+        message = f"the first round has {frame.text(place) if 'start' in given else 4} samples, and there are no more"
+        frame.report("W0297", message, place, hint="write a smaller `start:`, or more behind `up to`")
+
+
 def _no_such_argument(call: StageCall, arg: ast_expressions.Arg) -> None:
     name = arg.name or ""
     known = [parameter.name for parameter in call.signature.parameters]
-    other = "top" if "top" in known and name in TOPS else ELSEWHERE.get(name)
+    stepwise = STEPWISE.get(name) if call.signature.name == "explore" else None
+    other = stepwise or ("top" if "top" in known and name in TOPS else ELSEWHERE.get(name))
     if other is not None and other in known:
         hint = f"here it is called `{other}:`"
     else:
@@ -339,6 +358,8 @@ def _rounds(call: StageCall) -> None:
             if option in given:
                 message = f"`{option}:` is about rounds, and `n:` is one fixed number"
                 frame.report("E0248", message, given[option].span, hint="write `n: up to 16`")
+    else:
+        _endless_rounds(call, given["n"])
     for option in ("shots", "choose"):
         if option in given and "examples" not in given:
             message = f"`{option}:` is about examples, and there are none"

@@ -96,6 +96,7 @@ def strategy(value: ast_expressions.Expr, stage: str, argument: str, source: Typ
             return Rules()
         placed = _placed(rule, value, stage, argument, source, frame)
         names_model = rule_call(value, rule, source, frame)
+        _judge_beside(value, rule, stage, argument, frame)
         if rule.name == "bayes_risk" and utility_is_judged(value):
             return Rules(tuple(replace(one, judge=True) for one in placed.rules), names_model)
         return Rules(placed.rules, names_model)
@@ -211,6 +212,17 @@ def _parameter(
 
 
 # --- arguments of a rule -------------------------------------------------------------------------
+
+
+def _judge_beside(call: ast_expressions.Call, rule: RuleSignature, stage: str, argument: str, frame: Frame) -> None:
+    """Reports a judge's model or prompt that stands inside the rule, where it belongs to the stage."""
+    inside = [arg for arg in call.args if rule.judge and stage == "score" and arg.name in ("from", "using")]
+    if inside:
+        others = [frame.text(arg.span) for arg in call.args if arg not in inside]
+        named = f"{rule.name}({', '.join(others)})" if others else rule.name
+        written = ", ".join([f"{argument}: {named}", *(frame.text(arg.span) for arg in inside)])
+        message = f"`{inside[0].name}:` is an argument of `{stage}`, not of its rule"
+        frame.report("E0211", message, inside[0].span, hint=f"write `{stage}({written})`")
 
 
 def rule_call(call: ast_expressions.Call, rule: RuleSignature, source: Typed, frame: Frame) -> bool:

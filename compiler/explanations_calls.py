@@ -297,6 +297,15 @@ CALLS = table(
         "n: up to 16",
     ),
     page(
+        "W0297",
+        "Rounds that always take as many samples as they may",
+        "`n: up to N` samples in rounds, and `until:` ends them early. Without it, or where the first round (4) "
+        "is as large as N, every question gets N samples; `start:` sets how many the first round has.",
+        pipeline("return generate(p.solve_number(question), from: small, n: up to 16) |> vote()"),
+        "n: up to 16",
+        "n: up to 16, until: decided",
+    ),
+    page(
         "E0249",
         "An input or a result that is no value",
         "Inputs and results are data. Which model or prompt is used is a parameter.",

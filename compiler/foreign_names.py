@@ -21,9 +21,9 @@ _MAP = "write `map part in parts, max: 8 { yield generate(…) }`, then `|> fuse
 _BRANCH = "write `match which { a => …  _ => … }`, or `stage(…) when condition`"
 _LOOP = "write `repeat 3 with xs = drafts { yield xs |> … }`; loops have a fixed bound"
 _REASON = "ask for the steps in the prompt's text, such as “Think step by step”; `thinking:` is for models that think"
-_SEARCH = "step-wise search is `explore(…)`, which this version reads and does not run"
+_SEARCH = "step-wise search is `explore`: `explore(ask(question), policy: beam)`; also `mcts`, `dvts`, `particles`"
 _JOIN = "`a + b` joins two pools"
-_TESTS = "programs are tried by `run_tests(…)`, which this version reads and does not run"
+_TESTS = "`run_tests(with: tests)` tries programs, the answers of a prompt that gives `Code(python)`"
 _EXAMPLES = "examples are an argument: `generate(…, examples: data[0:50], shots: 4, choose: similar)`"
 _TYPES = "what an answer is read as is the prompt's result type: `prompt ask(question: Text) -> Number = …`"
 
@@ -81,6 +81,17 @@ INSTEAD: Mapping[str, str] = {
     "env": 'a key is read from the environment: `model far = openai("…", name: "…", key: env("API_KEY"))`',
 }
 """By the name in small letters without `_`, what to write instead."""
+
+STEPWISE: Mapping[str, str] = {
+    **dict.fromkeys(("n", "beams", "beam_width", "particles", "num_particles", "samples", "keep"), "width"),
+    **dict.fromkeys(("max_tokens", "tokens_per_step", "step_size"), "step_tokens"),
+    **dict.fromkeys(("depth", "max_steps", "max_depth", "rounds"), "steps"),
+    **dict.fromkeys(("expand", "children", "branching", "breadth"), "branch"),
+    **dict.fromkeys(("by", "scorer", "using", "reward", "verifier", "prm"), "judge"),
+    **dict.fromkeys(("algorithm", "method", "strategy", "search"), "policy"),
+    **dict.fromkeys(("budget", "iterations", "rollouts", "simulations"), "expansions"),
+}
+"""What others call the arguments of `explore`."""
 
 
 def instead_of(name: str) -> str | None:

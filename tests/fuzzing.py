@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 
 from programs import MODELS
-from programs_at_random import BEFORE, LOOPS, NAMES, SOURCES, STAGES
+from programs_at_random import BEFORE, CODE, JUDGES, LOOPS, NAMES, POLICIES, SOURCES, STAGES
 from ttscale.compiler import ast
 from ttscale.compiler.canonical import canonical_hash
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
@@ -114,6 +114,9 @@ def generated(random: Random) -> str:
             up=random.randint(2, 9),
             few=random.randint(1, 3),
             pool=random.choice(pools),
+            policy=random.choice(POLICIES),
+            judge=random.choice(JUDGES),
+            programs=fill(random.choice(CODE)) if "{programs}" in template else "",
         )
 
     for name in NAMES[: random.randint(1, 4)]:

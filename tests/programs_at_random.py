@@ -14,7 +14,21 @@ SOURCES = (
     "generate(again(question, {pool}), from: {model}, n: {n})",
     "generate(solve(question), from: {model}, n: {n}) when size({pool}) > 2",
     "(generate(solve(question), from: {model}) + {pool})",
+    "generate(solve(question), from: {model}, n: up to {up}, start: 2, round: {few}, until: decided)",
+    "generate(solve(question), from: {model}, n: up to {up}, start: 1, until: certainty >= 0.9 or streak >= {few})",
+    'generate(solve(question), from: {model}, n: {n}, stop: "nor", stop_pattern: "[.]\\\\s")',
+    "generate(solve(question), from: {model}, n: {n}, retry: 1, or_else: large)",
+    "generate(again(question, retrieve(question, among: {pool}, k: {few})), from: {model}, n: {n})",
+    "explore(solve(question), from: {model}, policy: {policy}, width: {few}, branch: 2, steps: {few}, judge: {judge})",
+    "explore(solve(question), from: {model}, policy: {policy}, width: {n}, step_tokens: 9, boundary: sentence)",
+    "explore(solve(question), from: {model}, policy: {policy}, judgements: {up}, expansions: {few}, tokens: 300)",
+    "explore(solve(question), from: [small, large], policy: cascade, width: {few}, steps: {few}, judge: {judge})",
 )
+POLICIES = (
+    *("beam", "beam(lookahead: 1)", "lookahead(2)", "dvts", "best_first", "astar", "depth_first(prune: 0.5)"),
+    *("particles", "particles(below: 0.5)", "gibbs(2)", "tempering(2, 2)", "mcts", "mcts(prior: likelihood)"),
+)
+JUDGES = ("yes_no", "digit", "verdicts(2)", "length", "likelihood", "yes_no(from: large)", "digit(from: small)")
 STAGES = (
     "score(by: likelihood)",
     "score(by: yes_no, from: {model})",
@@ -33,6 +47,14 @@ STAGES = (
     "fuse(from: {model}, n: {n}, group: 2)",
     "fuse(from: {model}, n: {n}, group: 3, show: {few}, max_tokens: 800)",
     "fuse(from: {model}, n: {n}, among: first)",
+    "rank(from: {model}, method: pairwise, pairs: {few})",
+    "rank(from: {model}, method: checklist, keep: 1)",
+    "rank(from: {model}, method: likeness, evidence: {pool})",
+    "rank(from: {model}, orders: {few}, combine: kendall)",
+    "score(by: another_try, from: {model})",
+    "score(by: grounded(question), as: seen)",
+    "select(by: checklist, from: {model})",
+    "select(by: bayes_risk(judge), from: {model})",
     "filter(top: 1, by: length)",
     "filter(unique: true)",
     "vote()",
@@ -40,6 +62,7 @@ STAGES = (
 )
 BEFORE = """prompt again(question: Text, earlier: [Text]) -> Number = "{{ question }} {{ earlier }}"
 prompt kind(question: Text) -> Choice(easy, hard) = "{{ question }}"
+prompt write(question: Text) -> Code(python) = "{{ question }} as a program"
 """
 LOOPS = (
     "repeat {few} with xs = {pool} {{ yield xs |> fuse(from: {model}, n: {n}) }}",
@@ -47,6 +70,13 @@ LOOPS = (
     " from: {model}) }}",
     "map one in {pool}, max: 3 {{ yield generate(again(question, [text(one)]), from: {model}) }}",
     "match which {{ easy => {pool}  hard => {pool} |> fuse(from: {model}, n: {n}) }}",
+    "map one in {programs}, max: 2 {{ yield generate(again(question, [text(one)]), from: {model}) }}",
+)
+CODE = (
+    "generate(write(question), from: {model}, n: {n}) |> run_tests(with: question, from: {model}, method: judged)",
+    'generate(write(question), from: {model}, n: 2) |> run_tests(with: [question, "a"], from: {model}, method: judged)',
+    "(generate(write(question), from: {model}, n: {n}) |> run_tests(from: {model}, n: {few}) |> vote(by: behaviour))",
+    "explore(write(question), from: {model}, policy: {policy}, steps: {few}, boundary: code)",
 )
 
 
@@ -58,6 +88,9 @@ def programs(draw: st.DrawFn) -> str:
 
     def fill(template: str) -> str:
         return template.format(
+            policy=draw(st.sampled_from(POLICIES)) if "{policy}" in template else "",
+            judge=draw(st.sampled_from(JUDGES)) if "{judge}" in template else "",
+            programs=fill(draw(st.sampled_from(CODE))) if "{programs}" in template else "",
             model=draw(st.sampled_from(("small", "large"))),
             n=draw(st.integers(1, 4)),
             up=draw(st.integers(2, 9)),

@@ -165,7 +165,7 @@ FOUR = "d = generate(p.solve_number(question), from: small, n: 4)\n"
         ("param n: Int in {1, 4} = 1\nreturn generate(p.solve_number(question), from: small, n: n)", ["W0220"]),
         ("param n: Int in {2, 4} = 2\nreturn generate(p.solve_number(question), from: small, n: n)", ["E0220"]),
         ("return generate(p.solve_number(question), from: small, n: 4)[0]", []),
-        ("return generate(p.solve_number(question), from: small, n: up to 8)", ["E0220"]),
+        ("return generate(p.solve_number(question), from: small, n: up to 8, until: decided)", ["E0220"]),
         ("return generate(p.solve_number(question), from: small, n: 4) |> verify()", ["E0220"]),
         ("return generate(p.solve_number(question), from: small, n: 4) |> filter(unique: true)", ["E0220"]),
         (FOUR + "return d |> verify() |> filter(top: 1, by: likelihood)", []),
@@ -264,8 +264,32 @@ def test_rules_and_their_aliases() -> None:
         ("vote(weight: likelihood(all))", "E0217"),
         ("score(by: length, using: p.step_ok) |> vote()", "E0211"),
         ("filter() |> vote()", "E0212"),
+        ("score(by: yes_no(from: small)) |> vote()", "E0211"),
     ):
         assert body(f"{drafts}  return d |> {rule}") == [code], rule
+
+
+def test_what_newcomers_call_the_arguments_of_explore() -> None:
+    for written, meant in (
+        ("n: 4", "width"),
+        ("max_tokens: 9", "step_tokens"),
+        ("depth: 3", "steps"),
+        ("prm: x", "judge"),
+    ):
+        call = f"explore(p.solve_number(question), {written})"
+        text = f"{HEAD}pipeline main(question: Text) -> Number {{\n  return {call} |> vote()\n}}\n"
+        found = [d for d in compiled(text).diagnostics if d.code == "E0211"]
+        assert [d.hint for d in found] == [f"here it is called `{meant}:`"], written
+
+
+def test_rounds_that_nothing_ends() -> None:
+    make = "return generate(p.solve_number(question), from: small, {}) |> vote()"
+    assert body(make.format("n: up to 8")) == ["W0297"]
+    assert body(make.format("n: up to 4, until: decided")) == ["W0297"]
+    assert body(make.format("n: up to 8, start: 8, until: decided")) == ["W0297"]
+    assert body(make.format("n: up to 8, start: 2, until: decided")) == []
+    some = "param n: Int in {4, 8} = 8\n"
+    assert body(some + make.format("n: up to n, until: decided")) == []
 
 
 def test_rows_of_a_dataset_as_examples() -> None:
