@@ -4,7 +4,8 @@
     facts["small"].memory.total            # bytes; None where the file is not on this machine
     known(facts)                           # {"small": Abilities(thinking=False, context=8192)}, as checks take it
 
-Only headers are read, and nothing is downloaded: a file of the hub counts where its cache has it.
+Only headers are read, and nothing is downloaded: a file of the hub counts where its cache has it. Of a server counts
+what `ttscale models probe` has found; nothing is asked here.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING
 
 from ttscale.compiler.capabilities import Abilities
 from ttscale.compiler.ir import Model
-from ttscale.compiler.models import weights_locator
+from ttscale.compiler.models import option, weights_locator
 from ttscale.runtime.engines.base import EngineError
 from ttscale.runtime.models import home_of, locate, open_engine
+from ttscale.runtime.probes import Probed, kept
 
 if TYPE_CHECKING:
     from ttscale.runtime.engines.llama.machine import Memory
@@ -31,13 +33,15 @@ THOUGHTFUL = ("think", "reasoning", "<|channel|>")
 class Facts:
     """What is known of one model from its file; `missing` says why nothing is.
 
-    `shares` is the first model that has the same weights and options: both are loaded once.
+    `shares` is the first model that has the same weights and options: both are loaded once. `server` is what a probe
+    of a server found.
     """
 
     memory: Memory | None = None
     abilities: Abilities = field(default_factory=Abilities)
     missing: str = ""
     shares: str = ""
+    server: Probed | None = None
 
 
 def look(models: Mapping[str, Model], folder: Path) -> dict[str, Facts]:
@@ -45,6 +49,10 @@ def look(models: Mapping[str, Model], folder: Path) -> dict[str, Facts]:
     found: dict[str, Facts] = {}
     loaded: dict[object, str] = {}
     for name, model in models.items():
+        if model.kind == "openai":
+            served = kept(model.locator, str(option(model, "name", "")))
+            if served is not None:
+                found[name] = Facts(abilities=as_abilities(served), server=served)
         if model.kind != "gguf":
             continue
         home = home_of(model, folder)
@@ -59,6 +67,13 @@ def look(models: Mapping[str, Model], folder: Path) -> dict[str, Facts]:
             continue
         found[name] = Facts(facts.memory, facts.abilities, shares="" if first == name else first)
     return found
+
+
+def as_abilities(served: Probed) -> Abilities:
+    """What a probe's findings are to the checks."""
+    return Abilities(
+        logprobs=served.logprobs, scoring=served.scoring, context=served.context, continuation=served.continuation
+    )
 
 
 def known(facts: Mapping[str, Facts]) -> dict[str, Abilities]:

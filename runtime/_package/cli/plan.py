@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,11 @@ import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import err, has_color, out_json, width
-from ttscale.cli.options import file_argument, model_option, param_option, pipeline_option
+from ttscale.cli.options import file_argument, locked_option, model_option, param_option, pipeline_option
 
 if TYPE_CHECKING:
     from ttscale.cli.opened import Opened
+    from ttscale.runtime.probes import Probed
 
 LARGE = 300
 """Graphs of more stages are planned once only."""
@@ -36,6 +38,7 @@ LARGE = 300
     show_default=True,
     help="Show another stage of compilation: the concrete tree, the abstract one, the graph.",
 )
+@locked_option
 @json_option
 def command(
     file: str, pipeline: str | None, params: tuple[str, ...], models: tuple[str, ...], emit: str, as_json: bool
@@ -68,6 +71,8 @@ def plan_data(opened: Opened) -> dict[str, Any]:
     memory: dict[str, Any] = {}
     for name, facts in opened.facts.items():
         one = facts.memory
+        if facts.server is not None:
+            continue
         if one is None:
             memory[name] = {"missing": facts.missing}
         else:
@@ -85,6 +90,7 @@ def plan_data(opened: Opened) -> dict[str, Any]:
     return {
         **plan,
         "memory": memory,
+        "servers": {name: asdict(one.server) for name, one in opened.facts.items() if one.server is not None},
         "warnings": as_data(opened.warnings, opened.checked.sources),
         "program": opened.identity(),
     }
@@ -100,7 +106,9 @@ def plan_text(opened: Opened) -> str:
     lines: list[str] = []
     for name, facts in opened.facts.items():
         one = facts.memory
-        if one is None:
+        if facts.server is not None:
+            lines += [f"server         {name} {text}" for text in instead(facts.server)]
+        elif one is None:
             lines.append(f"memory         {name} not known: {facts.missing}")
         elif facts.shares:
             lines.append(f"memory         {name} shares what {facts.shares} takes")
@@ -114,8 +122,21 @@ def plan_text(opened: Opened) -> str:
 
 
 def contexts(opened: Opened) -> dict[str, int]:
-    """What the models hold, as far as their files tell."""
-    return {name: facts.memory.context for name, facts in opened.facts.items() if facts.memory is not None}
+    """What the models hold, as far as their files and probes of their servers tell."""
+    found = {name: facts.memory.context for name, facts in opened.facts.items() if facts.memory is not None}
+    served = {name: facts.abilities.context for name, facts in opened.facts.items() if facts.server is not None}
+    return found | {name: context for name, context in served.items() if context}
+
+
+def instead(server: Probed) -> Iterator[str]:
+    """What is done in place of what a server cannot do, and what that costs."""
+    yield "makes a call for every sample, so that each has its seed; its prompt counts once a sample"
+    if server.scoring is False:
+        yield "gives no alternatives: labels are asked in words, a call of a few tokens each, with probabilities 0 or 1"
+    if server.seeds is False:
+        yield "does not keep to seeds: only the bank makes a sample the same again"
+    if server.schema is False:
+        yield "keeps no answer to a schema: what cannot be read is lost"
 
 
 def formulas(opened: Opened) -> dict[str, str]:

@@ -1,0 +1,128 @@
+"""Read what a server that speaks the OpenAI interface answers: pure, and distrustful."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+from ttscale.runtime.engines.base import EngineError, Message
+
+
+class Malformed(Exception):
+    """The server's answer is not what the interface promises."""
+
+
+SERVER_HINT = "the server may be overloaded or not an OpenAI-compatible one; its own log says more"
+
+
+def malformed(why: str) -> EngineError:
+    return EngineError(f"the server's answer cannot be read: {why}", hint=SERVER_HINT, fatal=False)
+
+
+def cannot_score(model: str, why: str) -> EngineError:
+    return EngineError(
+        f"the server of {model} cannot score given texts: {why}",
+        hint="use a local model for this stage, or a stage that asks for a written verdict",
+        fatal=False,
+    )
+
+
+def chat(messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def read_object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        value = response.json()
+    except ValueError:
+        raise Malformed("the server's answer is not JSON") from None
+    if not isinstance(value, dict) or not isinstance(value.get("choices"), list) or not value["choices"]:
+        raise Malformed("the server's answer has no choices")
+    return value
+
+
+def choice_of(answer: dict[str, Any]) -> dict[str, Any]:
+    choice = answer["choices"][0]
+    if not isinstance(choice, dict):
+        raise malformed("its choice is not an object")
+    return choice
+
+
+def whole(value: object) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def entries(choice: dict[str, Any]) -> list[dict[str, Any]]:
+    table = choice.get("logprobs")
+    content = table.get("content") if isinstance(table, dict) else None
+    return [entry for entry in content if isinstance(entry, dict)] if isinstance(content, list) else []
+
+
+def logprobs_of(choice: dict[str, Any]) -> tuple[float, ...]:
+    values = [entry.get("logprob") for entry in entries(choice)]
+    return tuple(float(value) for value in values if isinstance(value, (int, float)))
+
+
+def alternatives(choice: dict[str, Any]) -> dict[str, float]:
+    """Log-probabilities of the tokens shown for the first place, by their text."""
+    first = entries(choice)
+    rows = first[0].get("top_logprobs") if first else None
+    shown: dict[str, float] = {}
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict) and isinstance(row.get("logprob"), (int, float)):
+            shown[str(row.get("token", ""))] = float(row["logprob"])
+    return shown
+
+
+def label_value(continuation: str, shown: dict[str, float]) -> float | None:
+    """The log-probability of a label: all shown tokens that spell it, whatever their leading space."""
+    wanted = continuation.strip()
+    values = [value for token, value in shown.items() if token.strip() == wanted]
+    return math.log(min(1.0, sum(math.exp(value) for value in values))) if values and wanted else None
+
+
+def continued(text: str, messages: Sequence[Message]) -> str:
+    """The new part only: some servers repeat the prefill that they continue."""
+    last = messages[-1]
+    return text.removeprefix(last.content) if last.role == "assistant" and last.content else text
+
+
+def cut_at(text: str, stops: Sequence[str]) -> tuple[str, bool]:
+    ends = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
+    return (text[: min(ends)], True) if ends else (text, False)
+
+
+def split_thoughts(text: str) -> tuple[str, str]:
+    lead = text.lstrip()
+    if not lead.startswith("<think>"):
+        return "", text
+    thoughts, closed, rest = lead.removeprefix("<think>").partition("</think>")
+    return thoughts.strip(), rest.lstrip() if closed else ""
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds the server asks to wait: a number, or a date."""
+    value = response.headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(value))
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    return None
+
+
+def error_text(response: httpx.Response) -> str:
+    with contextlib.suppress(ValueError):
+        value = response.json()
+        error = value.get("error") if isinstance(value, dict) else None
+        if isinstance(error, dict) and error.get("message"):
+            return str(error["message"])[:500]
+        if isinstance(error, str):
+            return error[:500]
+    return (response.text or response.reason_phrase)[:500]
