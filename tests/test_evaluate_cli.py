@@ -202,6 +202,46 @@ def test_two_processes_on_one_evaluation_make_no_sample_twice(folder: Path) -> N
     assert third["state"]["new"]["calls"] == 0 and third["state"]["kept"] == 12
 
 
+def counted(folder: Path, questions: int = 4) -> None:
+    """A program `shared.tts` whose model counts its samples in made.log."""
+    (folder / "counted.py").write_text(COUNTED, encoding="utf-8")
+    model = 'use python("./counted.py") { counted }\nmodel small = counted("made.log")'
+    text = write_bench(folder, questions).read_text(encoding="utf-8")
+    (folder / "shared.tts").write_text(re.sub(r"model small = script.*", model, text), encoding="utf-8")
+
+
+def test_samples_that_pipelines_share_are_exported_for_the_stage_of_each(folder: Path) -> None:
+    counted(folder)
+    asked = tts("eval", "shared.tts", "main,one", "--on", "sums", "--bank", "b.sqlite", "--out", "run", "--json")
+    assert asked.json["state"]["new"]["calls"] == 4 * 3  # `one` reads what `main` made, or the other way round
+    found = {own["pipeline"]: own["run"] for own in tts("bank", "runs", "--bank", "b.sqlite", "--json").json["runs"]}
+    export = ["bank", "export", "--bank", "b.sqlite", "--output", "pool.jsonl"]
+    for name, samples in (("main", 12), ("one", 4)):
+        own = tts(*export, "--run", found[name], "--stage", f"{name}/generate", "--json").json
+        assert (own["questions"], own["samples"]) == (4, samples)
+    kept = (folder / "pool.jsonl").read_text(encoding="utf-8")
+    wrong = tts(*export, "--run", found["one"], "--stage", "main/generate")
+    assert wrong.code == 1 and f"the run {found['one']} has no stage main/generate" in wrong.err
+    assert f"its stages: one/generate; main/generate is a stage of the run {found['main']}" in wrong.err
+    assert "its stages: one/generate\n" in tts(*export, "--run", found["one"], "--stage", "nothing").err
+    no_model = tts(*export, "--model", "nothing")
+    assert no_model.code == 1 and "no samples of a model nothing" in no_model.err
+    assert (folder / "pool.jsonl").read_text(encoding="utf-8") == kept
+
+
+def test_pipelines_of_one_name_in_two_files_are_runs_of_their_own(folder: Path) -> None:
+    counted(folder)
+    text = (folder / "shared.tts").read_text(encoding="utf-8")
+    (folder / "other.tts").write_text(
+        text.replace('"""{{ question }}"""', '"""So: {{ question }}"""'), encoding="utf-8"
+    )
+    files = ["shared.tts:main", "other.tts:main"]
+    assert tts("compare", *files, "--on", "sums", "--bank", "b.sqlite", "--out", "run").code == 0
+    found = tts("bank", "runs", "--bank", "b.sqlite", "--json").json["runs"]
+    assert [(own["pipeline"], own["fresh"]) for own in found] == [("main", 12), ("main", 12)]
+    assert "`prompt`" in tts("why", "last~1", "last", "--bank", "b.sqlite").out
+
+
 def test_the_help_shows_the_commands_and_examples() -> None:
     listed = tts("--help").out
     assert all(f"  {name} " in listed for name in ("eval", "compare", "report"))

@@ -16,6 +16,7 @@ from evaluations import FIRST, VOTE, program, rows
 from ttscale.runtime.evaluate import Report
 from ttscale.runtime.evaluate.report.plots import _ticks
 from ttscale.runtime.evaluate.report.sections import Table, sections
+from ttscale.runtime.evaluate.report.two import counterparts
 
 NASTY = '</script><b>"bold"</b> & | *stars* `ticks`'
 ANSWERS = {"a?": [1, 2, 2], "b?": [1, 1, 2], NASTY: ["Answer: 1 </script><script>alert(1)</script>"]}
@@ -118,6 +119,30 @@ def test_two_runs_side_by_side_are_compared_on_common_questions() -> None:
     tags = Tags()
     tags.feed(both.html())
     assert tags.open == [] and "A: main" in both.markdown()
+
+
+def test_each_pipeline_of_two_runs_is_compared_with_itself_and_with_those_of_its_run() -> None:
+    with program(ANSWERS, VOTE, FIRST) as own:
+        one = own.evaluate(rows({"a?": 1, "b?": 1}), pipelines=["main", "one"])
+        two = own.evaluate(rows({"a?": 1, "b?": 1}), pipelines=["main", "one"], params={"n": 1})
+    both = one.beside(two).document["comparisons"]
+    pairs = [("B: main", "A: main"), ("B: one", "A: one"), ("A: one", "A: main"), ("B: one", "B: main")]
+    assert [(found["of"], found["against"]) for found in both] == pairs
+    (own_pair,) = one.document["comparisons"]
+    assert both[2]["p"] == own_pair["p"] and both[2]["difference"] == own_pair["difference"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "pairs"),
+    [
+        (["a", "b"], ["b", "a"], [("a", "a"), ("b", "b")]),
+        (["a", "b"], ["a", "c"], [("a", "a"), ("b", "c")]),
+        (["a", "b", "c"], ["a", "d"], [("a", "a")]),
+        (["a"], ["b", "c"], [("a", "b"), ("a", "c")]),
+    ],
+)
+def test_counterparts_go_by_name(first: list[str], second: list[str], pairs: list[tuple[str, str]]) -> None:
+    assert counterparts(first, second) == pairs
 
 
 def test_the_document_is_plain_data(report: Report) -> None:

@@ -42,8 +42,12 @@ class Selection:
 def exported(
     bank: Bank, selection: Selection, *, full: bool = False, golds: Callable[[str], object] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The lines of a pool file, as plain data. `golds` gives the right answer to inputs as JSON, or None."""
+    """The lines of a pool file, as plain data. `golds` gives the right answer to inputs as JSON, or None.
+
+    Raises BankError where the run or the model is not there, or the run has no such stage.
+    """
     reader = bank.reader()
+    _check(reader, bank, selection)
     for name, question, inputs, draws in _questions(reader, bank, selection):
         samples = [
             _sample(row, fields, prompt, label, full)
@@ -57,6 +61,30 @@ def exported(
         if gold is not None:
             line["gold"] = gold
         yield {**line, "samples": samples}
+
+
+def _check(reader: sqlite3.Connection, bank: Bank, selection: Selection) -> None:
+    """Refuse what would select nothing at all, and say what there is instead."""
+    if selection.model is not None:
+        models = dict(reader.execute("SELECT digest, label FROM models ORDER BY id"))
+        if selection.model not in models and selection.model not in models.values():
+            hint = f"it has {', '.join(dict.fromkeys(models.values())) or 'none'}"
+            raise BankError(f"{bank.path} has no samples of a model {selection.model}", hint=hint)
+    if selection.run is None or selection.stage is None:
+        return
+    run = run_named(bank, selection.run)
+    stages = [name for (name,) in reader.execute("SELECT DISTINCT stage FROM asked WHERE run = ? ORDER BY 1", (run,))]
+    if selection.stage in stages:
+        return
+    elsewhere = reader.execute(
+        "SELECT id FROM runs WHERE EXISTS (SELECT 1 FROM asked WHERE run = runs.id AND stage = ?) "
+        "ORDER BY started DESC, rowid DESC LIMIT 1",
+        (selection.stage,),
+    ).fetchone()
+    hint = f"its stages: {', '.join(stages)}"
+    if elsewhere is not None:
+        hint += f"; {selection.stage} is a stage of the run {elsewhere[0]}, so write --run {elsewhere[0]}"
+    raise BankError(f"the run {run} has no stage {selection.stage}", hint=hint)
 
 
 def _questions(reader: sqlite3.Connection, bank: Bank, selection: Selection) -> Iterator[tuple[str, str, str, Any]]:

@@ -58,7 +58,10 @@ class BankRun:
 
 
 class BankRuns:
-    """The bank of one program, if it has one: every assignment of parameters and seed is a run of its own.
+    """The bank of one program, if it has one: every pipeline, assignment of parameters and seed is a run of its own.
+
+    Pipelines are told apart by what they do, so those of one name in several files that are compared are runs of their
+    own too.
 
     A bank given by its file is opened at once and closed by `close`; one that is given open stays open. Raises
     BankError.
@@ -67,7 +70,7 @@ class BankRuns:
     def __init__(self, bank: str | Path | Bank | None) -> None:
         self._is_ours = bank is not None and not isinstance(bank, Bank)
         self._bank = bank if bank is None or isinstance(bank, Bank) else Bank(bank)
-        self._runs: dict[tuple[str, str, int], BankRun] = {}
+        self._runs: dict[tuple[str, str, int], list[tuple[Graph, BankRun]]] = {}
         if self._bank is not None:
             self._bank.reader()
 
@@ -77,10 +80,12 @@ class BankRuns:
             return None
         params = {name: plain(value) for name, value in graph.params.items()}
         key = (graph.pipeline, repr(sorted(params.items())), seed)
-        if key not in self._runs:
-            label = {"pipeline": graph.pipeline, "params": params, "seed": seed}
-            self._runs[key] = BankRun(self._bank, label)
-        return self._runs[key]
+        namesakes = self._runs.setdefault(key, [])
+        for other, run in namesakes:
+            if other is graph or other == graph:
+                return run
+        namesakes.append((graph, BankRun(self._bank, {"pipeline": graph.pipeline, "params": params, "seed": seed})))
+        return namesakes[-1][1]
 
     def close(self) -> None:
         """Close the bank if it was opened here; idempotent."""

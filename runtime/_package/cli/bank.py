@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,9 +119,14 @@ def export_command(
     if stage is not None and run is None:
         raise Failure("--stage belongs to --run", code=USAGE)
     golds = golds_of(rows, gold) if rows is not None and gold is not None else None
-    with opened(bank_path) as bank, output.open("w", encoding="utf-8") as stream:
+    with ExitStack() as kept:
+        bank = kept.enter_context(opened(bank_path))
+        lines = exported(bank, Selection(run, stage, model), full=full, golds=golds)
+        # The first line is made before the file is touched: what names nothing leaves an older file as it is.
+        lines = chain([first] if (first := next(lines, None)) else [], lines)
+        stream = kept.enter_context(output.open("w", encoding="utf-8"))
         questions = samples = marked = 0
-        for line in exported(bank, Selection(run, stage, model), full=full, golds=golds):
+        for line in lines:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
             questions, samples = questions + 1, samples + len(line["samples"])
             marked += "gold" in line
@@ -128,6 +135,8 @@ def export_command(
         return
     if golds is not None and marked < questions:
         err(f"note: {questions - marked} of {plural(questions, 'question')} found no row in {rows}")
+    if not questions:
+        err("note: no samples are there of what was asked for")
     out(f"{output}: {plural(questions, 'question')}, {plural(samples, 'sample')}")
 
 
