@@ -21,10 +21,12 @@ SERVER_HINT = "the server may be overloaded or not an OpenAI-compatible one; its
 
 
 def malformed(why: str) -> EngineError:
+    """The error for an answer that is not what the interface promises."""
     return EngineError(f"the server's answer cannot be read: {why}", hint=SERVER_HINT, fatal=False)
 
 
 def cannot_score(model: str, why: str) -> EngineError:
+    """The error for a server that shows no probabilities of what was asked for."""
     return EngineError(
         f"the server of {model} cannot score given texts: {why}",
         hint="use a local model for this stage, or a stage that asks for a written verdict",
@@ -33,10 +35,12 @@ def cannot_score(model: str, why: str) -> EngineError:
 
 
 def chat(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Messages as the interface has them."""
     return [{"role": message.role, "content": message.content} for message in messages]
 
 
 def read_object(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object of an answer with at least one choice. Raises Malformed."""
     try:
         value = response.json()
     except ValueError:
@@ -47,6 +51,7 @@ def read_object(response: httpx.Response) -> dict[str, Any]:
 
 
 def choice_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """The first choice of an answer. Raises EngineError."""
     choice = answer["choices"][0]
     if not isinstance(choice, dict):
         raise malformed("its choice is not an object")
@@ -54,16 +59,19 @@ def choice_of(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def whole(value: object) -> int | None:
+    """A number from 0 on, or None for anything else."""
     return value if isinstance(value, int) and value >= 0 else None
 
 
 def entries(choice: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a choice tells of each of its tokens."""
     table = choice.get("logprobs")
     content = table.get("content") if isinstance(table, dict) else None
     return [entry for entry in content if isinstance(entry, dict)] if isinstance(content, list) else []
 
 
 def logprobs_of(choice: dict[str, Any]) -> tuple[float, ...]:
+    """Natural-log probabilities of the chosen tokens; none where the server tells none."""
     values = [entry.get("logprob") for entry in entries(choice)]
     return tuple(float(value) for value in values if isinstance(value, (int, float)))
 
@@ -93,11 +101,13 @@ def continued(text: str, messages: Sequence[Message]) -> str:
 
 
 def cut_at(text: str, stops: Sequence[str]) -> tuple[str, bool]:
+    """A text up to the first of these stops, and whether there was one."""
     ends = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
     return (text[: min(ends)], True) if ends else (text, False)
 
 
 def split_thoughts(text: str) -> tuple[str, str]:
+    """Thoughts that a text begins with, and the rest of it."""
     lead = text.lstrip()
     if not lead.startswith("<think>"):
         return "", text
@@ -118,6 +128,7 @@ def retry_after(response: httpx.Response) -> float | None:
 
 
 def error_text(response: httpx.Response) -> str:
+    """What a refusal says, 500 characters of it at most."""
     with contextlib.suppress(ValueError):
         value = response.json()
         error = value.get("error") if isinstance(value, dict) else None
