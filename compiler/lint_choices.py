@@ -30,9 +30,22 @@ def choices(view: View) -> Iterator[Diagnostic]:
     for vote, pool in view.over("vote"):
         if pool.size.high > 1:
             yield from _vote(view, vote, pool)
-    for op in ("verify", "rank", "score"):
+    for op in ("verify", "rank", "score", "run_tests"):
         for judge, pool in view.over(op):
-            yield from _judge(view, judge, pool)
+            if _prefers(judge):
+                yield from _judge(view, judge, pool)
+
+
+def _prefers(judge: ir.Stage) -> bool:
+    """Whether a stage asks a model which answers are good.
+
+    Tests that are run, how alike two answers are, and whether the author itself would do better in another try do not.
+    """
+    if judge.op == "run_tests":
+        return constant(judge, "method") == "judged"
+    rule = judge.args.get("by")
+    asks_author = isinstance(rule, ir.Strategy) and rule.name == "another_try"
+    return not asks_author and constant(judge, "method") != "likeness"
 
 
 def _vote(view: View, vote: ir.Stage, pool: ir.Stage) -> Iterator[Diagnostic]:

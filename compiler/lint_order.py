@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from ttscale.compiler import ir
 from ttscale.compiler.diagnostics import Diagnostic, Label
-from ttscale.compiler.lint_view import JOINTS, TESTS, View, prompts_of
+from ttscale.compiler.lint_view import JOINTS, TESTS, View, constant, prompts_of
 
 JUDGES = ("rank", "critique", "verify", "score", "filter", "select", "vote")
 WHAT_ONE_DOES = {
@@ -103,13 +103,19 @@ def _over_pool(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
         return
     if before.size.high <= 1:
         what = "no candidate" if before.size.high == 0 else "at most one candidate"
-        message = f"`{stage.op}` gets {what}"
+        written = "select" if _chooses(stage) else stage.op
+        message = f"`{written}` gets {what}"
         labels = (Label(before.span, "gives at most one"),)
-        yield Diagnostic("L105", message, stage.span, "lint", labels=labels, hint=WHAT_ONE_DOES[stage.op])
-    elif stage.op in ("rank", "fuse") and "critiqued" not in before.facets:
+        yield Diagnostic("L105", message, stage.span, "lint", labels=labels, hint=WHAT_ONE_DOES[written])
+    elif stage.op in ("rank", "fuse") and not _chooses(stage) and "critiqued" not in before.facets:
         message = f"`{stage.op}` has no critique of its candidates to read"
         hint = f"put a critic before it: `|> critique(from: …) |> {stage.op}(…)`"
         yield Diagnostic("L103", message, stage.span, "lint", hint=hint)
+
+
+def _chooses(stage: ir.Stage) -> bool:
+    """Whether a ranking is what a `select` by a checklist or by a judged likeness became, which reads no critiques."""
+    return stage.op == "rank" and constant(stage, "method") in ("checklist", "likeness")
 
 
 # --- tests and their evaluator -------------------------------------------------------------------

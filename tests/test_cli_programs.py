@@ -196,7 +196,16 @@ def test_a_changed_import_is_refused_with_locked_and_layout_is_not(tmp_path: Pat
     judges.write_text(JUDGES.replace('"{{', '"Say: {{'), encoding="utf-8")
     ran = tts("run", path, "?", "--locked")
     assert ran.code == 1 and "judges.tts has changed" in ran.err
+    for command in ("check", "plan"):
+        refused = tts(command, path, "--locked")
+        assert refused.code == 1 and "judges.tts has changed since it was locked" in refused.err, command
+        assert tts(command, path).code == 0
+    refused = tts("eval", path, "--on", "rows.jsonl", "--locked")
+    assert refused.code == 1 and "judges.tts has changed since it was locked" in refused.err
+    refused = tts("search", path, "--dry-run", "--locked")
+    assert refused.code == 1 and "judges.tts has changed since it was locked" in refused.err
     assert "judges.tts: changed, and locked anew" in tts("lock", path).out
+    assert tts("check", path, "--locked").code == tts("plan", path, "--locked").code == 0
     assert tts("run", path, "?", "--locked").code == 0
 
 

@@ -163,6 +163,27 @@ def test_two_names_of_the_same_weights_are_one_judge() -> None:
 
 
 @pytest.mark.parametrize(
+    ("judged", "told"),
+    [
+        ('run_tests(with: "It is a number.", method: judged, from: {}) |> select(by: tests)', True),
+        ("select(by: checklist, from: {})", True),
+        ("rank(method: pairwise, from: {}) |> select(by: bradley_terry)", True),
+        ("select(by: bayes_risk(judge), from: {})", False),
+        ('score(by: another_try, from: {}) |> select(by: adaptive(score("another_try"), threshold: 0.9))', False),
+    ],
+)
+def test_who_prefers_its_own_answers(judged: str, told: bool) -> None:
+    own, other = (set(two(NOTED + f"return drafts |> {judged.format(model)}")) for model in ("small", "large"))
+    assert ("L122" in own) is told and "L122" not in other
+    assert "L103" not in own or "pairwise" in judged, "who goes through a list of points reads no critiques"
+
+
+def test_tests_that_are_run_prefer_nobody() -> None:
+    made = "return generate(p.write_code(question), from: small, n: 4) |> run_tests(from: small) |> select(by: tests)"
+    assert "L122" not in body(made, "Code(python)")
+
+
+@pytest.mark.parametrize(
     ("locator", "size"),
     [
         ("qwen2.5-coder-0.5b-instruct-q4_k_m.gguf", 0.5),

@@ -61,6 +61,7 @@ class State:
     json: bool = False
     allow_python: bool = False
     allow: tuple[str, ...] = ()
+    locked: bool = False
 
 
 def write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import has_color, out, out_json, width
 from ttscale.cli.faults import USER
-from ttscale.cli.options import files_argument, python_option
+from ttscale.cli.options import files_argument, is_locked, locked_option, python_option
 
 
 @make_command("ttscale check pipeline.tts", "ttscale check --github *.tts")
 @files_argument
 @python_option
+@locked_option
 @json_option
 @click.option("--github", is_flag=True, help="Print workflow commands, which GitHub shows at the line.")
 @click.option(
@@ -33,6 +35,12 @@ def command(files: tuple[str, ...], as_json: bool, github: bool, params: str) ->
     from ttscale.cli.sources import check_files
 
     findings, programs = check_files(files)
+    if is_locked():
+        from ttscale.cli.lock_file import check_lock, declared_models
+
+        for checked in programs:
+            if checked.ok:
+                check_lock(checked, Path(checked.linked.entry), declared_models(checked))
     if params == "all":
         from ttscale.cli.domains import bind_all
 

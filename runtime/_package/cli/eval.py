@@ -16,6 +16,7 @@ from ttscale.cli.options import (
     bank_options,
     code_package_option,
     file_argument,
+    locked_option,
     model_option,
     param_option,
     parameters,
@@ -102,6 +103,7 @@ def measuring_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("name", required=False)
 @click.option("--on", metavar="ROWS", help="Rows of a dataset of FILE, such as gsm[0:100], or a .jsonl or .csv file.")
 @measuring_options
+@locked_option
 def command(file: str, name: str | None, **options: Any) -> int:
     """Measure pipelines of FILE: accuracy, cost, which is better, and where right answers are lost.
 

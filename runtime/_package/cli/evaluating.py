@@ -13,6 +13,7 @@ from ttscale.cli.console import err, is_terminal, out
 from ttscale.cli.faults import INTERRUPTED, USAGE, USER, EndedRun, Failure
 from ttscale.cli.interrupt import Interrupt
 from ttscale.cli.opened import replaced
+from ttscale.cli.options import is_locked
 from ttscale.cli.sources import check_file, home_for
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ def open_for_measuring(file: str, bench: Bench) -> Program:
     checked = check_file(file).require_ok()
     folder = home_for(file)
     given: Mapping[str, Model] = replaced(checked, bench.models) if bench.models else {}
+    if is_locked():
+        from ttscale.cli.lock_file import check_lock, declared_models
+
+        kept = [model for model in declared_models(checked) if model.name not in given]
+        check_lock(checked, Path(file), [*kept, *given.values()])
     return Program(checked, given, folder, bank_of(bench))
 
 

@@ -17,7 +17,7 @@ def command(file: str, as_json: bool) -> None:
     """Write tts.lock beside FILE: size and sha256 of every weight file, hashes of all imports, schemas and recipes.
 
     Recipes are locked in the newest versions that fit, and taken in these from then on. What was locked before stays.
-    `ttscale run --locked` refuses to run on anything else.
+    With `--locked` the commands run, check, plan, eval and search refuse anything else.
     """
     from ttscale.cli.lock_file import NAME, Lock, current, declared_models
     from ttscale.cli.sources import check_file

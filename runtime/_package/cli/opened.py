@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ttscale.cli.options import chosen_bank, parameters, replacements
+from ttscale.cli.options import chosen_bank, is_locked, parameters, replacements
 from ttscale.cli.sources import check_file, home_for
 from ttscale.compiler.canonical import module_hash
 from ttscale.compiler.models import model_from_locator
@@ -245,7 +245,7 @@ def open_program(choices: Choices) -> Opened:
     plan = program.plan(choices.pipeline, params=parameters(choices.params))
     facts = look(plan.graph.models, folder)
     warnings = require_feasible(checked, choices.pipeline, plan, facts)
-    if choices.locked:
+    if choices.locked or is_locked():
         from ttscale.cli.lock_file import check_lock
 
         check_lock(checked, file, list(plan.graph.models.values()))

@@ -54,6 +54,28 @@ def granted() -> frozenset[str]:
     return frozenset((*python, *(() if state is None else state.allow)))
 
 
+def _set_locked(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Remember `--locked` for those who open programs."""
+    if wanted:
+        ctx.ensure_object(State).locked = True
+
+
+def is_locked() -> bool:
+    """Whether the command that runs now refuses what differs from tts.lock."""
+    ctx = click.get_current_context(silent=True)
+    state = None if ctx is None else ctx.find_object(State)
+    return state is not None and state.locked
+
+
+locked_option = click.option(
+    "--locked",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_locked,
+    help="Refuse weights, imports, schemas or recipes that differ from tts.lock.",
+)
+
+
 def python_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """What is granted to a program that comes from somebody else: `--allow-python` and `--allow NAME`."""
     python = click.option(

@@ -12,7 +12,7 @@ import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
 from ttscale.cli.console import err, has_color, out_json, width
-from ttscale.cli.options import file_argument, model_option, param_option, pipeline_option
+from ttscale.cli.options import file_argument, locked_option, model_option, param_option, pipeline_option
 
 if TYPE_CHECKING:
     from ttscale.cli.opened import Opened
@@ -38,6 +38,7 @@ LARGE = 300
     show_default=True,
     help="Show another stage of compilation: the concrete tree, the abstract one, the graph.",
 )
+@locked_option
 @json_option
 def command(
     file: str, pipeline: str | None, params: tuple[str, ...], models: tuple[str, ...], emit: str, as_json: bool

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
-from ttscale.cli.options import bank_options, file_argument, model_option, param_option, unsafe_code_option
+from ttscale.cli.options import (
+    bank_options,
+    file_argument,
+    locked_option,
+    model_option,
+    param_option,
+    unsafe_code_option,
+)
 
 if TYPE_CHECKING:
     from ttscale.runtime.search.api import Wishes
@@ -116,6 +123,7 @@ def limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--out", type=click.Path(path_type=Path), help="The search's folder; default one below `searches`.")
 @click.option("--best", type=click.Path(path_type=Path), help="Where the recipe goes; default beside FILE.")
 @bank_options
+@locked_option
 @unsafe_code_option
 @click.option("--quiet", "-q", is_flag=True, help="Print the result only.")
 @json_option
