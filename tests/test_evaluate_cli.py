@@ -89,6 +89,29 @@ def test_a_pipeline_of_the_file_may_judge(folder: Path) -> None:
     assert "needs a model that judges" in tts("eval", path, "one", "--on", "sums", "--metric", "judge").err
 
 
+def test_what_a_judge_could_not_grade_is_said(folder: Path) -> None:
+    judge = """
+    pipeline same(question: Text, first: Text, second: Text) -> Choice(yes, no) {
+      return generate(check(question, first), from: judge, n: 1)
+    }
+    model judge = script({"q000": "hm", "q001": "hm", "": "yes"})
+    """
+    path = write_bench(folder, text=judge)
+    ask = ["eval", path, "one", "--on", "sums", "--judge", "same", "--metric"]
+    second = tts(*ask, "accuracy", "--metric", "judge", "--out", "a")
+    assert "one: judge gave no grade to 2 of 6 answers" in second.out
+    assert tts("report", "a", "--json").json["arms"][0]["figures"]["grades"]["judge"]["ungraded"] == 2
+    assert "| grades by judge | 6 | 33.3% |" in tts("report", "a", "--markdown").out
+    first = tts(*ask, "judge", "--out", "b")
+    assert "one: judge gave no grade to 2 of 6 answers" in first.out
+    path.write_text(path.read_text(encoding="utf-8").replace('"": "yes"', '"": "hm"'), encoding="utf-8")
+    nothing = tts(*ask, "accuracy", "--metric", "judge", "--out", "c")
+    assert "one: judge gave no grade to 6 of 6 answers" in nothing.out
+    assert (
+        json.loads((folder / "c" / "report.json").read_text())["arms"][0]["figures"]["grades"]["judge"]["mean"] is None
+    )
+
+
 def test_files_are_compared_on_the_same_questions(folder: Path) -> None:
     path = write_bench(folder, 40)
     other = folder / "worse.tts"

@@ -78,15 +78,21 @@ def question_means(records: Iterable[Record]) -> dict[str, float]:
 
 
 def _other_grades(records: Sequence[Record]) -> dict[str, Any]:
-    """The means of all measures after the first."""
-    values: dict[str, list[float]] = {}
+    """The means of all measures after the first, over the answers that they graded; `ungraded` counts the others."""
+    found: dict[str, list[float | None]] = {}
     for record in records:
         for name, value in list((record.get("grades") or {}).items())[1:]:
-            if value is not None:
-                values.setdefault(name, []).append(float(value))
+            found.setdefault(name, []).append(None if value is None else float(value))
+    return {name: _graded(values) for name, values in found.items()}
+
+
+def _graded(values: Sequence[float | None]) -> dict[str, Any]:
+    own = [value for value in values if value is not None]
     return {
-        name: {"mean": math.fsum(own) / len(own), "interval": list(mean_interval(own)), "answers": len(own)}
-        for name, own in values.items()
+        "mean": math.fsum(own) / len(own) if own else None,
+        "interval": list(mean_interval(own)) if own else None,
+        "answers": len(own),
+        "ungraded": len(values) - len(own),
     }
 
 

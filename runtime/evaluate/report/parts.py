@@ -89,6 +89,7 @@ def accuracy(document: Document) -> Section:
                 f"{percent(errors['questions'])} from which questions were asked and {percent(errors['sampling'])} "
                 f"from sampling ({errors['seeds']} seeds)."
             )
+    told += [said for arm in arms for said in _ungraded(arm, name)]
     return Section(
         f"{name.capitalize()} and cost",
         tuple(told),
@@ -96,6 +97,19 @@ def accuracy(document: Document) -> Section:
         brief=True,
         plot="cost",
     )
+
+
+def _ungraded(arm: Arm, measure: str) -> list[str]:
+    """What measures could not grade, which their means leave out: a judge that could not be read, most often."""
+    own = arm["figures"]
+    counts = {measure: round((own["ungraded"] or 0) * own["answers"])}
+    counts |= {grade: found.get("ungraded", 0) for grade, found in own["grades"].items()}
+    return [
+        f"{arm['label']}: {grade} gave no grade to {amount(count)} of {_count(own['answers'], 'answer')}, "
+        "which its mean leaves out."
+        for grade, count in counts.items()
+        if count
+    ]
 
 
 def comparisons(document: Document) -> Section | None:
@@ -269,6 +283,11 @@ def readable(arm: Arm) -> Section:
     own = arm["figures"]
     rows = [("answers", "", percent(own["unreadable_answers"])), ("samples", "", percent(own["unreadable_samples"]))]
     rows += [("grades of answers", "", percent(own["ungraded"]))] if own["ungraded"] else []
+    for grade, found in own["grades"].items():
+        asked = found["answers"] + found.get("ungraded", 0)
+        rows += (
+            [(f"grades by {grade}", amount(asked), percent(found["ungraded"] / asked))] if found.get("ungraded") else []
+        )
     rows += [(f"judgements of {j['path']}", amount(j["asked"]), percent(j["rate"])) for j in own["judgements"]]
     rows += [("cut short by the budget", "", percent(own["cut"]))]
     return Section("What could not be read", (), (Table(("what", "asked", "share"), tuple(rows)),))
