@@ -353,13 +353,14 @@ def _what_is_missing(call: StageCall) -> None:
 def _rounds(call: StageCall) -> None:
     """`until:` and `start:` are about rounds, and `shots:` about examples."""
     given, frame = call.given, call.frame
-    if not isinstance(given.get("n"), ast_expressions.UpTo):
+    n = given.get("n")
+    if not isinstance(n, ast_expressions.UpTo):
         for option in ("until", "start", "round"):
             if option in given:
                 message = f"`{option}:` is about rounds, and `n:` is one fixed number"
                 frame.report("E0248", message, given[option].span, hint="write `n: up to 16`")
     else:
-        _endless_rounds(call, given["n"])
+        _endless_rounds(call, n)
     for option in ("shots", "choose"):
         if option in given and "examples" not in given:
             message = f"`{option}:` is about examples, and there are none"

@@ -147,6 +147,9 @@ def test_hover_in_a_prompt_and_over_rules(client: Client) -> None:
     assert "log-probability" in said(client, "rules.tts", text, "likelihood")
     assert "a score given earlier" in said(client, "rules.tts", text, "score)", 1)
     assert "a number" in said(client, "rules.tts", text, "score(by", 1)
+    stepped = text.replace("generate(ask(question: question), from: m, n: 3)", "explore(ask(question), policy: dvts)")
+    client.open("steps.tts", stepped)
+    assert "trees that know nothing of each other" in said(client, "steps.tts", stepped, "dvts", 1)
     assert "question: Text" in said(client, "rules.tts", text, "question: question")
 
 
@@ -161,6 +164,9 @@ def test_hover_in_a_prompt_and_over_rules(client: Client) -> None:
         ("z = drafts |> vote(weight: ", {"likelihood", "score"}, {"first", "yes_no"}),
         ("z = drafts |> select(by: ", {"best_of_majority", "first"}, {"yes_no"}),
         ("z = drafts |> verify(otherwise: ", {"all", "none"}, {"drafts"}),
+        ("z = explore(p.reply(question), policy: ", {"beam", "mcts", "particles"}, {"vote", "drafts"}),
+        ("z = explore(p.reply(question), policy: beam(", {"lookahead:"}, {"width:"}),
+        ("z = explore(p.reply(question), judge: ", {"yes_no", "digit", "p"}, {"first", "vote"}),
         ("z = p.solve_number(", {"question:", "question"}, {"n:"}),
         ("z = generate(p.reply(question), n: up to 4, until: ", {"agreement", "n"}, {"vote"}),
         ("", {"return", "param", "require"}, {"pipeline"}),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ttscale.compiler.driver import Checked
+from ttscale.compiler.policy_signatures import POLICIES
 from ttscale.compiler.resolve import EDITION, STD_MODULES, is_broken
 from ttscale.compiler.signatures import RULES, SIGNATURES, Parameter, Signature
+from ttscale.compiler.step_judges import EXPLORE_JUDGES
 from ttscale.library.recipes import installed
 from ttscale.lsp.cursor import Cursor, OpenCall
 from ttscale.lsp.declared import complete_imported, complete_made, complete_measured, complete_python_files
@@ -131,7 +133,7 @@ def _in_call(cursor: Cursor, call: OpenCall, checked: Checked) -> list[Item]:
     if cursor.open and cursor.open[0] <= 2 and len(cursor.open) == 1:
         return []  # the inputs of a declaration: names that nobody knows yet
     signature = SIGNATURES.get(call.callee)
-    rule = RULES.get(call.callee)
+    rule = RULES.get(call.callee) or POLICIES.get(call.callee)
     offered = offered_functions(checked, "selector", "scorer", "policy", "stage").get(call.callee)
     parameters = next((one.parameters for one in (signature, rule, offered) if one is not None), ())
     if call.argument:
@@ -164,6 +166,13 @@ def _for_parameter(parameter: Parameter, signature: Signature | None, cursor: Cu
             rules = [rule for rule in RULES.values() if where in rule.where]
             items = [Item(label=rule.name, kind=Kind.EnumMember, documentation=rule.doc) for rule in rules]
             return [*offered_items(checked, *kinds), *given_names(cursor, "param"), *items]
+        case "policy":
+            named = [Item(label=one.name, kind=Kind.EnumMember, documentation=one.doc) for one in POLICIES.values()]
+            return [*given_names(cursor, "param"), *named]
+        case "judge":
+            judges = [Item(label=name, kind=Kind.EnumMember, documentation=RULES[name].doc) for name in EXPLORE_JUDGES]
+            own = [*offered_items(checked, "scorer"), *given_names(cursor, "param")]
+            return [*judges, *own, *symbol_items(checked, ("prompt", "module"))]
         case "name":
             return [Item(label=choice, kind=Kind.EnumMember) for choice in parameter.choices]
         case "thinking":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ttscale.compiler.gguf_options import GGUF_OPTIONS
 from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
 from ttscale.compiler.models import OPTIONS
+from ttscale.compiler.policy_signatures import POLICIES, POLICY_ALIASES
 from ttscale.compiler.readers import KIND_WORDS, READERS
 from ttscale.compiler.resolve_types import TYPE_NAMES
 from ttscale.compiler.signatures import FUNCTIONS, LATER, RULES, SIGNATURES, Parameter, RuleSignature, Signature
@@ -172,6 +173,11 @@ def word_doc(name: str) -> str | None:
     if name in FUNCTIONS:
         function = FUNCTIONS[name]
         return f"```tts\n{name}({', '.join(function.takes)}) -> {function.gives}\n```\n\n{function.doc}"
+    policy = POLICIES.get(POLICY_ALIASES.get(name, name))
+    if policy is not None:
+        lines = [f"```tts\n{policy.name}\n```", policy.doc, "a policy of explore", policy.paper]
+        listed = "\n".join(map(parameter_line, policy.parameters))
+        return "\n\n".join(line for line in (*lines, listed) if line)
     if name in LATER:
         return f"`{name}` is about {LATER[name]}; this version reads it and does not run it yet"
     for table in (DECLARATIONS, STATEMENTS, EXPRESSIONS):
