@@ -173,7 +173,8 @@ def _assumptions(graph: ir.Graph, known: Mapping[str, int], examples: Mapping[st
             counted = "the longest that its rows have" if stage.path in examples else "a guess, since no row was read"
             yield f"{shots.value} examples of `{rows.dataset.name}` count as {counted}"
     if any(
-        stage.op in ("generate", "fuse", "critique", "rank", "verify", "score", "classify", "explore") for stage in graph.stages
+        stage.op in ("generate", "fuse", "critique", "rank", "verify", "score", "classify", "explore")
+        for stage in graph.stages
     ):
         yield f"at most a byte of fixed text is a token, and a chat template adds {PROMPT_OVERHEAD} to a prompt"
         yield "an answer shown to a later stage counts as its max_tokens and a quarter more, twice for another model"

@@ -5,7 +5,7 @@ Codes (besides those of check_values and check_strategies):
     E0215  a value of the wrong type
     E0225  a prompt that needs an argument which the stage does not offer
     E0226  a prompt whose answers the stage cannot use
-    E0295  a regular expression that cannot end a sample
+    E0298  a regular expression that cannot end a sample
     E0246  a list or `up to` where one plain value is taken
 """
 
@@ -235,7 +235,7 @@ def patterns(value: ast_expressions.Expr, frame: Frame) -> None:
         if isinstance(item, ast_expressions.LiteralValue) and isinstance(item.value, str):
             wrong = problem(item.value)
             if wrong is not None:
-                frame.report("E0295", wrong[0], item.span, hint=wrong[1])
+                frame.report("E0298", wrong[0], item.span, hint=wrong[1])
 
 
 def _seconds(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:

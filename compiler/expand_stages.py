@@ -235,9 +235,7 @@ def _subsets(expansion: Expansion, call: Call, pool: Pool, args: dict[str, ir.Ar
     arg = next((arg for arg in by.args if arg.name == "m"), by.args[-1])
     if isinstance(drawn, ir.Const) and isinstance(drawn.value, int) and drawn.value > pool.size.high > 0:
         expansion.oversized.append(
-            Oversize(
-                rule.name, "m", arg.span, drawn.value, pool.size.high, pool.made, pool.amount, arg.value, "draws"
-            )
+            Oversize(rule.name, "m", arg.span, drawn.value, pool.size.high, pool.made, pool.amount, arg.value, "draws")
         )
 
 

@@ -1,4 +1,4 @@
-"""Pages about Archon's configurations, which `ttscale import` reads and `ttscale export` writes: E0440 to W0442."""
+"""Pages about Archon's configurations, which `ttscale import` reads and `ttscale export` writes: E0440 to W0445."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ ARCHON = table(
         "component there.",
     ),
     page(
-        "W0440",
+        "W0443",
         "A key that Archon does not read",
         "Its code takes the fields that it knows and passes over all others, so a misspelt option is as if it were not "
         "there. 174 of the 292 published configurations have such keys.",
     ),
     page(
-        "W0441",
+        "W0444",
         "Something that the other side does not do",
         "The program, or the configuration, means a little less or something slightly different here than what it was "
         "made from.",
     ),
     page(
-        "W0442",
+        "W0445",
         "A hole to be filled in",
         "A component, a service or a ranking model that has no counterpart. In a program its place is marked with a "
         "comment that begins with `hole:`; a configuration with `custom` needs code of yours.",

@@ -314,7 +314,7 @@ CALLS = table(
         "question: Text) -> Number {\n  param judge: Model in {small} = small\n",
     ),
     page(
-        "E0295",
+        "E0298",
         "A pattern that cannot end a sample",
         "`stop_pattern:` takes regular expressions in Python's dialect, as text. A sample ends where the first match "
         "begins, and what is matched is no part of its answer; `(?<=…)` keeps what comes before. One that matches the "

@@ -1,4 +1,4 @@
-"""Pages about few-shot examples, evaluations, Python files and recipes: E0275 to E0286, E0405 to E0409, E0413, E0414."""
+"""Pages about examples, evaluations, Python files and recipes: E0275 to E0286, E0405 to E0409, E0413, E0414."""
 
 from __future__ import annotations
 

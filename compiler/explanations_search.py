@@ -89,8 +89,8 @@ SEARCHES = table(
     page(
         "W0567",
         "Evidence that was measured with other rows",
-        "`ttscale search` writes the hash of the dataset's file at the top of the recipe that won. `ttscale check` hashes "
-        "the file that is there now: it is another one, or is missing. The figures are about the old rows; "
+        "`ttscale search` writes the hash of the dataset's file at the top of the recipe that won. `ttscale check` "
+        "hashes the file that is there now: it is another one, or is missing. The figures are about the old rows; "
         "`ttscale eval` measures it again.",
     ),
     page(

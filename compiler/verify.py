@@ -18,7 +18,11 @@ OWN_OPS = {"concat": ("sources",), "choose": ("arms",), "value": ("value",)}
 UNSAID = frozenset({"constrain", "stop_pattern"})
 """Arguments that a graph has only where somebody wrote them."""
 
-REPLACED = {"generate": ("prompt", "from", "temperature"), "classify": ("prompt", "from"), "explore": ("prompt", "from")}
+REPLACED = {
+    "generate": ("prompt", "from", "temperature"),
+    "classify": ("prompt", "from"),
+    "explore": ("prompt", "from"),
+}
 """Parameters that a stage has under other names."""
 
 ADDED = {

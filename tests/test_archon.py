@@ -105,13 +105,13 @@ def test_the_older_forms_of_a_layer() -> None:
     models, found = imported({"branches": 1, "models": [component("generator", samples=2)]}, [component("fuser")])
     alone, more = imported(component("generator", samples=2), [component("fuser")])
     assert plain == models == alone
-    assert said(nothing) == ["L103"] and said(found) == ["W0440", "L103"] and said(more) == ["W0441", "L103"]
+    assert said(nothing) == ["L103"] and said(found) == ["W0443", "L103"] and said(more) == ["W0444", "L103"]
     assert "`branches` of a layer" in found[0].message and "stands by itself" in more[0].message
 
 
 def test_a_key_that_nothing_reads_is_told_with_the_one_that_was_meant() -> None:
     _, found = imported([component("generator", top_k=1, sample=4)], [component("fuser", length_contorl=True)])
-    unread = [(one.message, one.hint) for one in found if one.code == "W0440"]
+    unread = [(one.message, one.hint) for one in found if one.code == "W0443"]
     assert unread == [
         ("Archon does not read `top_k` of a generator", "leave it out; it has no effect"),
         ("Archon does not read `sample` of a generator", "leave it out; it has no effect"),
@@ -166,7 +166,7 @@ def test_custom_components_and_services_are_holes() -> None:
     )
     assert text.count("# hole: ") == 3 and '"http://host:80/v1", name: "tgi"' in text
     assert "method: pairwise" in text
-    holes = [one for one in found if one.code == "W0442"]
+    holes = [one for one in found if one.code == "W0445"]
     assert len(holes) == 3 and any(one.hint == "did you mean `fuser`?" for one in holes)
 
 

@@ -69,7 +69,8 @@ def test_texts_and_python_values_mean_the_same() -> None:
 @pytest.mark.parametrize(
     ("params", "code", "hint"),
     [
-        ({"m": 4}, "E0551", "did you mean `n`?"),
+        ({"heet": 4}, "E0551", "did you mean `heat`?"),
+        ({"zz": 4}, "E0551", "it has `n`, `heat`, `odd`, `judge`, `rule`, `who`, `team`, `style`, `free`"),
         ({"n": 3}, "E0553", "it is one of 1, 2, 4, 8"),
         ({"n": "many"}, "E0552", "it is one of 1, 2, 4, 8"),
         ({"n": True}, "E0552", "it is one of 1, 2, 4, 8"),

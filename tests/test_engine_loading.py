@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 from engine_files import write_gguf
 from ttscale.runtime.engines.base import EngineError, Message, Request
-from ttscale.runtime.engines.llama import digest, link
+from ttscale.runtime.engines.llama import digest, facts, link
 from ttscale.runtime.engines.llama import engine as engine_module
 from ttscale.runtime.engines.llama.engine import LlamaEngine
 from ttscale.runtime.engines.llama.messages import Ask, Failed, Inbound, Ready
@@ -115,7 +115,7 @@ async def test_closing_while_loading_ends_start(faked: Faked) -> None:
 
 async def test_closing_before_the_process_is_started_starts_none(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, hashing = faked(FakeLink), threading.Event()
-    monkeypatch.setattr(engine_module, "file_digest", lambda path: str(hashing.wait(20)))
+    monkeypatch.setattr(facts, "file_digest", lambda path: str(hashing.wait(20)))
     starting = asyncio.create_task(engine.start())
     await asyncio.sleep(0)
     await engine.close()

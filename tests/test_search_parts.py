@@ -318,9 +318,10 @@ def test_reports_have_everything_in_every_form() -> None:
     standing = {"label": "n = 2", "is_baseline": False, "mean": 0.5, "interval": [0.4, 0.6], "means": {"tokens": 9.0}}
     document = {
         "search": "tune", "pipeline": "main", "study": "s", "storage": "f", "sampler": "gp", "seed": 0,
-        "ended": "stopped", "goals": {"accuracy": "maximize", "tokens": "minimize"}, "front": [0],
+        "ended": "stopped", "held_out": 100, "held_out_asked": 30,
+        "goals": {"accuracy": "maximize", "tokens": "minimize"}, "front": [0],
         "trials": [trial, {**trial, "number": 2}, worse], "skipped": [{"label": "x", "why": "y"}],
-        "baselines": [{"label": "greedy", "means": {"accuracy": 0.4, "tokens": 5.0}}],
+        "baselines": [{"label": "greedy", "tokens": 5.0, "means": {"accuracy": 0.4, "tokens": 5.0}}],
         "verdict": {"how": "holdout", "winner": "n = 2", "is_baseline": False, "text": "it is better",
                     "standings": [{**standing, "against": None}]},
         "ablation": [{"without": "main/vote", "mean": 0.3, "worth": 0.2, "tokens": 9.0}], "planned": ["more helps"],

@@ -16,7 +16,6 @@ from ttscale.compiler.resolve import prompt_ir
 from ttscale.compiler.signatures import (
     ARGUED,
     CHECKLIST,
-    EXPLORE_JUDGES,
     META,
     RULES,
     SIGNATURES,
@@ -27,6 +26,7 @@ from ttscale.compiler.signatures import (
     testing as signature_of_tests,
 )
 from ttscale.compiler.source import SourceFile
+from ttscale.compiler.step_judges import EXPLORE_JUDGES
 from ttscale.library.loader import LIMIT, FileLoader, SourceError, load_source, std_modules
 from ttscale.library.standard import stage_prompts
 from ttscale.runtime.answers import read

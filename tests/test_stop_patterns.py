@@ -31,7 +31,7 @@ async def test_a_sample_ends_where_a_pattern_matches(body: str, models: str, tex
 def test_what_cannot_end_a_sample_is_said_before_a_run(pattern: str) -> None:
     with pytest.raises(CompileError) as raised:
         plan_of(pipeline(f'return generate(ask(question), from: m, stop_pattern: "{pattern}") |> vote()'))
-    assert [one.code for one in raised.value.diagnostics] == ["E0295"]
+    assert [one.code for one in raised.value.diagnostics] == ["E0298"]
 
 
 def test_a_pattern_makes_other_samples() -> None:

@@ -12,9 +12,9 @@ Codes:
     E0440  a configuration that is not JSON
     E0441  JSON that is no configuration of Archon's
     E0442  a pipeline that Archon cannot express
-    W0440  a key that Archon does not read
-    W0441  something that the other side does not do
-    W0442  a component or service that is to be filled in
+    W0443  a key that Archon does not read
+    W0444  something that the other side does not do
+    W0445  a component or service that is to be filled in
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 A graph fits where it is one flow: samples, then critics, rankers, fusers, verifiers and evaluators of unit tests, one
 after the other; stages of several models over the same candidates, joined by `+`, are one layer. What does not fit is
-an error (E0442) at its stage. What is kept but means less, such as the text of a prompt, is a warning (W0441).
+an error (E0442) at its stage. What is kept but means less, such as the text of a prompt, is a warning (W0444).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _Exporter:
         self.told: set[str] = set()
         self.known = Prompts()
 
-    def note(self, message: str, span: Span | None, hint: str = "", code: str = "W0441") -> None:
+    def note(self, message: str, span: Span | None, hint: str = "", code: str = "W0444") -> None:
         if message not in self.told:
             self.told.add(message)
             self.found.append(Diagnostic(code, message, span, "warning", hint=hint))
@@ -230,7 +230,7 @@ class _Exporter:
         self.custom = True
         message = f"`{model.name}` answers at no service of Archon's; its `model_type` is to be added"
         hint = f'write a function for it, and give it to Archon: `archon.add_generator("{model.name}", …)`'
-        self.note(message, model.span, hint, "W0442")
+        self.note(message, model.span, hint, "W0445")
         return model.name, name
 
     def asked(self, kind: str, stage: ir.Stage, samples: int = 1) -> Made:

@@ -71,7 +71,7 @@ class Models:
             message = f"`{kind}` is no service with an address that is known; its models are marked as holes"
             if name != PAIRRM:
                 hint = f"write where it answers, or give another with `--model {own}=…`"
-                self.note(message, component.place("model_type"), hint, "W0442")
+                self.note(message, component.place("model_type"), hint, "W0445")
         self.lines.append(f"model {own} = openai({quote(address)}, name: {quote(name)})")
 
     def text(self) -> str:

@@ -60,7 +60,7 @@ class _Reader:
         near = suggest(key, known)
         hint = f"did you mean `{near}`? It has no effect as it is" if near else "leave it out; it has no effect"
         message = f"Archon does not read `{key}` of {whose}"
-        self.found.append(Diagnostic("W0440", message, self.span((*at, key)), "warning", hint=hint))
+        self.found.append(Diagnostic("W0443", message, self.span((*at, key)), "warning", hint=hint))
 
     def configuration(self, value: object) -> Configuration | None:
         """The whole file."""
@@ -88,7 +88,7 @@ class _Reader:
         """A layer in any of its forms."""
         if isinstance(value, dict) and "models" not in value and "type" in value:
             message = "a layer is a list of components; Archon stops at a component that stands by itself"
-            self.found.append(Diagnostic("W0441", message, self.span(at), "warning", hint="put it into `[` and `]`"))
+            self.found.append(Diagnostic("W0444", message, self.span(at), "warning", hint="put it into `[` and `]`"))
             component = self.component(value, at)
             return None if component is None else Layer((component,), self.span(at))
         within = at
@@ -133,7 +133,7 @@ class _Reader:
         near = suggest(kind, OWN)
         hint = f"did you mean `{near}`?" if near else "look for the `hole` in the program, and write what belongs there"
         message = f"`{kind}` is no component of Archon's own; its place is marked, and candidates pass it unchanged"
-        self.found.append(Diagnostic("W0442", message, self.span((*at, "type")), "warning", hint=hint))
+        self.found.append(Diagnostic("W0445", message, self.span((*at, "type")), "warning", hint=hint))
         return Component(kind, dict(value), self.span(at), {}, custom=True)
 
     def fits(self, key: str, value: object, kind: type | tuple[type, ...], at: Place) -> bool:
@@ -166,4 +166,4 @@ class _Reader:
             named = " and ".join(f"`{name}`" for name in missing)
             message = f"a {kind} without {named} is nothing that Archon starts with"
             hint = "the language's own default stands in the program"
-            self.found.append(Diagnostic("W0441", message, self.span(at), "warning", hint=hint))
+            self.found.append(Diagnostic("W0444", message, self.span(at), "warning", hint=hint))

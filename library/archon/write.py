@@ -113,7 +113,7 @@ class _Writer:
 
     # --- what is said --------------------------------------------------------------------------------
 
-    def note(self, message: str, place: Span, hint: str = "", code: str = "W0441", severity: str = "warning") -> None:
+    def note(self, message: str, place: Span, hint: str = "", code: str = "W0444", severity: str = "warning") -> None:
         """Say that something is not kept, once for the file where the same holds of several components."""
         if message not in self.told:
             self.told.add(message)
@@ -339,7 +339,7 @@ class _Writer:
             method = ["method: pairwise"]
             message = "PairRM is no language model; a model that compares pairs stands in its place"
             hint = f"put the model that is to compare into `{self.models.of(one)}`"
-            self.note(message, one.place("model"), hint, "W0442")
+            self.note(message, one.place("model"), hint, "W0445")
         return [f"rank({self.asked(one, *method, f'keep: {keep}')})"], keep
 
     def verify(self, one: Component) -> tuple[list[str], int]:

@@ -16,8 +16,8 @@ from ttscale.runtime.stages.joining import choose, concat, value
 from ttscale.runtime.stages.plugged import plugged
 from ttscale.runtime.stages.prove import prove
 from ttscale.runtime.stages.rank import rank
-from ttscale.runtime.stages.run_tests import run_tests
 from ttscale.runtime.stages.retrieve import retrieve
+from ttscale.runtime.stages.run_tests import run_tests
 from ttscale.runtime.stages.score import score
 from ttscale.runtime.stages.selecting import by_rule
 from ttscale.runtime.stages.verify import verify

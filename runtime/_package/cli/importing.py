@@ -222,11 +222,11 @@ def show_many(found: list[Imported]) -> None:
     err("import one file alone, or give --json, for the places")
 
 
-WORDS = {"W0440": "unread key", "W0441": "not kept", "W0442": "hole"}
+WORDS = {"W0443": "unread key", "W0444": "not kept", "W0445": "hole"}
 SUMMED = {
-    "W0440": "have keys that Archon does not read",
-    "W0441": "have something that is not kept",
-    "W0442": "have holes",
+    "W0443": "have keys that Archon does not read",
+    "W0444": "have something that is not kept",
+    "W0445": "have holes",
 }
 RULE_NAMES = {
     "L101": "R1 mixed-layer",

@@ -77,8 +77,8 @@ def command(
     """Find out what a model makes of the task in DATA: a .csv, .tsv, .jsonl or .json file with right answers.
 
     The columns and the kind of answer are found, a program is written, and several recipes answer the same rows until
-    all are asked or the time is up: one answer, one after examples, reasons or thoughts first, a majority, a judge. Then
-    comes what stands in the way of better answers, and what to do next. Samples are kept in a bank, so
+    all are asked or the time is up: one answer, one after examples, reasons or thoughts first, a majority, a judge.
+    Then comes what stands in the way of better answers, and what to do next. Samples are kept in a bank, so
     the same command goes on where it stopped.
     """
     import asyncio
