@@ -63,8 +63,8 @@ class Apply:
     `op` is an operator (`+ - * / % == != < <= > >= and or not neg`), `attr` (operand, Const name), `list`,
     `record` (Const names tuple, then values), `length` (of a list), `python` (Const key of a condition that a Python
     file declares, pool, Const names tuple, then values), or a function of the language: `text agreement
-    size readable best margin certainty streak decided` (the last with the most samples). In `until:` conditions the pool
-    being sampled is the operand `Own()`.
+    size readable best margin certainty streak decided` (the last with the most samples). In `until:` conditions the
+    pool being sampled is the operand `Own()`.
     """
 
     op: str
