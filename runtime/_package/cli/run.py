@@ -38,6 +38,7 @@ class Wishes:
     concurrency: int
     seed: int
     trace: Path | None
+    pools: Path | None
     locked: bool
     bank: Path | None
     no_bank: bool
@@ -72,6 +73,9 @@ class Wishes:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The run's seed.")
 @click.option("--trace", type=click.Path(path_type=Path), help="Write every event here, as JSON Lines.")
+@click.option(
+    "--pools", type=click.Path(path_type=Path), help="Write samples with their scores and tests, for `replay`."
+)
 @click.option("--locked", is_flag=True, help="Refuse weights or imports that differ from tts.lock.")
 @reproducible_option
 @bank_options
@@ -93,6 +97,7 @@ def command(
     concurrency: int,
     seed: int,
     trace: Path | None,
+    pools: Path | None,
     locked: bool,
     bank: Path | None,
     no_bank: bool,
@@ -110,7 +115,7 @@ def command(
 
     wishes = Wishes(
         file, question, pipeline, params, models, sets, input, on, gold, output, overwrite, limit, concurrency,
-        seed, trace, locked, bank, no_bank, as_json, quiet,
+        seed, trace, pools, locked, bank, no_bank, as_json, quiet,
     )  # fmt: skip
     check_wishes(wishes)
     if wishes.input is not None or wishes.on is not None:
@@ -130,7 +135,8 @@ def check_wishes(wishes: Wishes) -> None:
     if batch and wishes.question is not None:
         raise Failure(f"a question and {batch} were given; give one of them", code=USAGE)
     if not batch:
-        for name, given in (("--output", wishes.output), ("--gold", wishes.gold), ("--limit", wishes.limit)):
+        only = {"--output": wishes.output, "--gold": wishes.gold, "--limit": wishes.limit, "--pools": wishes.pools}
+        for name, given in only.items():
             if given is not None:
                 raise Failure(f"{name} belongs to --input or --on", code=USAGE)
     if wishes.gold is not None and wishes.on is not None:

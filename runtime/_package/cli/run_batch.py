@@ -23,6 +23,7 @@ from ttscale.cli.run_one import CUT, from_option, unreadable
 from ttscale.cli.score import Tally, check_golds, mark
 from ttscale.compiler.types import TEXT
 from ttscale.runtime.engines.base import EngineError
+from ttscale.runtime.pool_lines import line_of, samples_of
 from ttscale.runtime.result import BudgetExhausted, Judgements, RunError
 from ttscale.runtime.trace import Event, Listener
 
@@ -48,6 +49,7 @@ class Batch:
     has_gold: bool
     progress: Progress
     trace: IO[str] | None
+    pools: IO[str] | None = None
     tally: Tally = field(default_factory=Tally)
     records: list[dict[str, Any]] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -79,6 +81,10 @@ class Batch:
             self.tally.add(marks)
             record |= {"gold": row.gold, "correct": marks.correct, "sampled": f"{marks.right}/{marks.of}"}
         self.keep(record)
+        if self.pools is not None:
+            line = line_of(row.id, samples_of(result), shown_question(row), row.gold)
+            self.pools.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self.pools.flush()
         self.notes.update(set(result.notes))
         self.cut.update([result.cut_reason] if result.cut else [])
         for path, judged in result.judgements.items():
@@ -110,6 +116,12 @@ class Batch:
 def shown_inputs(row: Row) -> dict[str, Any]:
     """The row's name and inputs; an input that has the name of a report's column is left out."""
     return {"id": row.id, **{k: v for k, v in row.inputs.items() if k not in RESERVED_COLUMNS}}
+
+
+def shown_question(row: Row) -> str:
+    """The row's question, else the first of its texts."""
+    texts = [value for value in row.inputs.values() if isinstance(value, str)]
+    return str(row.inputs.get("question") or (texts[0] if texts else ""))
 
 
 def summary_of(result: Result) -> dict[str, Any]:
@@ -167,7 +179,10 @@ def prepare(wishes: Wishes, opened: Opened, rows: list[Row], has_gold: bool, sta
     trace = stack.enter_context(wishes.trace.open("w", encoding="utf-8")) if wishes.trace is not None else None
     shown = not wishes.quiet and is_terminal(sys.stderr)
     progress = stack.enter_context(Progress(len(rows), already, shown=shown))
-    batch = Batch(opened, left, output, has_gold, progress, trace, kept=already)
+    # Rows that --output has are not asked again, so what a file of pools holds of them stays.
+    mode = "a" if already else "w"
+    pools = stack.enter_context(wishes.pools.open(mode, encoding="utf-8")) if wishes.pools is not None else None
+    batch = Batch(opened, left, output, has_gold, progress, trace, pools, kept=already)
     batch.streams = wishes.input is not None and output is None and not wishes.as_json
     for row in rows:
         if has_gold and row.id in kept:

@@ -1,0 +1,80 @@
+"""Runs written as pool files: all that is known of samples stands there, and a replay picks what the run picked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cli_runs import tts, write
+from ttscale.compiler import types as t
+from ttscale.runtime.answers import coerce
+from ttscale.runtime.pool import Candidate, Comparison, Pool
+from ttscale.runtime.pool_lines import line_of
+from ttscale.runtime.poolfile import read_pool
+
+JUDGED = """tts 1
+model small = script({
+  "passes": ["no", "yes", "yes", "yes", "no", "yes"],
+  "": ["Answer: 41", "Answer: 42", "so. Answer: 42.0"],
+})
+prompt solve(question: Text) -> Number = "{{ question }}"
+prompt met(question: Text, answer: Text, test: Text) -> Choice(yes, no) = "{{ question }} passes {{ test }}: {{ answer }}"
+
+pipeline main(question: Text, points: [Text]) -> Number {
+  drafts = generate(solve(question), from: small, n: 3)
+  return drafts |> run_tests(with: points, method: judged, using: met, from: small) |> select(by: tests)
+}
+"""
+WHOLE = Candidate(
+    "so 42", "42", coerce(t.NUMBER, 42)[1], stage="main/generate", model="small", prompt="solve", tokens=3, logprob_mean=-0.25,
+    logprob_sum=-0.75, scores={"judge": 0.5, "tests": 1.0}, rank=2, step_scores=(0.5, 1.0), tests=(True, False),
+    outputs=("3", "!ValueError"), token_logprobs=(-0.5, -0.25, 0.0), token_confidences=(12.0, 13.5, 9.0),
+)  # fmt: skip
+
+
+def written(folder: Path, *lines: dict[str, object]) -> Path:
+    path = folder / "pool.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_everything_that_rules_read_comes_back(tmp_path: Path) -> None:
+    other = replace(WHOLE, text="no", answer=None, key=None, tests=(False, False), outputs=("", ""), rank=None)
+    compared = (Comparison(0, 1, 0.75, "small", 2.0), Comparison(1, 0, 0.5))
+    pool = Pool((WHOLE, other), t.NUMBER, compared)
+    (question,) = read_pool(written(tmp_path, line_of("q1", pool, "6 * 7?", "42")))
+    found = question.pool
+    assert found.comparisons == compared and question.correct == (True, False) and question.question == "6 * 7?"
+    for before, after in zip(pool, found, strict=True):
+        assert replace(after, key=before.key, stage=before.stage) == before
+    (plain,) = read_pool(written(tmp_path, line_of("q1", pool)))
+    assert plain.correct == (None, None)
+
+
+def test_records_and_lists_come_back_as_they_are(tmp_path: Path) -> None:
+    kind = t.ListOf(t.TEXT)
+    pool = Pool(tuple(Candidate(str(own), own, coerce(kind, own)[1]) for own in (["b", "a"], ["a", "b"])), kind)
+    (question,) = read_pool(written(tmp_path, line_of("q1", pool, gold=["a", "b"])))
+    assert question.correct == (False, True) and question.shown == (["b", "a"], ["a", "b"])
+
+
+def test_a_run_writes_its_samples_with_their_tests(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    row = {"id": "q1", "question": "6 * 7?", "points": ["even", "short"], "answer": 42}
+    rows.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    pools = tmp_path / "pool.jsonl"
+    ran = tts("run", write(tmp_path, JUDGED), "--input", rows, "--gold", "answer", "--pools", pools, "--no-bank")
+    assert ran.code == 0, ran.err
+    (question,) = read_pool(pools)
+    assert [c.tests for c in question.pool] == [(False, True), (True, True), (False, True)]
+    assert [c.scores["tests"] for c in question.pool] == pytest.approx([0.5, 0.9, 0.5])
+    assert question.correct == (False, True, True)
+    table = tts("replay", pools, "--select", "select(by: tests)", "--json").json
+    assert json.loads(ran.out.splitlines()[0])["answer"] == 42.0 and "1.0" in json.dumps(table)
+
+
+def test_pools_belong_to_rows(tmp_path: Path) -> None:
+    ran = tts("run", write(tmp_path), "?", "--pools", tmp_path / "pool.jsonl")
+    assert ran.code == 2 and "--pools belongs to --input or --on" in ran.err
