@@ -392,6 +392,8 @@ def test_without_a_connection_the_cache_serves(hub: SimpleNamespace, tmp_path: P
     hub.connected = False
     data = declared('hf("org/name", config: "main", split: "test")', tmp_path)
     assert numbers(data) == [3, 4]
+    with pytest.raises(DataError, match=r"^org/name has more than one config: main, extra"):
+        load(declared('hf("org/name", split: "test")', tmp_path))
     hub.cached = False
     with pytest.raises(DataError, match="cannot be reached, and org/name is not in its cache: no route"):
         load(data)

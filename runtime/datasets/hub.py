@@ -46,11 +46,15 @@ def files(wanted: Wanted, folder: Path) -> list[Path]:
     if wanted.locator.startswith((".", "/", "~")):
         if not folder.is_dir():
             raise DataError(f"there is no folder {folder}", hint="the path is relative to the file that names it")
-        names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-        card = folder / CARD
-        chosen = choose(names, card.read_text(encoding="utf-8") if card.is_file() else "", wanted)
-        return [folder / name for name in chosen]
+        return _in_folder(folder, wanted)
     return _from_hub(wanted)
+
+
+def _in_folder(folder: Path, wanted: Wanted) -> list[Path]:
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    card = folder / CARD
+    chosen = choose(names, card.read_text(encoding="utf-8") if card.is_file() else "", wanted)
+    return [folder / name for name in chosen]
 
 
 def _from_hub(wanted: Wanted) -> list[Path]:
@@ -92,7 +96,7 @@ def _from_cache(hub: Any, wanted: Wanted, place: Mapping[str, str], why: Excepti
     except Exception as error:
         message = f"the hub cannot be reached, and {wanted.locator} is not in its cache: {why}"
         raise DataError(message, hint="bring it once while there is a connection") from error
-    return files(Wanted(str(folder), wanted.config, wanted.split), folder)
+    return _in_folder(folder, wanted)
 
 
 def choose(names: Sequence[str], card: str, wanted: Wanted) -> list[str]:

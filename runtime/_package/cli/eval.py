@@ -163,7 +163,8 @@ def wanted(
     chosen = [own for place, own in enumerate(found, 1) if name in (None, str(place), *own.pipelines)]
     if not chosen:
         listed = "; ".join(f"{place}: {', '.join(own.pipelines)} on {own.on}" for place, own in enumerate(found, 1))
-        raise Failure(f"no `eval` of {file} is about `{name}`", f"there are {listed}", code=USAGE)
+        hint = f"there are {listed}; with --on DATA any pipelines are measured"
+        raise Failure(f"no `eval` of {file} is about `{name}`", hint, code=USAGE)
     if bench.out is not None and len(chosen) > 1:
         raise Failure("--out is for one `eval`, and several are meant", "name one by its number", code=USAGE)
     return [request_of(program, file, own, wishes, bench, ask) for own in chosen]

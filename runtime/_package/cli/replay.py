@@ -164,7 +164,7 @@ def described(found: dict[str, Any]) -> list[str]:
         lines.append(f"accuracy  {found['accuracy']:.2%}  (95% Wilson interval {low:.2%} to {high:.2%})")
     else:
         lines.append("accuracy  unknown: the pool says of no pick whether it is right (`gold`, or `correct`)")
-    for name, title in (("mean_at", "mean of k"), ("pass_at", "any of k")):
+    for name, title in (("mean_at", "mean of the first k"), ("pass_at", "any of k")):
         if found[name]:
-            lines.append(f"{title:<9} " + "  ".join(f"{k}: {value:.2%}" for k, value in found[name].items()))
+            lines.append(f"{title:<19} " + "  ".join(f"{k}: {value:.2%}" for k, value in found[name].items()))
     return lines
