@@ -101,7 +101,10 @@ def _record(declaration: ast.RecordDecl, scope: ModuleScope, program: Program) -
 
 
 def _unused_imports(scope: ModuleScope, program: Program) -> None:
-    """Lint for imports that no declaration mentions; a model may be imported to be replaced."""
+    """Lint for imports that no declaration mentions.
+
+    A model may be imported to be replaced, and a metric to be named when the command is given.
+    """
     mentioned: set[str] | None = None
     for declaration in scope.tree.declarations:
         if not isinstance(declaration, ast.Use):
@@ -114,7 +117,10 @@ def _unused_imports(scope: ModuleScope, program: Program) -> None:
         for item in declaration.names:
             name = item.alias or item.name
             symbol = scope.names.get(name)
-            if symbol is None or is_broken(symbol) or symbol.kind == "model":
+            if symbol is None or is_broken(symbol) or symbol.kind in ("model", "metric"):
+                continue
+            function = program.linked.python_function(symbol)
+            if function is not None and function.kind == "metric":
                 continue
             if name not in mentioned:
                 program.report("L005", f"`{name}` is imported and never used", item.span, hint="leave it out")
