@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ttscale.runtime.engines.base import EngineError, Message, Request, Sampling
 from ttscale.runtime.engines.llama.combining import Combination, Floats, combined, log_softmax
 from ttscale.runtime.engines.llama.engine import LlamaEngine
 
+VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors" / "collaborative_decoding.json"
 ASK = (Message("user", "hello there"),)
 
 
@@ -50,6 +52,31 @@ def test_a_route_asks_the_next_where_the_first_is_not_sure() -> None:
     sure, unsure = Combination("route", floor=0.6), Combination("route", floor=0.9)
     assert chances(combined([FIRST, THIRD], sure)) == pytest.approx(chances(FIRST), abs=1e-6)
     assert chances(combined([FIRST, THIRD], unsure)) == pytest.approx(chances(THIRD), abs=1e-6)
+
+
+@pytest.mark.skipif(not VECTORS.exists(), reason="the reference vectors are not beside the project")
+def test_reference_logits_of_published_combinations() -> None:
+    """Derived from FS-GEN's formulas and emulated fine-tuning; rows are compared as the distributions they mean."""
+    for case in json.loads(VECTORS.read_text(encoding="utf-8"))["cases"]:
+        given, wanted = case["input"], case["expected"]
+        large, small, tuned = (
+            row(*given[f"{name}_logits"]) for name in ("large_base", "small_base", "small_finetuned")
+        )
+        upscaled = log_softmax(combined([large, tuned, small], Combination("tuning")))
+        assert upscaled == pytest.approx(wanted["eft_upscaled_logprobs(beta=1)"], abs=1e-5)
+        assert int(upscaled.argmax()) == wanted["eft_argmax"]
+        assert chances(row(*wanted["proxy_ft_logits(alpha=1)=big+ft-sm"])) == pytest.approx(np.exp(upscaled), abs=1e-6)
+        for beta in (0.5, 1.5):  # FS-GEN writes small + β (large - small), which is ours with a weight of β - 1
+            mixed = combined([large, small], Combination("contrast", weight=beta - 1, floor=0.1))
+            assert int(mixed.argmax()) == wanted[f"contrastive_argmax_beta{beta}"]
+        theirs = row(*map(float, wanted["contrastive_logits(alpha=0.1,beta=0.5)_FS-GEN"]))
+        ours = combined([large, small], Combination("contrast", weight=-0.5, floor=0.1))
+        assert chances(ours) == pytest.approx(chances(theirs), abs=1e-6)
+        sure = wanted["threshold_router_small_maxprob"]
+        for floor, answers in ((sure - 0.01, small), (sure + 0.01, large)):
+            assert chances(combined([small, large], Combination("route", floor=floor))) == pytest.approx(
+                chances(answers)
+            )
 
 
 @pytest.mark.parametrize(

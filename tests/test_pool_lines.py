@@ -12,7 +12,7 @@ from ttscale.compiler import types as t
 from ttscale.runtime.answers import coerce
 from ttscale.runtime.pool import Candidate, Comparison, Pool
 from ttscale.runtime.pool_lines import line_of
-from ttscale.runtime.poolfile import read_pool
+from ttscale.runtime.replay import parse_selector, read_pool, replay
 
 JUDGED = """tts 1
 model small = script({
@@ -20,7 +20,7 @@ model small = script({
   "": ["Answer: 41", "Answer: 42", "so. Answer: 42.0"],
 })
 prompt solve(question: Text) -> Number = "{{ question }}"
-prompt met(question: Text, answer: Text, test: Text) -> Choice(yes, no) = "{{ question }} passes {{ test }}: {{ answer }}"
+prompt met(question: Text, answer: Text, test: Text) -> Choice(yes, no) = "passes {{ question }} {{ test }}{{ answer }}"
 
 pipeline main(question: Text, points: [Text]) -> Number {
   drafts = generate(solve(question), from: small, n: 3)
@@ -28,9 +28,10 @@ pipeline main(question: Text, points: [Text]) -> Number {
 }
 """
 WHOLE = Candidate(
-    "so 42", "42", coerce(t.NUMBER, 42)[1], stage="main/generate", model="small", prompt="solve", tokens=3, logprob_mean=-0.25,
-    logprob_sum=-0.75, scores={"judge": 0.5, "tests": 1.0}, rank=2, step_scores=(0.5, 1.0), tests=(True, False),
-    outputs=("3", "!ValueError"), token_logprobs=(-0.5, -0.25, 0.0), token_confidences=(12.0, 13.5, 9.0),
+    "so 42", "42", coerce(t.NUMBER, 42)[1], stage="main/generate", model="small", prompt="solve", tokens=3,
+    logprob_mean=-0.25, logprob_sum=-0.75, scores={"judge": 0.5, "tests": 1.0}, rank=2, step_scores=(0.5, 1.0),
+    tests=(True, False), outputs=("3", "!ValueError"), token_logprobs=(-0.5, -0.25, 0.0),
+    token_confidences=(12.0, 13.5, 9.0),
 )  # fmt: skip
 
 
@@ -78,3 +79,29 @@ def test_a_run_writes_its_samples_with_their_tests(tmp_path: Path) -> None:
 def test_pools_belong_to_rows(tmp_path: Path) -> None:
     ran = tts("run", write(tmp_path), "?", "--pools", tmp_path / "pool.jsonl")
     assert ran.code == 2 and "--pools belongs to --input or --on" in ran.err
+
+
+RANKED = """tts 1
+model small = script({
+  "order them": ["2, 1, 3", "3, 1, 2", "2, 3, 1"],
+  "": ["Answer: 41", "Answer: 42", "Answer: 43"],
+})
+prompt solve(question: Text) -> Number = "{{ question }}"
+prompt order(question: Text, answers: Text, keep: Int) -> [Int] = "order them: {{ question }} {{ answers }} {{ keep }}"
+
+pipeline main(question: Text) -> Number {
+  drafts = generate(solve(question), from: small, n: 3)
+  return drafts |> rank(using: order, from: small, orders: 3, combine: kendall, keep: 3) |> select(by: rank)
+}
+"""
+
+
+def test_a_replay_picks_by_the_order_nearest_to_all_lists(tmp_path: Path) -> None:
+    rows, pools = tmp_path / "rows.jsonl", tmp_path / "pool.jsonl"
+    rows.write_text("".join(json.dumps({"question": f"{i}?"}) + "\n" for i in range(3)), encoding="utf-8")
+    ran = tts("run", write(tmp_path, RANKED), "--input", rows, "--pools", pools, "--no-bank")
+    assert ran.code == 0, ran.err
+    run = {row["question"]: row["answer"] for row in map(json.loads, ran.out.splitlines())}
+    chosen = replay(read_pool(pools), parse_selector("select(by: rank)"))["questions"]
+    assert {q.question: float(str(one["answer"])) for q, one in zip(read_pool(pools), chosen, strict=True)} == run
+    assert all(sorted(c.rank or 0 for c in q.pool) == [1, 2, 3] for q in read_pool(pools))
