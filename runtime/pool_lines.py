@@ -9,6 +9,7 @@ each run, so that a pool file with them is written by a run; one over samples th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -26,22 +27,21 @@ def samples_of(result: Result) -> Pool:
     once. Where there is no first layer of samples, the pool that the answer was chosen from.
     """
     pool = result.samples if result.samples.candidates else result.pool
-    places: dict[tuple[object, ...], int] = {}
-    found: list[Candidate] = []
-    for candidate in pool:
-        places.setdefault(_made(candidate), len(found))
-        found.append(candidate)
+    places: dict[_Made, int] = {}
+    found = list(pool)
+    for place, made in enumerate(_numbered(pool)):
+        places[made] = place
     compared: dict[Comparison, None] = {}
     for value in result.stages.values():
         if not isinstance(value, Pool):
             continue
-        at = [places.get(_made(candidate)) for candidate in value]
+        at = [places.get(made) for made in _numbered(value)]
         for place, candidate in zip(at, value, strict=True):
             if place is not None:
                 found[place] = _with_facets(found[place], candidate)
         for one in value.comparisons:
             first, second = at[one.first], at[one.second]
-            if first is not None and second is not None and first != second:
+            if first is not None and second is not None:
                 compared[replace(one, first=first, second=second)] = None
     return Pool(tuple(found), pool.type, tuple(compared))
 
@@ -61,9 +61,22 @@ def line_of(name: str, pool: Pool, question: str = "", gold: object = None) -> d
     return line
 
 
-def _made(c: Candidate) -> tuple[object, ...]:
-    """What stays the same of a candidate while stages find out more about it."""
-    return (c.stage, c.prompt, c.model, c.series, c.index, c.text)
+_Made = tuple[str, str, str, int, int, str, int]
+
+
+def _numbered(pool: Pool) -> list[_Made]:
+    """What stays the same of each candidate while stages find out more about it.
+
+    Samples at several temperatures, or of one prompt in several languages, may be alike in all of it, so those that are
+    alike are numbered.
+    """
+    seen: Counter[tuple[str, str, str, int, int, str]] = Counter()
+    found: list[_Made] = []
+    for c in pool:
+        made = (c.stage, c.prompt, c.model, c.series, c.index, c.text)
+        found.append((*made, seen[made]))
+        seen[made] += 1
+    return found
 
 
 def _with_facets(before: Candidate, after: Candidate) -> Candidate:

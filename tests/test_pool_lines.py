@@ -105,3 +105,25 @@ def test_a_replay_picks_by_the_order_nearest_to_all_lists(tmp_path: Path) -> Non
     chosen = replay(read_pool(pools), parse_selector("select(by: rank)"))["questions"]
     assert {q.question: float(str(one["answer"])) for q, one in zip(read_pool(pools), chosen, strict=True)} == run
     assert all(sorted(c.rank or 0 for c in q.pool) == [1, 2, 3] for q in read_pool(pools))
+
+
+LANGUAGES = """tts 1
+model small = script("Answer: 42", "Answer: 42", "Answer: 41", "Answer: 42")
+model judge = script("9")
+prompt solve(question: Text, language: Text) -> Number = "{{ question }} Think in {{ language }}."
+
+pipeline main(question: Text) -> Number {
+  drafts = generate([solve(question, "English"), solve(question, "German")], from: small, temperature: [0.2, 0.9], n: 1)
+  return drafts |> score(by: digit, from: judge) |> select(by: score)
+}
+"""
+
+
+def test_equal_samples_in_several_languages_and_temperatures_each_keep_their_scores(tmp_path: Path) -> None:
+    rows, pools = tmp_path / "rows.jsonl", tmp_path / "pool.jsonl"
+    rows.write_text(json.dumps({"question": "6 * 7?"}) + "\n", encoding="utf-8")
+    ran = tts("run", write(tmp_path, LANGUAGES), "--input", rows, "--pools", pools, "--no-bank")
+    assert ran.code == 0, ran.err
+    (question,) = read_pool(pools)
+    assert [c.answer for c in question.pool].count("42") == 3 and len(question.pool) == 4
+    assert all(len(c.scores) == 1 for c in question.pool)
