@@ -96,7 +96,8 @@ def adaptive(classes: Classes, numbers: Numbers, threshold: float) -> Choice:
 def highest(classes: Classes, numbers: Numbers) -> Choice:
     """The readable candidate with the highest number: best-of-n; ties go to the first, those without a number lose.
 
-    The `*_max` picks of the compute-optimal study and the naive best-of-n of search-and-learn; their code lets an
+    Best-of-n (Cobbe et al. 2021, "Training Verifiers to Solve Math Word Problems"): argmax of s, in the score's own
+    unit. The `*_max` picks of the compute-optimal study and the naive best-of-n of search-and-learn; their code lets an
     invalid answer win by its number, which never happens here while a readable one exists.
     """
     readable = [i for i, number in enumerate(classes) if number is not None]

@@ -145,7 +145,9 @@ def density(component: Component, value: float) -> float:
 def likelihood_mixture(likelihoods: Sequence[float | None], least: int = LEAST) -> Pruning:
     """Which candidates stay; those without a likelihood are dropped as soon as others are judged by theirs.
 
-    `likelihoods` are in (0, 1]. Raises StrategyError when SciPy is missing or no candidate has a likelihood.
+    `likelihoods` are in (0, 1], the exp of mean log-probabilities; i goes iff posterior_1(p_i) < posterior_2(p_i) and
+    p_i < mean p, so that equal posteriors keep it. Paper, start values and what the authors' code does else: see the
+    module. Raises StrategyError when SciPy is missing or no candidate has a likelihood.
     """
     everyone = tuple(range(len(likelihoods)))
     known = [(i, max(p, _TINY)) for i, p in enumerate(likelihoods) if p is not None]

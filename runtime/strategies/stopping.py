@@ -18,8 +18,9 @@ Classes = Sequence[int | None]
 def is_decided(classes: Classes, limit: int) -> bool:
     """Whether no further answers, up to `limit` in all, can change the majority.
 
-    The leader is ahead of the next answer by more than there are samples left; ties, which the first wins, count as not
-    decided. So the vote is the one of all `limit` samples, whatever they say.
+    The leader is ahead of the next answer by more than there are samples left, v1 - v2 > limit - n in samples (counted,
+    after no paper); ties, which the first wins, count as not decided. So the vote is the one of all `limit` samples,
+    whatever they say.
     """
     sizes = class_sizes(classes)
     if not sizes:

@@ -42,7 +42,11 @@ def borda(numbers: Sequence[float | None], power: float = 1.0) -> list[float | N
 
 
 def by_rank(ranks: Sequence[int | None], n: int) -> list[float | None]:
-    """Votes by the rank that a judge gave: (n - rank + 1) / n, ranks counting from 1; at least 0."""
+    """Votes by the rank that a judge gave: (n - rank + 1) / n, ranks counting from 1; at least 0.
+
+    Borda's count of one judge's order, over n as in `borda` with power 1, which moves no winner; numbers lie in [0, 1].
+    A candidate without a rank gives None: it weighs nothing, and is picked last. Equal ranks weigh the same.
+    """
     return [None if rank is None else max(0, n - rank + 1) / n for rank in ranks]
 
 
