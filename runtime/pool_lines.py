@@ -27,10 +27,8 @@ def samples_of(result: Result) -> Pool:
     once. Where there is no first layer of samples, the pool that the answer was chosen from.
     """
     pool = result.samples if result.samples.candidates else result.pool
-    places: dict[_Made, int] = {}
+    places = {made: place for place, made in enumerate(_numbered(pool))}
     found = list(pool)
-    for place, made in enumerate(_numbered(pool)):
-        places[made] = place
     compared: dict[Comparison, None] = {}
     for value in result.stages.values():
         if not isinstance(value, Pool):

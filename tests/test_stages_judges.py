@@ -117,6 +117,20 @@ async def test_verify_keeps_all_when_nothing_is_accepted_unless_told_otherwise()
     assert emptied.answer == []
 
 
+@pytest.mark.parametrize("stage", ["score(by: yes_no, using: {}, from: j)", "verify(using: {}, from: j)"])
+async def test_a_judge_is_shown_the_reference_that_is_bound_in_place(stage: str) -> None:
+    judge = FakeEngine(verdict=likes(2))
+    with_reference = pool_text(stage.format('agrees(reference: "two of them")'))
+    own = 'prompt agrees(question: Text, reference: Text, answer: Text) -> Choice(yes, no) = """'
+    own += '{{ question }} {{ reference }} {{ answer }}"""\n'
+    result = await answer(with_reference.replace("pipeline main", own + "pipeline main"), {"m": drafts(), "j": judge})
+    assert len(judge.scored) == 3 and all("two of them" in messages[-1].content for messages, _ in judge.scored)
+    assert 2 in result.answer if isinstance(result.answer, list) else False
+    without = FakeEngine(verdict=likes(2))
+    await answer(pool_text(stage.replace("using: {}, ", "")), {"m": drafts(), "j": without})
+    assert not any("two of them" in messages[-1].content for messages, _ in without.scored)
+
+
 async def test_verify_takes_its_own_least_probability() -> None:
     engines = {"m": drafts(), "j": FakeEngine(verdict=likes(1))}
     result = await answer(pool_text("verify(from: j, min_probability: 0.15)"), engines)
