@@ -87,6 +87,10 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
         return [_with_retries(call, args) for call in _tests(stage, reader, model, prompt, new, size)]
     if stage.op == "fuse":
         return [_with_retries(call, args) for call in _fuse(stage, reader, model, filled, new, size)]
+    if stage.op == "revise":
+        count = _constant(args.get("n")) or 1
+        most = size.high * count
+        return [_with_retries(Asked(model, prompt, new, size.low * count, most, most, count), args)]
     if stage.op == "critique" and isinstance(kind, ListOf):
         return [_with_retries(Asked(model, prompt, new, min(size.low, 1), min(size.high, 1), 1), args)]
     return [_with_retries(Asked(model, prompt, new, size.low, size.high, size.high), args)]

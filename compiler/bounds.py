@@ -173,7 +173,7 @@ def _assumptions(graph: ir.Graph, known: Mapping[str, int], examples: Mapping[st
             counted = "the longest that its rows have" if stage.path in examples else "a guess, since no row was read"
             yield f"{shots.value} examples of `{rows.dataset.name}` count as {counted}"
     if any(
-        stage.op in ("generate", "fuse", "critique", "rank", "verify", "score", "classify", "explore")
+        stage.op in ("generate", "fuse", "revise", "critique", "rank", "verify", "score", "classify", "explore")
         for stage in graph.stages
     ):
         yield f"at most a byte of fixed text is a token, and a chat template adds {PROMPT_OVERHEAD} to a prompt"

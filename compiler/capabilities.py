@@ -121,7 +121,7 @@ def _likelihoods(view: View, stage: ir.Stage, can: Mapping[ir.Model, Abilities])
         return
     for path in sorted(view.made(stage)):
         maker = view.stages[path]
-        for author in asked_by(maker) if maker.op in ("generate", "fuse", "explore") else ():
+        for author in asked_by(maker) if maker.op in ("generate", "fuse", "revise", "explore") else ():
             gives = can.get(author, Abilities()).logprobs
             if not gives:
                 others = [model.name for model, one in can.items() if one.logprobs]
@@ -200,7 +200,7 @@ def _beginnings(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[
     if stage.op == "explore":
         yield from _steps(stage, can)
         return
-    if stage.op not in ("generate", "fuse") or not begun:
+    if stage.op not in ("generate", "fuse", "revise") or not begun:
         return
     for model in asked_by(stage):
         goes_on = can.get(model, Abilities()).continuation

@@ -407,7 +407,7 @@ def _type(call: StageCall) -> types.Type | None:
         return None if call.result is None else types.Answers(call.result)
     if call.signature.name == "prove":
         return types.Answers(PROOF) if call.source.is_pool else None
-    if call.signature.name == "fuse" and call.result is not None:
+    if call.signature.name in ("fuse", "revise") and call.result is not None:
         return types.Answers(call.result)
     return call.source.type if call.source.is_pool else None
 
@@ -429,6 +429,8 @@ def _size(call: StageCall) -> Size:
         case "fuse":
             made = size_of(given["n"], frame) if "n" in given else ONE
             return made if source.low > 0 else replace(made, low=0)
+        case "revise":
+            return source.times(size_of(given["n"], frame)) if "n" in given else source
         case "vote" | "select":
             return source.capped(ONE)
         case "rank" | "filter":
@@ -457,7 +459,6 @@ def _samples(call: StageCall) -> Size:
 
 _KEEPS: Mapping[str, frozenset[str]] = {
     "execute": frozenset(),
-    "revise": frozenset(),
     "remember": frozenset(),
 }
 """Later stages that work on a pool, with the facets that they give."""
@@ -481,7 +482,5 @@ def later_stage(expr: ast_expressions.Call, piped: Typed | None, frame: Frame) -
         return Typed(types.Answers(message_type.result), UNKNOWN, facets)
     if piped is None or not piped.is_pool:
         return ANYTHING
-    if name == "revise":
-        return Typed(piped.type, piped.size)
     gives = {facet: Facet(TRUE) for facet in _KEEPS[name]} | {SOME_SCORE: Facet(MAYBE)}
     return replace(piped, facets={**piped.facets, **gives})

@@ -9,6 +9,7 @@ Codes:
 from __future__ import annotations
 
 from ttscale.compiler import ast_expressions, types
+from ttscale.compiler.check_facets import must_have
 from ttscale.compiler.check_fill import Callee, arguments, callee_of
 from ttscale.compiler.check_frame import Frame, Typed, listed
 from ttscale.compiler.check_types import describe
@@ -62,6 +63,10 @@ def using_prompt(signature: Signature, source: Typed, value: ast_expressions.Exp
         )
     if "question" in names and "question" not in given and not source.question:
         no_question(callee.written, value, frame)
+    if stage == "revise" and "critique" in names and "critique" not in given and "critique" not in callee.optional:
+        kind = dict(prompt.params)["critique"]
+        if not isinstance(kind, types.Optional):
+            must_have("critiqued", source, value.span, f"prompt `{callee.written}`", frame)
     return _usable(signature, callee.written, prompt.result, value, frame)
 
 

@@ -137,6 +137,8 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
     if signature.keeps:
         return replace(pool, operand=ref, item=result, size=size, facets=facets)
     amount = expansion.text(call.given["n"].value.span) if "n" in call.given else "1"
+    if signature.name == "revise":
+        amount = f"{pool.amount} * {amount}" if "n" in call.given else pool.amount
     following = 1
     return Pool(ref, result, size, facets, pool.question, call.expr.span, amount, following)
 
@@ -211,6 +213,9 @@ def _size(expansion: Expansion, call: Call, pool: Pool, args: dict[str, ir.Argum
         case "fuse":
             n = args["n"]
             return sizes.made_from(size, n.value if isinstance(n, ir.Const) and isinstance(n.value, int) else 1)
+        case "revise":
+            n = args["n"]
+            return sizes.revised(size, n.value if isinstance(n, ir.Const) and isinstance(n.value, int) else 1)
         case "filter":
             capped = _capped(expansion, call, pool, "top", args)
             drops = [name for name in ("min_share", "min_score") if args[name] != ir.Const(None)]

@@ -280,9 +280,9 @@ DECLARATIONS = table(
         "Something that is read but not run by this version",
         "The language names it, and a later version runs it. The file checks; running what uses it stops with this.",
         pipeline(
-            FOUR + "return drafts |> revise() |> vote()",
+            FOUR + "return drafts |> remember() |> vote()",
         ),
-        " |> revise()",
+        " |> remember()",
         "",
     ),
     page(

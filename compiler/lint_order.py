@@ -39,7 +39,7 @@ def order(view: View) -> Iterator[Diagnostic]:
             yield from _later_generator(view, stage)
         elif stage.op in WHAT_ONE_DOES:
             yield from _over_pool(view, stage)
-        if stage.op in ("generate", "fuse", "critique"):
+        if stage.op in ("generate", "fuse", "revise", "critique"):
             yield from _shown_tests(view, stage)
 
 

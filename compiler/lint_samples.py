@@ -23,7 +23,7 @@ _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 def samples(view: View) -> Iterator[Diagnostic]:
     """Findings about samples and thresholds."""
     for stage in view.graph.stages:
-        if stage.op in ("generate", "fuse"):
+        if stage.op in ("generate", "fuse", "revise"):
             yield from _greedy(stage)
             yield from _dropped(view, stage)
         yield from _shares(view, stage)

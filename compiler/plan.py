@@ -238,7 +238,7 @@ def _span(low: int, high: int) -> str:
 
 
 def _shares(stage: StagePlan) -> str:
-    what = "samples" if stage.op in ("generate", "fuse", "run_tests", "explore") else "labels"
+    what = "samples" if stage.op in ("generate", "fuse", "revise", "run_tests", "explore") else "labels"
     parts = [f"{stage.shared} {what} a prefill"] if stage.shared > 1 else []
     if stage.prefix and stage.prefix != stage.path:
         parts.append(stage.prefix)

@@ -111,7 +111,7 @@ class Reader:
     def _said_by(self, stage: ir.Stage) -> Said:
         args = stage.args
         match stage.op:
-            case "generate" | "fuse":
+            case "generate" | "fuse" | "revise":
                 high = new_tokens(args)
                 models = args["models"] if stage.op == "generate" else (args["from"],)
                 writers = (

@@ -254,6 +254,18 @@ FUSE = Signature(
     doc="writes new candidates from the ones it sees",
 )
 
+REVISE = Signature(
+    "revise",
+    "pool",
+    (USING, *asking(512, None), Parameter("n", "int", 1, low=1, high=4096, doc="rewrites of each candidate")),
+    uses=frozenset({"critiqued"}),
+    keeps=False,
+    offers=("answer", "critique"),
+    std_prompt="revise_answer",
+    calls="each",
+    doc="writes every candidate again, in the light of its critique where it has one",
+)
+
 FILTER = Signature(
     "filter",
     "pool",
@@ -360,7 +372,7 @@ SIGNATURES: dict[str, Signature] = {
     s.name: s for s in (GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, RUN_TESTS, FUSE, FILTER, VOTE, SELECT)
 }
 
-SIGNATURES |= {EXPLORE.name: EXPLORE, RETRIEVE.name: RETRIEVE, PROVE.name: PROVE}
+SIGNATURES |= {EXPLORE.name: EXPLORE, RETRIEVE.name: RETRIEVE, PROVE.name: PROVE, REVISE.name: REVISE}
 
 PROOF = Choice(("True", "False", "Uncertain"))
 """What `prove` finds: the conclusion follows, its negation does, or neither."""
@@ -427,7 +439,6 @@ def judging(stage: str, rule: str = "", argued: bool = False) -> Signature:
 
 
 LATER: dict[str, str] = {
-    "revise": "loops that revise an answer",
     "decompose": "splitting a question into parts",
     "execute": "running programs",
     "recall": "concept memory",

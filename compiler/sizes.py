@@ -49,3 +49,8 @@ def some(size: Bounds, *, may_be_empty: bool = False) -> Bounds:
 def made_from(source: Bounds, count: int) -> Bounds:
     """The size of `count` new candidates made from a pool; an empty one gives none."""
     return Bounds(count if source.low > 0 else 0, count if source.high > 0 else 0)
+
+
+def revised(source: Bounds, count: int) -> Bounds:
+    """The size of `count` rewrites of every candidate; one that cannot be written again stays alone."""
+    return Bounds(source.low, source.high * count)

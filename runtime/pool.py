@@ -24,9 +24,10 @@ class Candidate:
     order: the last one is what a bare `score` means. `rank` counts from 1. `stage`, `model`, `prompt`, `series`,
     `index` say where it came from. `token_logprobs` are those of its tokens one by one, thoughts among them;
     `token_confidences` the negative mean log-probabilities of the likeliest tokens at each place. Both are empty where
-    they are not known. `parents` are the candidates that a vote by fields put this one together from. `tests` says
-    which tests a program passed, in one order for all candidates of a pool, and `outputs` what its functions gave in
-    each of them, as texts that are equal where the values are ("" where nothing was seen).
+    they are not known. `parents` are the candidates that a vote by fields put this one together from, or the one of
+    which this is a revision. `tests` says which tests a program passed, in one order for all candidates of a pool, and
+    `outputs` what its functions gave in each of them, as texts that are equal where the values are ("" where nothing
+    was seen).
     """
 
     text: str

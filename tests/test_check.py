@@ -57,7 +57,7 @@ def test_what_does_not_run_yet_is_told_once() -> None:
     found = body(
         """
   drafts = generate(p.write_code(question), from: small, n: 2)
-  return drafts |> revise() |> select(by: first)
+  return drafts |> remember() |> select(by: first)
 """,
         "Code(python)",
     )

@@ -191,7 +191,7 @@ def test_an_adaptive_source_needs_one_set_of_settings() -> None:
 
 
 def test_a_stage_of_a_later_version_is_said_to_be_one() -> None:
-    graph, found = bound(main("return generate(solve(question), from: small) |> revise() |> vote()"))
+    graph, found = bound(main("return generate(solve(question), from: small) |> remember() |> vote()"))
     assert graph is None
     assert [d.code for d in found] == ["E0259"]
 

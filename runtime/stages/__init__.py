@@ -17,6 +17,7 @@ from ttscale.runtime.stages.plugged import plugged
 from ttscale.runtime.stages.prove import prove
 from ttscale.runtime.stages.rank import rank
 from ttscale.runtime.stages.retrieve import retrieve
+from ttscale.runtime.stages.revise import revise
 from ttscale.runtime.stages.run_tests import run_tests
 from ttscale.runtime.stages.score import score
 from ttscale.runtime.stages.selecting import by_rule
@@ -40,6 +41,7 @@ POOL_STAGES: Mapping[str, Callable[[StageContext, Pool], Awaitable[Pool]]] = {
     "verify": verify,
     "run_tests": run_tests,
     "fuse": fuse,
+    "revise": revise,
     "filter": by_rule,
     "vote": by_rule,
     "select": by_rule,
