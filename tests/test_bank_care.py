@@ -147,8 +147,10 @@ async def test_an_exported_run_is_a_pool_file(bank: Bank, tmp_path: Path) -> Non
     assert questions[0].gold == 42 and questions[1].gold is None
     assert all(c.logprob_mean is not None and c.tokens for question in questions for c in question.pool)
     assert [len(line["samples"]) for line in exported(bank, Selection())] == [3, 3]
-    assert list(exported(bank, Selection(run=run.id, stage="main/other"))) == []
-    assert list(exported(bank, Selection(model="other"))) == []
+    with pytest.raises(BankError, match="has no stage main/other"):
+        list(exported(bank, Selection(run=run.id, stage="main/other")))
+    with pytest.raises(BankError, match="no samples of a model other"):
+        list(exported(bank, Selection(model="other")))
 
 
 async def test_what_is_exported_in_full_can_be_imported(bank: Bank, tmp_path: Path) -> None:
