@@ -48,6 +48,7 @@ class Recorded:
     judges: int = 0
     evidence: bool = False
     fields: bool = False
+    lists: bool = False
     tests: bool = False
     outputs: bool = False
 
@@ -75,6 +76,7 @@ def recorded(questions: Sequence[Question]) -> Recorded:
         evidence=any(q.evidence for q in questions),
         tests=bool(asked) and all(any(c.tests for c in own) for own in asked),
         outputs=bool(asked) and all(any(c.outputs for c in own) for own in asked),
+        lists=bool(asked) and all(isinstance(c.answer, list | tuple) for own in asked for c in own),
         fields=any(isinstance(item_type(q.pool.type), t.Record) for q in questions),
     )
 
@@ -100,6 +102,8 @@ def _rules(pool: Recorded) -> Iterator[tuple[str, str]]:
         yield "vote(weight: features)", _paper("features")
         yield "select(by: bayes_risk(token_f1))", _paper("bayes_risk")
         yield "select(by: bayes_risk(chrf))", _paper("bayes_risk")
+    if pool.lists:
+        yield "select(by: bayes_risk(kendall))", _paper("bayes_risk")
     if pool.evidence:
         yield "select(by: bayes_risk(token_f1, evidence: evidence))", _paper("bayes_risk")
         yield "select(by: bayes_risk(equal, evidence: evidence))", _paper("bayes_risk")

@@ -13,6 +13,7 @@ from ttscale.runtime.answers import coerce
 from ttscale.runtime.pool import Candidate, Comparison, Pool
 from ttscale.runtime.pool_lines import line_of
 from ttscale.runtime.replay import parse_selector, read_pool, replay
+from ttscale.runtime.strategies import StrategyError
 
 JUDGED = """tts 1
 model small = script({
@@ -79,6 +80,19 @@ def test_a_run_writes_its_samples_with_their_tests(tmp_path: Path) -> None:
 def test_pools_belong_to_rows(tmp_path: Path) -> None:
     ran = tts("run", write(tmp_path), "?", "--pools", tmp_path / "pool.jsonl")
     assert ran.code == 2 and "--pools belongs to --input or --on" in ran.err
+
+
+def test_the_order_nearest_to_all_answers_is_found_in_a_pool_file(tmp_path: Path) -> None:
+    orders = [list(letters) for letters in ("cba", "abc", "acb", "bac")]
+    pool = written(tmp_path, {"id": "q1", "gold": ["a", "b", "c"], "samples": [{"answer": one} for one in orders]})
+    rows = tts("replay", pool, "--select", "all", "--json").json["rules"]
+    found = {row["select"]: row["accuracy"] for row in rows}
+    assert found["select(by: bayes_risk(kendall))"] == 1 and found["vote()"] == 0  # 5 apart in all, "cba" is 7
+    with pytest.raises(StrategyError, match="answers that are lists"):
+        replay(
+            read_pool(written(tmp_path, {"id": "q1", "samples": [{"answer": "a"}]})),
+            parse_selector("select(by: bayes_risk(kendall))"),
+        )
 
 
 RANKED = """tts 1

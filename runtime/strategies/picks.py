@@ -6,7 +6,8 @@ A rule takes what `Picking` holds and gives a `Choice`. The functions that decid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -167,10 +168,10 @@ def _utilities(
             raise StrategyError("no candidate has test results", hint=NEEDED["tests"][1])
         return consensus.behaviour([c.outputs for c in own], [c.outputs for c in evidence])
     if name == "kendall":
-        if not all(isinstance(c.key, tuple) for c in evidence):
+        orders = [[_order(c) for c in part] for part in (own, evidence)]
+        if None in orders[1]:
             raise StrategyError("`kendall` is for answers that are lists", hint="use `token_f1` or `chrf` for texts")
-        lists = [[c.key if isinstance(c.key, tuple) else () for c in part] for part in (own, evidence)]
-        return consensus.pairwise(kendall_likeness, *lists)
+        return consensus.pairwise(kendall_likeness, *[[one or () for one in part] for part in orders])
     compare = consensus.chrf if name == "chrf" else consensus.token_f1
     return compare([_words(c) for c in own], [_words(c) for c in evidence])
 
@@ -179,6 +180,15 @@ def _classes_of(further: Sequence[Candidate], own: Sequence[Candidate], classes:
     """The class of each readable piece of further evidence, by a candidate's key; a new answer is its own class."""
     by_key = {c.key: number for c, number in zip(own, classes, strict=True)}
     return [by_key.get(c.key, ("new", c.key)) for c in further if c.is_readable]
+
+
+def _order(candidate: Candidate) -> tuple[Hashable, ...] | None:
+    """The items of an answer that is a list, as a list of its type or as JSON of a pool file; else None."""
+    if isinstance(candidate.key, tuple):
+        return candidate.key
+    if isinstance(candidate.answer, list):
+        return tuple(json.dumps(item, sort_keys=True) for item in candidate.answer)
+    return None
 
 
 def _words(candidate: Candidate) -> str:
