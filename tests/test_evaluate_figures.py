@@ -105,6 +105,17 @@ def test_a_curve_follows_the_pipelines_own_choice() -> None:
     assert found["majority"] == pytest.approx([1 / 3, 1 / 3, 0])
 
 
+def test_a_curve_weighs_samples_by_the_model_that_made_them() -> None:
+    weighed = """
+    pipeline main(question: Text) -> Number {
+      return generate(solve(question), from: [small, other], n: 1) |> vote(weight: origin("other: 3"))
+    }
+    """
+    with program({"a?": [2]}, weighed, more='model other = script("Answer: 1")\n') as own:
+        found = figures(own.evaluate(rows({"a?": 1})))["curves"]
+    assert found["pipeline"] == [0.5, 1] and found["majority"] == [0.5, 0]
+
+
 def test_one_sample_makes_no_curve() -> None:
     with program({"a?": [1]}, FIRST) as own:
         assert figures(own.evaluate(rows({"a?": 1}), pipelines=["one"]))["curves"] is None

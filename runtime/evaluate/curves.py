@@ -140,6 +140,8 @@ def _candidate(sample: Sample, place: int) -> Candidate:
     return Candidate(
         sample["text"],
         key=None if number is None else str(number),
+        model=sample.get("model") or "",
+        prompt=sample.get("prompt") or "",
         index=place,
         tokens=sample["tokens"],
         logprob_mean=sample.get("logprob_mean"),
