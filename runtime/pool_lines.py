@@ -23,13 +23,13 @@ from ttscale.runtime.trace import plain
 def samples_of(result: Result) -> Pool:
     """The candidates of the first layer with the facets that any later stage gave them, in the order they were made.
 
-    Scores add up by name, of anything else the last one holds; comparisons of pairs are those of all stages, each
-    once. Where there is no first layer of samples, the pool that the answer was chosen from.
+    Scores add up by name, of anything else the last one holds; comparisons of pairs are those of all stages, as often
+    as any one pool holds them. Where there is no first layer of samples, the pool that the answer was chosen from.
     """
     pool = result.samples if result.samples.candidates else result.pool
     places = {made: place for place, made in enumerate(_numbered(pool))}
     found = list(pool)
-    compared: dict[Comparison, None] = {}
+    compared: Counter[Comparison] = Counter()
     for value in result.stages.values():
         if not isinstance(value, Pool):
             continue
@@ -37,11 +37,13 @@ def samples_of(result: Result) -> Pool:
         for place, candidate in zip(at, value, strict=True):
             if place is not None:
                 found[place] = _with_facets(found[place], candidate)
+        own: Counter[Comparison] = Counter()
         for one in value.comparisons:
             first, second = at[one.first], at[one.second]
             if first is not None and second is not None:
-                compared[replace(one, first=first, second=second)] = None
-    return Pool(tuple(found), pool.type, tuple(compared))
+                own[replace(one, first=first, second=second)] += 1
+        compared |= own  # a stage hands on what was compared before it
+    return Pool(tuple(found), pool.type, tuple(compared.elements()))
 
 
 def line_of(name: str, pool: Pool, question: str = "", gold: object = None) -> dict[str, object]:

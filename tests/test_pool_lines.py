@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,3 +142,30 @@ def test_equal_samples_in_several_languages_and_temperatures_each_keep_their_sco
     (question,) = read_pool(pools)
     assert [c.answer for c in question.pool].count("42") == 3 and len(question.pool) == 4
     assert all(len(c.scores) == 1 for c in question.pool)
+
+
+COMPARED = """tts 1
+model small = script("Answer: 41", "Answer: 42", "Answer: 43")
+model judge = script("2", "1", "2", "2", "1", "1")
+model other = script("1", "1", "2", "1", "2", "1")
+prompt solve(question: Text) -> Number = "{{ question }}"
+
+pipeline main(question: Text) -> Number {
+  drafts = generate(solve(question), from: small, n: 3)
+  once = drafts |> rank(method: pairwise, from: judge)
+  return once |> rank(method: pairwise, from: other) |> select(by: bradley_terry(memory: 0.5))
+}
+"""
+
+
+def test_comparisons_of_several_judges_name_samples_by_their_place_in_the_file(tmp_path: Path) -> None:
+    rows, pools = tmp_path / "rows.jsonl", tmp_path / "pool.jsonl"
+    rows.write_text(json.dumps({"question": "6 * 7?"}) + "\n", encoding="utf-8")
+    ran = tts("run", write(tmp_path, COMPARED), "--input", rows, "--pools", pools, "--no-bank")
+    assert ran.code == 0, ran.err
+    (question,) = read_pool(pools)
+    compared = question.pool.comparisons
+    assert Counter(one.judge for one in compared) == {"judge": 6, "other": 6}
+    assert {(one.first, one.second) for one in compared} == {(i, j) for i in range(3) for j in range(3) if i != j}
+    again = replay([question], parse_selector("select(by: bradley_terry(memory: 0.5))"))["questions"]
+    assert [float(str(one["answer"])) for one in again] == [json.loads(ran.out)["answer"]]
