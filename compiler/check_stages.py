@@ -47,7 +47,7 @@ from ttscale.compiler.check_values import condition, size_of
 from ttscale.compiler.check_votes import check_vote
 from ttscale.compiler.diagnostics import Label, suggest
 from ttscale.compiler.foreign_names import STEPWISE
-from ttscale.compiler.signatures import FACETS, LATER, PROOF, RULES, Parameter, RuleSignature, Signature
+from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, RuleSignature, Signature, told
 
 ELSEWHERE: Mapping[str, str] = {
     "model": "from",
@@ -405,8 +405,8 @@ def _lost(name: str, call: StageCall) -> Facet:
 def _type(call: StageCall) -> types.Type | None:
     if call.signature.source == "none":
         return None if call.result is None else types.Answers(call.result)
-    if call.signature.name == "prove":
-        return types.Answers(PROOF) if call.source.is_pool else None
+    if call.signature.name in ("prove", "execute") and isinstance(call.source.type, types.Answers):
+        return types.Answers(told(call.signature.name, call.source.type.item))
     if call.signature.name in ("fuse", "revise") and call.result is not None:
         return types.Answers(call.result)
     return call.source.type if call.source.is_pool else None
@@ -458,7 +458,6 @@ def _samples(call: StageCall) -> Size:
 # --- stages of later versions --------------------------------------------------------------------
 
 _KEEPS: Mapping[str, frozenset[str]] = {
-    "execute": frozenset(),
     "remember": frozenset(),
 }
 """Later stages that work on a pool, with the facets that they give."""

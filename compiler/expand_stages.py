@@ -31,7 +31,6 @@ from ttscale.compiler.rule_judges import utility_is_judged
 from ttscale.compiler.rule_signatures import ALIASES
 from ttscale.compiler.signatures import (
     META,
-    PROOF,
     RULES,
     SIGNATURES,
     Signature,
@@ -39,6 +38,7 @@ from ttscale.compiler.signatures import (
     by_likeness,
     judging,
     testing,
+    told,
 )
 
 SOURCES = {"generate": generate, "classify": classify, "explore": explore, "retrieve": retrieve}
@@ -124,7 +124,7 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
         result = pool.item if signature.keeps else filled.prompt.result
     else:
         args |= {p.name: ir.Const(None) for p in signature.parameters if p.name in ("using", "from")}
-        result = PROOF if signature.name == "prove" else pool.item
+        result = told(signature.name, pool.item)
     if signature.plugin:
         args["function"] = ir.Const(signature.plugin)
     size = _size(expansion, call, pool, args)

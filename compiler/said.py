@@ -150,6 +150,8 @@ class Reader:
         if stage.op == "critique":
             high = new_tokens(args)
             return replace(source, critique=Amount(0, high, math.ceil(high * self.share)))
+        if stage.op == "execute":
+            return printed(source, _whole(args.get("output")))
         return source
 
     def of(self, operand: ir.Operand) -> Said:
@@ -295,6 +297,12 @@ def beginnings(said: Said, models: frozenset[str], steps: int) -> dict[str, Amou
 
 def _whole(value: ir.Argument | None) -> int:
     return value.value if isinstance(value, ir.Const) and isinstance(value.value, int) else 0
+
+
+def printed(source: Said, most: int) -> Said:
+    """What `execute` leaves: the program or what it printed, and that, or how it ended, as a critique."""
+    text = replace(source.text, high=max(source.text.high, most))
+    return replace(source, text=text, critique=Amount(0, most + 1000, 60))
 
 
 def stage_size(reader: Reader, stage: ir.Stage) -> ir.Bounds:

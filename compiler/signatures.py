@@ -14,7 +14,7 @@ from typing import Literal
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.parameters import FACETS, Kind, Parameter
 from ttscale.compiler.rule_signatures import RULES, RuleSignature
-from ttscale.compiler.types import Choice
+from ttscale.compiler.types import TEXT, Choice, Code, Type
 
 __all__ = [
     "FACETS",
@@ -368,11 +368,31 @@ PROVE = Signature(
     doc="proves what candidates wrote in logic: their last formula is True, False or Uncertain by the others",
 )
 
+EXECUTE = Signature(
+    "execute",
+    "pool",
+    (
+        Parameter("timeout", "seconds", 10.0, doc="CPU time of one program"),
+        Parameter("memory", "int", 512, low=16, high=65536, doc="memory of one program, in MiB"),
+        Parameter("output", "int", 2000, low=1, high=1048576, doc="bytes that one program may print"),
+    ),
+    gives=frozenset({"critiqued"}),
+    doc="runs the programs of candidates: what they print is the answer, and read by critics and revisers",
+)
+
 SIGNATURES: dict[str, Signature] = {
     s.name: s for s in (GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, RUN_TESTS, FUSE, FILTER, VOTE, SELECT)
 }
 
-SIGNATURES |= {EXPLORE.name: EXPLORE, RETRIEVE.name: RETRIEVE, PROVE.name: PROVE, REVISE.name: REVISE}
+SIGNATURES |= {EXPLORE.name: EXPLORE, RETRIEVE.name: RETRIEVE, PROVE.name: PROVE}
+SIGNATURES |= {REVISE.name: REVISE, EXECUTE.name: EXECUTE}
+
+def told(stage: str, before: Type) -> Type:
+    """What answers are after a stage that finds them itself and asks no model: `prove`, or `execute` of programs."""
+    if stage == "prove":
+        return PROOF
+    return TEXT if stage == "execute" and isinstance(before, Code) else before
+
 
 PROOF = Choice(("True", "False", "Uncertain"))
 """What `prove` finds: the conclusion follows, its negation does, or neither."""
@@ -440,7 +460,6 @@ def judging(stage: str, rule: str = "", argued: bool = False) -> Signature:
 
 LATER: dict[str, str] = {
     "decompose": "splitting a question into parts",
-    "execute": "running programs",
     "recall": "concept memory",
     "remember": "concept memory",
 }

@@ -9,6 +9,7 @@ from ttscale.runtime.pool import Pool
 from ttscale.runtime.stages.classify import classify
 from ttscale.runtime.stages.context import StageContext
 from ttscale.runtime.stages.critique import critique
+from ttscale.runtime.stages.execute import execute
 from ttscale.runtime.stages.explore import explore
 from ttscale.runtime.stages.fuse import fuse
 from ttscale.runtime.stages.generate import generate
@@ -46,6 +47,7 @@ POOL_STAGES: Mapping[str, Callable[[StageContext, Pool], Awaitable[Pool]]] = {
     "vote": by_rule,
     "select": by_rule,
     "prove": prove,
+    "execute": execute,
     "python": plugged,
 }
 """Stages that a pool is piped into."""
