@@ -387,6 +387,7 @@ SIGNATURES: dict[str, Signature] = {
 SIGNATURES |= {EXPLORE.name: EXPLORE, RETRIEVE.name: RETRIEVE, PROVE.name: PROVE}
 SIGNATURES |= {REVISE.name: REVISE, EXECUTE.name: EXECUTE}
 
+
 def told(stage: str, before: Type) -> Type:
     """What answers are after a stage that finds them itself and asks no model: `prove`, or `execute` of programs."""
     if stage == "prove":

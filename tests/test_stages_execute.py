@@ -110,6 +110,15 @@ async def test_output_is_fed_back_until_a_number_is_printed(monkeypatch: pytest.
     assert (plan_of(text).minimum.calls, plan_of(text).maximum.calls) == (1, 5)
 
 
+async def test_what_is_wrong_with_a_program_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = given(monkeypatch)
+    result = await answer(executed(2), {"m": replying(fenced("x = 1\nprint(6 *)"), "no")})
+    told = [one.critique or "" for one in result.pool]
+    assert told[0].startswith("The program cannot be read: ") and told[0].endswith(" in line 2")
+    assert told[1] == "There is no Python program in it."
+    assert result.answer == [None, None] and not sandbox.asked
+
+
 async def test_no_sandbox_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, ("print(1)", Finished(Outcome.REFUSED, note="there is no sandbox here")))
     with pytest.raises(RunError, match="there is no sandbox here") as caught:

@@ -7,13 +7,14 @@ too, so that `revise` sees it.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from dataclasses import replace
 
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.types import Code
 from ttscale.runtime.answers import read
-from ttscale.runtime.answers.structure import find_code
+from ttscale.runtime.answers.structure import blocks, find_code
 from ttscale.runtime.metrics.code import allowed_packages, ended_badly
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import RunError
@@ -54,11 +55,24 @@ def _program(candidate: Candidate, is_code: bool) -> str | None:
     return find_code(candidate.text, "python") or find_code(f"```python\n{candidate.text}", "python")
 
 
+def _unread(text: str) -> str:
+    """Why the last block of a text that should be Python is none; "" where there is no such block."""
+    written = [code for language, code in blocks(text) if language in ("python", "")]
+    try:
+        ast.parse(written[-1] if written else "")
+    except SyntaxError as error:
+        return f"{error.msg} in line {error.lineno}"
+    except (ValueError, MemoryError, RecursionError) as error:
+        return str(error)
+    return ""
+
+
 def _answered(context: StageContext, candidate: Candidate, finished: Finished | None) -> Candidate:
     """A candidate with what its program printed as its answer, and as a critique."""
     if finished is None:
-        said = "There is no Python program in it."
-        return replace(candidate, answer=None, key=None, error="no program", critique=said)
+        why = _unread(candidate.text)
+        said = f"The program cannot be read: {why}" if why else "There is no Python program in it."
+        return replace(candidate, answer=None, key=None, error=why or "no program", critique=said)
     printed = finished.stdout.strip()
     shown = f"The program printed:\n{printed}" if printed else "The program printed nothing."
     if not finished.is_ok:
