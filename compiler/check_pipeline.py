@@ -123,7 +123,10 @@ def _wrong_result(
     hint = f"read the answers as {inner}: declare the prompt `-> {inner}`; or declare the pipeline `-> {given}`"
     value = declaration.value
     last = value.right if isinstance(value, ast_expressions.Pipe) else value
-    if isinstance(last, ast_expressions.Call) and last.callee.name == "text" and not isinstance(inner, types.Text):
+    made = _type_of_its_own(declaration)
+    if made and not isinstance(wanted, types.Text):
+        hint = f"{made} declare the pipeline `-> {given}`"
+    elif isinstance(last, ast_expressions.Call) and last.callee.name == "text" and not isinstance(inner, types.Text):
         hint = f"leave out `text(…)`, which makes a value into Text; or declare the pipeline `-> {given}`"
     elif isinstance(inner, types.Text) and not isinstance(given, types.MessageType | types.ModelType):
         hint = f"write `return text(…)`, or declare the pipeline `-> {given}`"
@@ -143,6 +146,30 @@ def _wrong_result(
         hint = f"to return one field write {bound}`return {base}.{fitting[0]}`; or declare the pipeline `-> {given}`"
     message = f"`{declaration.name}` returns {describe(given)}, and it says {wanted}"
     frame.report("E0238", message, declaration.value.span, labels=labels, hint=hint)
+
+
+OWN_TYPES = {
+    "prove": "`prove` answers with its own labels, whatever the prompt says:",
+    "retrieve": "`retrieve` gives texts: ask a model about them, `return generate(…)`; or",
+}
+"""What to say of stages whose answers no prompt's result type decides, by name."""
+
+
+def _type_of_its_own(declaration: ast.PipelineDecl) -> str:
+    """What to say where a stage of `OWN_TYPES` made what is returned; empty elsewhere."""
+    values = {binding.name: binding.value for binding in declaration.bindings}
+    value = declaration.value
+    for _ in range(len(values) + 1):
+        while isinstance(value, ast_expressions.Pipe):
+            if value.right.callee.name in OWN_TYPES:
+                return OWN_TYPES[value.right.callee.name]
+            value = value.left
+        if isinstance(value, ast_expressions.Call):
+            return OWN_TYPES.get(value.callee.name, "")
+        if not isinstance(value, ast_expressions.Name) or value.name not in values:
+            return ""
+        value = values[value.name]
+    return ""
 
 
 def _unused_inputs(frame: Frame) -> None:

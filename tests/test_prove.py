@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from checking import body
+from checking import HEAD, body, compiled
 from hypothesis import given
 from hypothesis import strategies as st
 from running import answer, pipeline
@@ -111,3 +111,14 @@ async def test_readable_translations_vote() -> None:
 
 def test_a_proof_is_a_choice() -> None:
     assert body("return generate(p.reply(question), from: small, n: 3) |> prove() |> vote()", "Number") == ["E0238"]
+
+
+def test_a_wrong_result_after_a_proof_is_not_blamed_on_the_prompt() -> None:
+    drafts = "  drafts = generate(p.reply(question), from: small, n: 3) |> prove()\n"
+    found = compiled(f"{HEAD}\npipeline main(question: Text) -> Number {{\n{drafts}  return drafts |> vote()\n}}\n")
+    (hint,) = [one.hint for one in found.diagnostics if one.code == "E0238"]
+    assert "declare the prompt" not in hint
+    assert hint.endswith("declare the pipeline `-> Choice(True, False, Uncertain)`")
+    result = "Choice(True, False, Uncertain)"
+    fixed = compiled(f"{HEAD}\npipeline main(question: Text) -> {result} {{\n{drafts}  return drafts |> vote()\n}}\n")
+    assert not fixed.diagnostics

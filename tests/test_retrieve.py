@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
-from checking import body
+from checking import HEAD, body, compiled
 from hypothesis import given
 from hypothesis import strategies as st
 from running import answer, pipeline
@@ -108,3 +108,14 @@ def test_where_to_look_is_said_once() -> None:
     assert body(both, "Text") == ["E0213"]
     assert body('return retrieve(files: "a.md") |> select(by: score)', "Text") == ["E0212"]
     assert body('return retrieve(3, files: "a.md") |> select(by: score)', "Text") == ["E0215"]
+
+
+def test_passages_are_texts_and_a_wrong_result_says_so() -> None:
+    returned = '  return retrieve(question, files: "a.md") |> select(by: first)\n'
+    found = compiled(f"{HEAD}\npipeline main(question: Text) -> Number {{\n{returned}}}\n")
+    assert [(one.code, one.hint) for one in found.diagnostics if one.severity == "error"] == [
+        (
+            "E0238",
+            "`retrieve` gives texts: ask a model about them, `return generate(…)`; or declare the pipeline `-> Text`",
+        )
+    ]

@@ -127,3 +127,35 @@ async def test_classify_samples_where_the_engine_cannot_score() -> None:
     engine = FakeEngine(lambda request, place: "maths, I think", capabilities=Capabilities(scoring=False))
     result = await answer(CLASSIFY.replace("OPTION", ""), {"m": engine})
     assert result.answer == "maths" and len(engine.requests) == 1 and engine.requests[0].sampling.temperature == 0
+
+
+@pytest.mark.parametrize("chosen", ["", ", n: 2) |> vote(", ", n: 2) |> select(by: first"])
+@pytest.mark.parametrize(
+    ("kind", "reply", "value"), [("[Number]", "[1, 2]", [1, 2]), ("[Text]", "- a\\n- b", ["a", "b"])]
+)
+async def test_one_answer_that_is_a_list_is_returned_as_that_list(
+    chosen: str, kind: str, reply: str, value: list[object]
+) -> None:
+    head = f'prompt many(question: Text) -> {kind} = """List {{{{ question }}}}"""\nmodel m = script("{reply}")'
+    result = await answer(pipeline(f"return generate(many(question), from: m{chosen})", head, kind))
+    assert result.answer == value
+    listed = await answer(pipeline(f"return generate(many(question), from: m{chosen})", head, f"[{kind}]"))
+    assert listed.answer == [value]
+
+
+@pytest.mark.parametrize(("kind", "reply"), [("[Number]", "[1, 2]"), ("[Text]", "- 1\\n- 2")])
+async def test_one_answer_that_is_a_list_is_a_prompts_argument_as_that_list(kind: str, reply: str) -> None:
+    head = (
+        f'prompt many(question: Text) -> {kind} = """List {{{{ question }}}}"""\n'
+        f'prompt count(xs: {kind}) -> Text = """Got {{% for x in xs %}}<{{{{ x }}}}>{{% endfor %}}"""\n'
+        f'model m = script({{"Got <1><2>": ["both"], "Got": ["one"], "": ["{reply}"]}})'
+    )
+    text = pipeline("return generate(count(generate(many(question), from: m)), from: m)", head, "Text")
+    assert (await answer(text)).answer == "both"
+
+
+async def test_a_text_that_may_be_none_is_none() -> None:
+    head = 'prompt due(question: Text) -> Text? = """When? {{ question }}"""\nmodel m = script("None.")'
+    assert (await answer(pipeline("return generate(due(question), from: m)", head, "Text?"))).answer is None
+    said = await answer(pipeline("return generate(due(question), from: m)", head.replace("None.", "May 1"), "Text?"))
+    assert said.answer == "May 1"

@@ -375,17 +375,27 @@ def make_candidate(reply: Reply, origin: Origin, stage: str, folder: Path | None
 
 
 def as_argument(value: object, type_: Type) -> object:
-    """A value as a prompt's argument: a pool is its texts where a list is wanted, else its only candidate's answer."""
+    """A value as an argument or a result: where a list is wanted a pool is its texts or answers in order, else its only
+    candidate's answer. The only candidate of a pool of lists is its list."""
     if not isinstance(value, Pool):
         return value
-    wanted = type_.item if isinstance(type_, Optional) else type_
+    wanted, given = _present(type_), _present(value.type)
     if isinstance(wanted, ListOf):
         as_text = isinstance(wanted.item, Text)
+        if isinstance(given, ListOf) and not isinstance(wanted.item, ListOf) and len(value.candidates) == 1:
+            only = value.candidates[0]
+            if only.is_readable or not as_text:
+                return only.answer
         return [c.text if as_text else c.answer for c in usable(value) if as_text or c.is_readable]
     if not value.candidates:
         return None
     only = value.candidates[0]
-    return only.text if isinstance(wanted, Text) and not isinstance(value.type, Text) else only.answer
+    return only.text if isinstance(wanted, Text) and not isinstance(given, Text) else only.answer
+
+
+def _present(type_: Type) -> Type:
+    """The type without its `?`."""
+    return type_.item if isinstance(type_, Optional) else type_
 
 
 def usable(pool: Pool) -> tuple[Candidate, ...]:
