@@ -9,6 +9,7 @@ Codes (besides those of check_arguments and check_facets):
     E0239  a model that must be named
     E0248  `until:` or `start:` without `n: up to N`
     W0297  `n: up to N` that always takes N
+    E0299  a stage that changes the answers' type under a condition
     W0290  a stage that is read but not run by this version
 """
 
@@ -144,6 +145,11 @@ def stage(
         return result
     empty = Typed(result.type, exactly(0), {name: Facet(TRUE) for name in (*FACETS, SOME_SCORE)})
     otherwise = before if signature.source == "pool" else empty
+    if otherwise.is_known and otherwise.type != result.type and expr.when is not None:
+        message = f"`{signature.name}` makes {result.type} of {otherwise.type} under a condition only"
+        label = Label(expr.when.span, f"where it does not hold they stay {otherwise.type}")
+        hint = "give the prompt the same result type, or write `match` with a `return` of its own for each case"
+        frame.report("E0299", message, expr.callee.span, labels=(label,), hint=hint)
     size, facets, question = merged(result, otherwise, runs, frame)
     for name in signature.gives:
         if facets[name].present != TRUE and facets[name].lost is None and expr.when is not None:

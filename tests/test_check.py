@@ -85,6 +85,7 @@ SCORED = """
         ("return drafts |> score(by: yes_no) when judge |> vote(weight: score) when judge |> vote()", []),
         ("return drafts |> score(by: yes_no) when judge |> vote(weight: score)", ["W0221"]),
         ("return drafts |> score(by: yes_no) when not judge |> vote(weight: score)", ["E0221"]),
+        ("return drafts |> execute() when judge |> vote()", []),
         ("return drafts |> score(by: yes_no) |> filter(top: 2, by: score) |> vote(weight: score)", []),
         ("return drafts |> score(by: yes_no) |> critique() |> vote(weight: score)", []),
         ("return drafts |> score(by: yes_no) |> fuse(n: 3) |> vote(weight: score)", ["E0221"]),
