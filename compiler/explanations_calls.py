@@ -374,8 +374,8 @@ CALLS = table(
     page(
         "E0299",
         "A stage under a condition that changes the type of the answers",
-        "`when` leaves a stage out where its condition does not hold, and the answers stay what they were. A stage whose "
-        "prompt gives another type would make numbers of texts in one case and not in the other.",
+        "`when` leaves a stage out where its condition does not hold, and the answers stay what they were. A stage "
+        "whose prompt gives another type would make numbers of texts in one case and not in the other.",
         pipeline(
             FOUR + "return drafts |> fuse(using: summary) when agreement(drafts) < 0.5 |> vote()",
             result="Text",
