@@ -21,7 +21,7 @@ from ttscale.runtime.program import load
 from ttscale.runtime.search.diagnosis import Signs, diagnose
 from ttscale.runtime.search.finals import Entry, cross_validated, holdout
 from ttscale.runtime.search.history import Tried, front
-from ttscale.runtime.search.pages import as_html, as_markdown, as_text
+from ttscale.runtime.search.pages import as_html, as_markdown, as_text, headline
 from ttscale.runtime.search.prices import Prices, reuse
 from ttscale.runtime.search.racing import Race, Rival, looks_at, p_worse
 from ttscale.runtime.search.report import explained
@@ -334,3 +334,12 @@ def test_reports_have_everything_in_every_form() -> None:
     assert "| 0* | team = [a, b], n = 2 |" in as_markdown(document)
     told = as_text(document)
     assert "3.0 times as many" in told and "300 of 500 tokens" in told and "main/vote" in told
+
+
+@pytest.mark.parametrize(
+    ("ended", "on"),
+    [("the budget is spent", "give it more"), ("the time is spent", "give it more"), ("stopped", "run it")],
+)
+def test_what_to_do_where_nothing_was_chosen(ended: str, on: str) -> None:
+    (line,) = headline({"verdict": None, "ended": ended})
+    assert ended in line and on in line

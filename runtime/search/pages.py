@@ -19,7 +19,8 @@ def headline(document: Document) -> list[str]:
     """What was found, and how sure that is."""
     verdict = document["verdict"]
     if verdict is None:
-        return [f"The search was ended ({document['ended']}) before anything was chosen; run it again to go on."]
+        on = "give it more to go on" if document["ended"].endswith("is spent") else "run it again to go on"
+        return [f"The search was ended ({document['ended']}) before anything was chosen; {on}."]
     first = f"Winner: {verdict['winner']}" + (" (a baseline)" if verdict["is_baseline"] else "")
     return [first, verdict["text"]]
 
