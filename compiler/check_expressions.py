@@ -21,7 +21,7 @@ from ttscale.compiler.check_facets import fresh_samples_have_none
 from ttscale.compiler.check_frame import ANYTHING, Facet, Frame, Typed, all_facets, did_you_mean, listed
 from ttscale.compiler.check_names import member, symbol_value
 from ttscale.compiler.check_row_steps import check_slice
-from ttscale.compiler.check_types import comparable, describe, is_numeric, join, ordered, plain
+from ttscale.compiler.check_types import comparable, describe, is_numeric, join, literal_type, ordered, plain
 from ttscale.compiler.check_values import must_be_static, typed_as, value_of, was_unreadable
 from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.foreign_names import instead_of
@@ -83,20 +83,6 @@ def expression(expr: ast_expressions.Expr, frame: Frame) -> Typed:
         case ast_expressions.UpTo():
             frame.report("E0246", "`up to` cannot stand here", expr.span, hint="write the number alone")
     return ANYTHING
-
-
-def literal_type(value: object) -> types.Type:
-    """The type of a value that is written out."""
-    match value:
-        case bool():
-            return types.BOOL
-        case int():
-            return types.INT
-        case float():
-            return types.FLOAT
-        case str():
-            return types.TEXT
-    return types.NONE
 
 
 # --- names ---------------------------------------------------------------------------------------

@@ -17,6 +17,20 @@ def is_numeric(kind: Type) -> bool:
     return kind in NUMERIC
 
 
+def literal_type(value: object) -> Type:
+    """The type of a value that is written out."""
+    match value:
+        case bool():
+            return types.BOOL
+        case int():
+            return types.INT
+        case float():
+            return types.FLOAT
+        case str():
+            return types.TEXT
+    return types.NONE
+
+
 def fits(given: Type, wanted: Type) -> bool:
     """Whether a value of one type can stand where the other is wanted.
 

@@ -18,7 +18,7 @@ from ttscale.compiler.expand_arguments import (
     using_of,
 )
 from ttscale.compiler.expand_settings import settings
-from ttscale.compiler.expand_strategies import settled, strategy
+from ttscale.compiler.expand_strategies import matched, settled, strategy
 from ttscale.compiler.expansion import Expansion, Plain, Pool, PromptValue, one, unknown_option
 from ttscale.compiler.policy_signatures import POLICIES, POLICY_ALIASES, PolicySignature, Reach, reach_of
 from ttscale.compiler.signatures import RULES
@@ -109,15 +109,10 @@ def _named(
     expansion: Expansion, call: Call, policy: PolicySignature, args: tuple[ast_expressions.Arg, ...], span: Span
 ) -> ir.Strategy:
     """A policy with all its arguments by name."""
-    given: dict[str, ir.Argument] = {}
-    waiting = list(policy.positional)
-    for arg in args:
-        name = arg.name if arg.name is not None else (waiting.pop(0) if waiting else "")
-        parameter = next((p for p in policy.parameters if p.name == name), None)
-        if parameter is None:
-            hint = unknown_option(name, [p.name for p in policy.parameters] or ["none"])
-            raise expansion.fail("E0211", f"`{policy.name}` has no such argument", arg.span, hint=hint)
-        given[name] = _value(expansion, call, parameter.choices, arg.value)
+    given = {
+        parameter.name: _value(expansion, call, parameter.choices, arg.value)
+        for parameter, arg in matched(expansion, policy.name, policy.positional, policy.parameters, args)
+    }
     named = tuple((p.name, given.get(p.name, ir.Const(p.default))) for p in policy.parameters)
     return ir.Strategy(policy.name, (), named, span)
 

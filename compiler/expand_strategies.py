@@ -6,6 +6,9 @@ parameter whose labels are rules stands for the rule it is set to.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
+
 from ttscale.compiler import ast_expressions, ir
 from ttscale.compiler.expansion import Expansion, Frame, ModelValue, Plain, Pool, PromptValue, Site, one, unknown_option
 from ttscale.compiler.rule_signatures import ALIASES
@@ -45,21 +48,44 @@ def settled(expansion: Expansion, name: str, frame: Frame) -> str:
     return name
 
 
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+P = TypeVar("P", bound=Named)
+
+
+def matched(
+    expansion: Expansion,
+    owner: str,
+    positional: Sequence[str],
+    parameters: Sequence[P],
+    args: Sequence[ast_expressions.Arg],
+) -> Iterator[tuple[P, ast_expressions.Arg]]:
+    """The parameter of a rule or policy for each argument, those without a name in order; E0211 where there is none."""
+    waiting = list(positional)
+    for arg in args:
+        name = arg.name if arg.name is not None else (waiting.pop(0) if waiting else "")
+        parameter = next((p for p in parameters if p.name == name), None)
+        if parameter is None:
+            hint = unknown_option(name, [p.name for p in parameters] or ["none"])
+            raise expansion.fail("E0211", f"`{owner}` has no such argument", arg.span, hint=hint)
+        yield parameter, arg
+
+
 def _rule(
     expansion: Expansion, name: str, args: tuple[ast_expressions.Arg, ...], frame: Frame, site: Site, span: Span
 ) -> ir.Strategy:
     rule = _known(expansion, name, frame)
     if rule is None:
         raise expansion.fail("E0222", f"there is no rule `{name}`", span, hint=unknown_option(name, [*RULES, *ALIASES]))
-    given: dict[str, ir.Argument] = {}
-    waiting = list(rule.positional)
-    for arg in args:
-        parameter_name = arg.name if arg.name is not None else (waiting.pop(0) if waiting else "")
-        parameter = next((p for p in rule.parameters if p.name == parameter_name), None)
-        if parameter is None:
-            hint = unknown_option(parameter_name, [p.name for p in rule.parameters] or ["none"])
-            raise expansion.fail("E0211", f"`{rule.name}` has no such argument", arg.span, hint=hint)
-        given[parameter.name] = _argument(expansion, parameter, arg.value, frame, site)
+    given = {
+        parameter.name: _argument(expansion, parameter, arg.value, frame, site)
+        for parameter, arg in matched(expansion, rule.name, rule.positional, rule.parameters, args)
+    }
     named = tuple((p.name, given.get(p.name, _default(rule, p))) for p in rule.parameters)
     return ir.Strategy(rule.name, (), named, span, rule.plugin)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_rows import ROW_FUNCTIONS
-from ttscale.compiler.check_types import comparable, describe, is_numeric, join, ordered
+from ttscale.compiler.check_types import comparable, describe, is_numeric, join, literal_type, ordered
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.source import Span
 
@@ -48,7 +48,7 @@ class RowTypes:
             case ast_expressions.Name(name=name):
                 return self.columns.get(name, types.ANY)
             case ast_expressions.LiteralValue(value=value):
-                return _of_literal(value)
+                return types.ANY if value is None else literal_type(value)
             case ast_expressions.Quantity():
                 return types.FLOAT
             case ast_expressions.Attribute():
@@ -151,16 +151,3 @@ def _takes(kind: types.Type, wanted: str) -> bool:
     """Whether a function takes a value of this type: "a text", "a list", "a number", or one of two."""
     found = "a list" if isinstance(kind, types.ListOf) else "a text" if isinstance(kind, types.Text) else "a number"
     return wanted == "anything" or (found in wanted and kind != types.BOOL)
-
-
-def _of_literal(value: object) -> types.Type:
-    match value:
-        case bool():
-            return types.BOOL
-        case int():
-            return types.INT
-        case float():
-            return types.FLOAT
-        case str():
-            return types.TEXT
-    return types.ANY

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from explored import Table, explored, texts
+from reference_vectors import FOLDER, WHY, cases
 from ttscale.runtime.explore import Shape
 from ttscale.runtime.explore.chance import (
     Chance,
@@ -22,14 +21,7 @@ from ttscale.runtime.explore.particles import Chains, Particles
 from ttscale.runtime.explore.policies import Beam
 from ttscale.runtime.explore.tree import Node, Tree
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "vectors"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the reference vectors are not beside the project")
-
-
-def cases(name: str) -> list[dict[str, Any]]:
-    """The cases of one file; none where the folder is absent."""
-    path = FOLDER / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8"))["cases"] if path.exists() else []
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=WHY)
 
 
 # --- beams ----------------------------------------------------------------------------------------

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from reference_vectors import FOLDER, WHY, cases
 from ttscale.compiler import types as t
 from ttscale.compiler.ir import Const, Strategy
 from ttscale.compiler.selectors import parse_selector
@@ -32,14 +31,7 @@ from ttscale.runtime.strategies import (
 )
 from ttscale.runtime.strategies.choosing import class_means, gate_of, samples_of_gate
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "vectors"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the reference vectors are not beside the project")
-
-
-def cases(name: str) -> list[dict[str, Any]]:
-    """The cases of one file; none where the folder is absent."""
-    path = FOLDER / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8"))["cases"] if path.exists() else []
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=WHY)
 
 
 def classes_of(labels: list[Any]) -> list[int | None]:
