@@ -26,29 +26,26 @@ from ttscale.compiler.check_facets import GIVEN, must_have
 from ttscale.compiler.check_fill import look_at
 from ttscale.compiler.check_frame import (
     ANYTHING,
-    NEVER,
-    ONE,
     SOME_SCORE,
     UNKNOWN,
     Facet,
     Frame,
     Size,
     Typed,
-    all_facets,
     exactly,
-    is_score_key,
     listed,
     merged,
 )
+from ttscale.compiler.check_results import result_of
 from ttscale.compiler.check_retrieve import check_retrieve
-from ttscale.compiler.check_scores import same_latest_score, with_score
+from ttscale.compiler.check_scores import same_latest_score
 from ttscale.compiler.check_tests import check_tests
 from ttscale.compiler.check_types import describe
-from ttscale.compiler.check_values import condition, size_of
+from ttscale.compiler.check_values import condition
 from ttscale.compiler.check_votes import check_vote
 from ttscale.compiler.diagnostics import Label, suggest
 from ttscale.compiler.foreign_names import STEPWISE
-from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, RuleSignature, Signature, told
+from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, RuleSignature, Signature
 
 ELSEWHERE: Mapping[str, str] = {
     "model": "from",
@@ -140,7 +137,7 @@ def stage(
     _what_is_missing(stage_call)
     for facet in sorted(signature.needs):
         must_have(facet, before, expr.callee.span, f"`{signature.name}`", inside)
-    result = _result(stage_call)
+    result = result_of(stage_call)
     if runs is None or not result.is_known:
         return result
     empty = Typed(result.type, exactly(0), {name: Facet(TRUE) for name in (*FACETS, SOME_SCORE)})
@@ -374,91 +371,6 @@ def _rounds(call: StageCall) -> None:
     if "examples" in given and "shots" not in given:
         message = "`examples:` says which rows may be shown, and nothing says how many are"
         frame.report("E0212", message, given["examples"].span, hint="add `shots: 4`")
-
-
-# --- results -------------------------------------------------------------------------------------
-
-
-def _result(call: StageCall) -> Typed:
-    signature, source = call.signature, call.source
-    kind = _type(call)
-    if kind is None:
-        return ANYTHING
-    facets: dict[str, Facet] = {}
-    for name in all_facets(source):
-        if name in signature.gives:
-            facets[name] = Facet(TRUE)
-        elif signature.keeps:
-            facets[name] = source.facet(name)
-        else:
-            facets[name] = _lost(name, call) if signature.source == "pool" else NEVER
-    if "scored" in signature.gives:
-        facets = with_score(facets, call)
-    size = _size(call)
-    if signature.source == "none":
-        return Typed(kind, size, facets, question=call.question, classified=signature.name == "classify")
-    return Typed(kind, size, facets, question=source.question, classified=source.classified)
-
-
-def _lost(name: str, call: StageCall) -> Facet:
-    before = call.source.facet(name)
-    if is_score_key(name) or before == NEVER or before.present == MAYBE:
-        return NEVER
-    text = f"`{call.signature.name}` makes new answers, and {GIVEN[name].noun} of the old ones are gone"
-    return Facet(lost=Label(call.expr.callee.span, text))
-
-
-def _type(call: StageCall) -> types.Type | None:
-    if call.signature.source == "none":
-        return None if call.result is None else types.Answers(call.result)
-    if call.signature.name in ("prove", "execute") and isinstance(call.source.type, types.Answers):
-        return types.Answers(told(call.signature.name, call.source.type.item))
-    if call.signature.name in ("fuse", "revise") and call.result is not None:
-        return types.Answers(call.result)
-    return call.source.type if call.source.is_pool else None
-
-
-def _size(call: StageCall) -> Size:
-    name, source, given, frame = call.signature.name, call.source.size, call.given, call.frame
-    match name:
-        case "generate":
-            size = _samples(call)
-            for part in ("prompt", "from", "temperature"):
-                size = size.times(call.counts.get(part, ONE))
-            return size.plus(ONE) if "hedge" in given else size
-        case "classify":
-            return ONE
-        case "explore":
-            return call.counts.get("explored", UNKNOWN)
-        case "retrieve":
-            return (size_of(given["k"], frame) if "k" in given else exactly(5)).some(0)
-        case "fuse":
-            made = size_of(given["n"], frame) if "n" in given else ONE
-            return made if source.low > 0 else replace(made, low=0)
-        case "revise":
-            return source.times(size_of(given["n"], frame)) if "n" in given else source
-        case "vote" | "select":
-            return source.capped(ONE)
-        case "rank" | "filter":
-            limit = given.get("keep" if name == "rank" else "top")
-            size = source if limit is None else source.capped(size_of(limit, frame))
-            return size.some(0 if {"min_share", "min_score"} & set(given) else 1) if name == "filter" else size
-        case _ if call.signature.plugin:
-            return source.capped(ONE).some(0) if call.signature.at_most_one else source.some(0)
-        case "verify":
-            return source.some(0 if "otherwise" in given else 1)
-    return source
-
-
-def _samples(call: StageCall) -> Size:
-    n = call.given.get("n")
-    if n is None:
-        return ONE
-    if isinstance(n, ast_expressions.UpTo):
-        limit = size_of(n.limit, call.frame)
-        return limit if "until" not in call.given else limit.some()
-    size = size_of(n, call.frame)
-    return size if size != UNKNOWN else Size(1, None, 1)
 
 
 # --- stages of later versions --------------------------------------------------------------------
