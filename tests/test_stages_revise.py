@@ -118,3 +118,28 @@ def test_mistakes_are_told() -> None:
     assert body(four + "revise(m: 2) |> vote()", "Number") == ["E0211"]
     assert body(four + "revise(using: p.unit_tests) |> vote()", "Number") == ["E0238"]
     assert body(four + "revise(n: 2) |> rank(keep: 9, from: small) |> vote()", "Number") == ["E0214"]
+
+
+async def test_a_text_that_came_back_as_it_was_is_asked_for_anew() -> None:
+    def writes(request: Any, place: int) -> str:
+        seen.append(request.seeds)
+        return "Answer: 0" if len(seen) < 3 else "Answer: 7"
+
+    loop = "return repeat 4 with x = generate(ask(question), from: m) { yield x |> revise(from: j%s) }"
+    seen: list[object] = []
+    result = await answer(PROMPTS + pipeline(loop % "", TWO), {"m": drafts(), "j": FakeEngine(writes)})
+    assert result.answer == 7 and len(seen) == 4 and len({str(seeds) for seeds in seen[:3]}) == 3
+    (last,) = result.pool
+    assert last.series == 0  # nobody was asked about this text before
+    # A greedy rewrite of the same text is the same text: the same sample is asked for.
+    seen = []
+    await answer(PROMPTS + pipeline(loop % ", temperature: 0", TWO), {"m": drafts(), "j": FakeEngine(writes)})
+    assert str(seen[0]) == str(seen[1])
+
+
+async def test_a_text_of_which_nothing_came_is_asked_for_anew() -> None:
+    replies = ["", "Answer: 5"]
+    loop = "return repeat 2 with x = generate(ask(question), from: m) { yield x |> revise(from: j) }"
+    writer = FakeEngine(lambda request, place: replies.pop(0))
+    result = await answer(PROMPTS + pipeline(loop, TWO), {"m": drafts(), "j": writer})
+    assert result.answer == 5 and len({str(request.seeds) for request in writer.requests}) == 2

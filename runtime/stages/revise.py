@@ -2,15 +2,20 @@
 
 Madaan et al., "Self-Refine: Iterative Refinement with Self-Feedback", 2023 (with a critic before it, round by round);
 Snell et al., "Scaling LLM Test-Time Compute Optimally", 2024 (sequential revisions, several of each answer).
+
+Equal asks are one sample. In a loop that would hold a text for good once a rewrite gave it back as it was: the next round
+would ask the very same, and be given the very same. So a prompt that already stands in a candidate's line of revisions is
+asked in a further series: the sample is a fresh one, and the same in every run of the program. Greedy rewrites
+(temperature 0) have no other sample, and ask the same again.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ttscale.compiler.ir import Filled
 from ttscale.compiler.types import Optional
 from ttscale.runtime.desk import Ask
+from ttscale.runtime.engines.base import Message
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.stages.context import MissingValue, Origin, StageContext, offered_answer, usable
 
@@ -22,9 +27,11 @@ async def revise(context: StageContext, pool: Pool) -> Pool:
     its scores and critiques, and so does one without a text, of which nothing can be written.
     """
     candidates = usable(pool)
-    filled, n = context.using(), context.integer("n", 1)
+    n = context.integer("n", 1)
+    writer = _Writer(context)
+    filled = writer.filled
     try:
-        asks = [ask for place, one in enumerate(candidates) for ask in _asks(context, filled, one, place * n, n)]
+        asks = [ask for place, one in enumerate(candidates) for ask in writer.asks(one, place * n, n)]
     except MissingValue as error:
         context.note(error.diagnostic.message)
         asks, candidates = [], ()
@@ -37,7 +44,7 @@ async def revise(context: StageContext, pool: Pool) -> Pool:
         new = [one for one in written.get(id(candidate), ()) if one is not None]
         if stays and not any(_is_good(one) for one in new):
             kept += 1
-            made.append(_bare(candidate))
+            made.append(replace(_bare(candidate), parents=(candidate,)))
         else:
             made += [replace(one, parents=(candidate,)) for one in new]
     if kept:
@@ -45,13 +52,39 @@ async def revise(context: StageContext, pool: Pool) -> Pool:
     return Pool(tuple(made), context.item_type)
 
 
-def _asks(context: StageContext, filled: Filled, candidate: Candidate, first: int, n: int) -> list[Ask]:
-    """The asks for all rewrites of one candidate, numbered from `first` on."""
-    wanted = dict(filled.prompt.params).get("critique")
-    absent = None if isinstance(wanted, Optional) else ""
-    offered = {"answer": offered_answer(candidate, filled), "critique": candidate.critique or absent}
-    messages = context.messages(filled, offered)
-    return [context.ask(messages, index=first + k, reads=filled.prompt.result) for k in range(n)]
+class _Writer:
+    """What the rewrites of one stage ask for."""
+
+    def __init__(self, context: StageContext) -> None:
+        self.context = context
+        self.filled = context.using()
+        wanted = dict(self.filled.prompt.params).get("critique")
+        self._absent = None if isinstance(wanted, Optional) else ""
+        self._series = context.integer("series", 0)
+
+    def asks(self, candidate: Candidate, first: int, n: int) -> list[Ask]:
+        """The asks for all rewrites of one candidate, numbered from `first` on."""
+        messages = self._messages(candidate)
+        series = self._series + self._asked_before(candidate, messages)
+        reads = self.filled.prompt.result
+        return [self.context.ask(messages, series=series, index=first + k, reads=reads) for k in range(n)]
+
+    def _messages(self, candidate: Candidate) -> tuple[Message, ...]:
+        offered = {
+            "answer": offered_answer(candidate, self.filled),
+            "critique": candidate.critique or self._absent,
+        }
+        return self.context.messages(self.filled, offered)
+
+    def _asked_before(self, candidate: Candidate, messages: tuple[Message, ...]) -> int:
+        """How many candidates in its line of revisions this prompt was asked about already; 0 for greedy rewrites."""
+        if self.context.number("temperature") == 0:
+            return 0
+        count, one = 0, candidate
+        while len(one.parents) == 1:
+            (one,) = one.parents
+            count += self._messages(one) == messages
+        return count
 
 
 def _is_good(candidate: Candidate) -> bool:
