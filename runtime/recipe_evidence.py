@@ -1,6 +1,6 @@
 """Measured evidence: how well a recipe does on its own rows with certain weights, and whether that still holds.
 
-    found = measure(program, limit=24)              # asks the pipelines of the program's first `eval`
+    found = measure(program, limit=24).evidence     # asks the pipelines of the program's first `eval`
     found.lines()                                   # the block that `# evidence { … }` holds
     again(program, Evidence.read(lines), count=5)   # asks the first five questions once more
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ttscale.runtime.evaluate.running import Listener
     from ttscale.runtime.program import Program
 
+HINTS = {"R0715": "running programs needs a sandbox: `ttscale doctor` says what is missing"}
+"""What to do where a pipeline failed on all questions, by the code of the failure."""
 CHANCE = 0.05
 """Below this p a re-run disagrees with the evidence by more than chance."""
 
@@ -66,6 +68,8 @@ class Evidence:
     measured: str = ""
     seed: int = 0
     metric: str = "accuracy"
+    failed: int = 0
+    """Runs, of both pipelines, that ended without an answer and counted as wrong."""
     said: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -95,6 +99,8 @@ class Evidence:
             if gain is not None:
                 said = f"{100 * gain.difference:+.1f} points [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
                 told["gain"] = f"{said}, {gain.verdict}"
+        if self.failed:
+            told["failed"] = f"{self.failed} of the runs, counted as wrong"
         told["grades"] = self.grades
         if self.other:
             told["grades-against"] = self.other_grades
@@ -122,6 +128,7 @@ class Evidence:
             other,
             said.get("measured", ""),
             int(rows.group(4)),
+            failed=int(said.get("failed", "0").partition(" ")[0]) if said.get("failed", "0")[:1].isdigit() else 0,
             said=dict(said),
         )
 
@@ -211,20 +218,30 @@ def rows_hash(items: Sequence[Item]) -> str:
     return short_hash([item.asked for item in items])
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What measuring gave: the evidence, and a line for every run that failed and so counted as wrong."""
+
+    evidence: Evidence
+    failed: tuple[str, ...] = ()
+
+
 def measure(
     program: Program, *, limit: int | None = None, heard: Listener | None = None, tool: str = "ttscale"
-) -> Evidence:
+) -> Measured:
     """Measure a program's first `eval` on its first `limit` rows: the first pipeline, against the second.
 
-    `tool` is what the block says it was measured with. Raises EvidenceError, DataError, MetricError, EngineError.
+    A question whose run fails counts as wrong; where all of a pipeline fail nothing was measured. `tool` is what the
+    block says it was measured with. Raises EvidenceError, DataError, MetricError, EngineError.
     """
     evaluation = measured_by(program)
     items, metric = questions_of(program, evaluation, limit)
     names = evaluation.pipelines[:2]
     records = _asked(program, evaluation, items, metric, names, heard)
+    failed = _failures(names, records)
     own = records[0]
     costs = [record["cost"] for record in own]
-    return Evidence(
+    found = Evidence(
         canonical_hash(program.checked.linked.main.tree),
         names[0],
         evaluation.on,
@@ -238,7 +255,23 @@ def measure(
         f"{date.today().isoformat()}, {tool}",
         evaluation.seed,
         metric,
+        len(failed),
     )
+    return Measured(found, failed)
+
+
+def _failures(names: Sequence[str], records: Sequence[Sequence[Record]]) -> tuple[str, ...]:
+    """A line for every run that failed. Raises EvidenceError where a pipeline answered nothing at all."""
+    found: list[str] = []
+    for name, own in zip(names, records, strict=True):
+        lines = [f"{name} on {record['id']}: {record['error']}" for record in own if record.get("error")]
+        if own and len(lines) == len(own):
+            raise EvidenceError(
+                f"all {len(own)} runs of {name} failed: {own[0]['error']}",
+                hint=HINTS.get(str(own[0]["error"]).partition(":")[0], "`ttscale run` of one question says more"),
+            )
+        found += lines
+    return tuple(found)
 
 
 def _asked(

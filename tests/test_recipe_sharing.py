@@ -266,6 +266,47 @@ def test_other_weights_get_evidence_of_their_own(tmp_path: Path) -> None:
     assert tts("recipe", "show", folder, "--json").json[0]["measured_on_this_model"] is True
 
 
+def test_many_recipes_are_measured_with_one_bank_and_a_fault_of_one_stops_no_other(tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    recipe(shelf / "first")
+    recipe(shelf / "second", PROGRAM.replace("= 3\n", "= 1\n"))
+    recipe(shelf / "unmeasurable", PROGRAM.replace("eval main, greedy on rows\n", ""))
+    two = PROGRAM.replace("prompt ask", 'model judge = script("yes")\n\nprompt ask')
+    recipe(shelf / "two", two)
+    model = 'script("Answer: 4")'
+    done = tts("recipe", "measure", shelf, "--no-bank", "--model", model, "--model", "judge=other.gguf", "--json")
+    assert done.code == 1 and done.json["failed"] == 1
+    told = {Path(one["file"]).parent.name: one for one in done.json["recipes"]}
+    assert list(told) == ["first", "second", "two", "unmeasurable"]
+    assert "has no `eval`" in told["unmeasurable"]["error"]["message"]
+    assert told["first"]["evidence"]["grades"] == told["two"]["evidence"]["grades"] == "01" * 6
+    assert told["first"]["evidence"]["model-solver"] == "script"
+    for name in ("first", "second", "two"):
+        assert (shelf / name / "recipe.tts").read_text(encoding="utf-8").startswith("# evidence {")
+    again = tts("recipe", "measure", shelf / "first", shelf / "two", "--missing", "--no-bank", "--model", model)
+    assert again.code == 0 and again.out.count("measured before") == 2, again.err
+    unknown = tts("recipe", "measure", shelf, "--no-bank", "--model", "solvr=x.gguf")
+    assert unknown.code == 1 and "no recipe of these has a model `solvr`" in unknown.err
+
+
+def test_runs_that_fail_count_as_wrong_and_are_told(tmp_path: Path) -> None:
+    shown = PROGRAM.replace("n: n)", "n: n, examples: others, shots: 1)").replace(
+        "dataset rows", 'dataset others = jsonl("others.jsonl", question: question, answer: answer)\n\ndataset rows'
+    )
+    few = recipe(tmp_path / "few", shown, **{"others.jsonl": ROWS.splitlines()[0] + "\n"})
+    done = tts("recipe", "measure", few, "--no-bank", "--json")
+    assert done.code == 0, done.err
+    evidence = done.json["evidence"]
+    assert evidence["failed"] == "1 of the runs, counted as wrong" and evidence["grades"].startswith("0")
+    assert len(evidence["grades"]) == 12 and "R0712" in done.json["failed"][0]
+    told = tts("recipe", "measure", few, "--no-bank", "--limit", "2")
+    assert told.code == 0 and "1 run failed and counted as wrong, such as main on" in told.err
+    none = tts("recipe", "measure", few, "--no-bank", "--limit", "1")
+    assert none.code == 1 and "all 1 runs of main failed: R0712" in none.err
+    empty = recipe(tmp_path / "empty", PROGRAM.replace("on rows\n", "on rows[50:60]\n"))
+    assert "there are no rows to measure on" in tts("recipe", "measure", empty, "--no-bank").err
+
+
 def test_new_makes_a_recipe_that_passes_its_checks(tmp_path: Path) -> None:
     for name, begin in (("plain", ()), ("copy", ("--from", "self-consistency")), ("judge", ("--from", "judge"))):
         made = tts("recipe", "new", f"my_{name}", *begin)

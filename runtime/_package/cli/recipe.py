@@ -7,7 +7,8 @@ from ttscale.cli.app import Family
 from ttscale.cli.recipe_gallery import gallery
 from ttscale.cli.recipe_keep import add, remove, update
 from ttscale.cli.recipe_look import find, list_recipes, show
-from ttscale.cli.recipe_make import check, measure, new, pack
+from ttscale.cli.recipe_make import check, new, pack
+from ttscale.cli.recipe_measure import measure
 
 
 @click.group(

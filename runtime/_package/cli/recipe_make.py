@@ -1,22 +1,16 @@
-"""`ttscale recipe new`, `check`, `measure` and `pack`: making a recipe, and saying how good it is."""
+"""`ttscale recipe new`, `check` and `pack`: making a recipe, and looking at all of it."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from ttscale.cli.app import command as make_command
 from ttscale.cli.app import json_option
-from ttscale.cli.console import duration, err, is_terminal, out, out_json
+from ttscale.cli.console import err, out, out_json
 from ttscale.cli.faults import TEST_FAILED, USER, Failure
 from ttscale.cli.options import bank_options, model_option, python_option, unsafe_code_option
 from ttscale.cli.recipe_look import versions_of
-
-if TYPE_CHECKING:
-    from ttscale.cli.evaluating import Bench
-    from ttscale.runtime.recipe_evidence import Evidence
 
 SAY = "Say in one line what it does."
 BEGINNING = """# {name}
@@ -130,61 +124,6 @@ def check(name: str, models: tuple[str, ...], rows: int, bank: Path | None, no_b
     if not bad:
         return 0
     return TEST_FAILED if all(one.what in ("tests", "evidence") for one in bad) else USER
-
-
-@make_command("ttscale recipe measure my-recipe", "ttscale recipe measure my-recipe --model qwen2.5.gguf --limit 40")
-@click.argument("name", metavar="RECIPE")
-@model_option
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most this many rows.")
-@python_option
-@bank_options
-@unsafe_code_option
-@json_option
-def measure(
-    name: str, models: tuple[str, ...], limit: int | None, bank: Path | None, no_bank: bool, as_json: bool
-) -> None:
-    """Measure a RECIPE (a folder or a .tts file) as its first `eval` says, and write the evidence into its program.
-
-    The first pipeline is measured against the second. Evidence for other weights stays; samples are kept in the bank.
-    """
-    from ttscale.cli.evaluating import Bench
-    from ttscale.cli.sources import file_named
-    from ttscale.compiler.evidence import with_evidence
-    from ttscale.runtime.recipe_evidence import Evidence, same_weights
-
-    file = Path(file_named(name))
-    if not file.is_file():
-        raise Failure(f"there is no folder or file {name}", "evidence is written into the program, so name its folder")
-    found = measured(str(file), Bench(models, bank, no_bank, None, as_json, False), limit)
-    text = file.read_text(encoding="utf-8")
-
-    def same(said: object) -> bool:
-        other = Evidence.read(said)  # type: ignore[arg-type]
-        return other is not None and same_weights(other.models, found.models)
-
-    file.write_text(with_evidence(text, found.lines(), same), encoding="utf-8", newline="\n")
-    if as_json:
-        out_json({"file": str(file), "evidence": found.lines()})
-        return
-    for key, value in found.lines().items():
-        out(f"{key:<16} {value}")
-    err(f"written into {file}")
-
-
-def measured(file: str, bench: Bench, limit: int | None) -> Evidence:
-    """Measure a program, with a bar where somebody looks."""
-    import time
-
-    import ttscale
-    from ttscale.cli.evaluating import Bar, open_for_measuring
-    from ttscale.runtime.recipe_evidence import measure as measure_program
-
-    begun = time.monotonic()
-    with open_for_measuring(file, bench) as program, Bar(shown=not bench.quiet and is_terminal(sys.stderr)) as bar:
-        found = measure_program(program, limit=limit, heard=bar.heard, tool=f"ttscale {ttscale.__version__}")
-    if not bench.quiet:
-        err(f"measured in {duration(time.monotonic() - begun)}")
-    return found
 
 
 @make_command("ttscale recipe pack my-recipe", "ttscale recipe pack my-recipe --out wheels")
