@@ -24,16 +24,11 @@ from ttscale.compiler.check_templates import FORM, template_names, written_other
 from ttscale.compiler.check_types import FORMS, describe
 from ttscale.compiler.check_values import expect, must_be_static
 from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
 from ttscale.compiler.resolve import type_of
 from ttscale.compiler.scope import ModuleScope
 from ttscale.compiler.signatures import GENERATE
 from ttscale.compiler.source import Span
-
-SETTINGS = (
-    *("temperature", "top_p", "top_k", "min_p", "repeat_penalty"),
-    *("max_tokens", "stop", "stop_pattern", "thinking", "constrain"),
-)
-"""Sampling defaults that a prompt may have."""
 
 
 def check_prompt(declaration: ast.PromptDecl, scope: ModuleScope, program: Program) -> None:
@@ -143,9 +138,9 @@ def _settings(declaration: ast.PromptDecl, frame: Frame) -> None:
     seen: set[str] = set()
     for arg in declaration.settings:
         name = arg.name or ""
-        parameter = GENERATE.parameter(name) if name in SETTINGS else None
+        parameter = GENERATE.parameter(name) if name in SAMPLING_OPTIONS else None
         if parameter is None:
-            hint = did_you_mean(name, list(SETTINGS), f"there are {listed(SETTINGS)}")
+            hint = did_you_mean(name, list(SAMPLING_OPTIONS), f"there are {listed(SAMPLING_OPTIONS)}")
             role = {"human": "user", "ai": "assistant", "instructions": "system"}.get(name, name)
             if role in ("system", "user", "assistant"):
                 hint = f'a message has no `:`: write `{role} """…"""`'

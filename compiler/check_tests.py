@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_frame import Frame, Typed
 from ttscale.compiler.check_types import describe
+from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
 from ttscale.compiler.source import Span
 
-WRITING = ("using", "n", "temperature", "top_p", "top_k", "min_p", "repeat_penalty", "max_tokens", "stop", "thinking")
+WRITING = ("using", "n", *SAMPLING_OPTIONS)
 """The arguments of `run_tests` that only its model reads, besides the model itself."""
 PYTHON = ("python", "py", "python3", "")
 

@@ -17,6 +17,10 @@ ENGINE_DEFAULTS: Mapping[str, object] = {
     "top_k": 0,
     "min_p": 0.0,
     "repeat_penalty": 1.0,
+    "typical_p": None,
+    "frequency_penalty": None,
+    "presence_penalty": None,
+    "penalty_window": None,
     "max_tokens": 512,
     "stop": (),
     "stop_pattern": None,
@@ -25,7 +29,12 @@ ENGINE_DEFAULTS: Mapping[str, object] = {
 }
 """What a sample is made with where neither file nor stage says otherwise."""
 
-FLOATS = ("temperature", "top_p", "min_p", "repeat_penalty")
+FLOATS = (
+    *("temperature", "top_p", "min_p", "repeat_penalty"),
+    *("typical_p", "frequency_penalty", "presence_penalty"),
+)
+UNSAID = frozenset(name for name, value in ENGINE_DEFAULTS.items() if value is None)
+"""Settings that a stage has only where something sets them."""
 
 
 def settings(
@@ -47,8 +56,8 @@ def settings(
             value = parameter.default
         if value is None:
             value = options.get(name)
-        if value is None and name in ("constrain", "stop_pattern"):
-            continue  # what a type has by itself, and none
+        if value is None and name in UNSAID:
+            continue
         found[name] = normal(name, value) if value is not None else _unset(name, parameter.default)
     return found
 

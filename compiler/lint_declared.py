@@ -21,7 +21,9 @@ from ttscale.compiler.walk import nodes
 
 LONG_TEXT = 240
 """Characters (about 60 tokens) of fixed text: less is not worth moving."""
-SAMPLING = frozenset({"temperature", "top_p", "min_p", "repeat_penalty"})
+SAMPLING = frozenset(
+    {"temperature", "top_p", "min_p", "repeat_penalty", "typical_p", "frequency_penalty", "presence_penalty"}
+)
 
 
 def declared(linked: Linked) -> Iterator[Diagnostic]:

@@ -23,6 +23,7 @@ from ttscale.compiler.signatures import Parameter
 
 SAMPLING_OPTIONS = (
     *("temperature", "top_p", "top_k", "min_p", "repeat_penalty"),
+    *("typical_p", "frequency_penalty", "presence_penalty", "penalty_window"),
     *("max_tokens", "stop", "stop_pattern", "thinking", "constrain"),
 )
 OF_EVERY_KIND = (*SAMPLING_OPTIONS, "price")
@@ -163,6 +164,10 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "top_p": (_number, "a number from 0 to 1"),
     "min_p": (_number, "a number from 0 to 1"),
     "repeat_penalty": (_number, "a number, 1 being off"),
+    "typical_p": (_number, "a number from 0 to 1"),
+    "frequency_penalty": (_number, "a number, 0 being off"),
+    "presence_penalty": (_number, "a number, 0 being off"),
+    "penalty_window": (_count, "a number of tokens"),
     "name": (lambda value: isinstance(value, str), "a text"),
     "constrain": (lambda value: isinstance(value, bool), "true or false"),
     "grammar": (lambda value: isinstance(value, bool), "true or false"),

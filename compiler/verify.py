@@ -9,14 +9,12 @@ from collections.abc import Iterator
 
 from ttscale.compiler import ir
 from ttscale.compiler.diagnostics import InternalError
+from ttscale.compiler.expand_settings import UNSAID
 from ttscale.compiler.signatures import FACETS, SIGNATURES
 from ttscale.compiler.types import Answers
 
 OWN_OPS = {"concat": ("sources",), "choose": ("arms",), "value": ("value",)}
 """The ops that only the compiler writes, with their arguments."""
-
-UNSAID = frozenset({"constrain", "stop_pattern"})
-"""Arguments that a graph has only where somebody wrote them."""
 
 REPLACED = {
     "generate": ("prompt", "from", "temperature"),

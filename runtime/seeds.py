@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple
 from hashlib import sha256
 
 from ttscale.runtime.engines.base import Message, Sampling
@@ -24,7 +23,9 @@ def sample_seed(
     run_seed: int, model: str, messages: str, sampling: Sampling, series: int, attempt: int, index: int
 ) -> int:
     """A 64-bit seed; `model` and `messages` are digests."""
-    settings = [repr(float(figure)) for figure in astuple(sampling)]
+    told = sampling.told()
+    settings = [repr(told.pop(name)) for name in ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")]
+    settings += [f"{name}={value!r}" for name, value in told.items()]
     return int(_digest([run_seed, model, messages, settings, series, attempt, index])[:16], 16)
 
 

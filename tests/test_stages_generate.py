@@ -68,13 +68,16 @@ async def test_rounds_end_where_the_budget_does() -> None:
 async def test_settings_reach_the_engine() -> None:
     body = (
         "return generate(ask(question), from: m, temperature: 0.3, top_p: 0.5, top_k: 7, min_p: 0.1,"
-        ' repeat_penalty: 1.2, max_tokens: 33, stop: ["END"], thinking: off)'
+        ' repeat_penalty: 1.2, max_tokens: 33, stop: ["END"], thinking: off, typical_p: 0.9,'
+        " frequency_penalty: 0.5, presence_penalty: -0.25)"
     )
     engine = FakeEngine()
-    await answer(pipeline(body, GGUF), {"m": engine})
+    await answer(pipeline(body, GGUF.replace('")', '", penalty_window: 128)')), {"m": engine})
     (request,) = engine.requests
     assert (request.sampling.temperature, request.sampling.top_p, request.sampling.top_k) == (0.3, 0.5, 7)
     assert (request.sampling.min_p, request.sampling.repeat_penalty) == (0.1, 1.2)
+    assert (request.sampling.typical_p, request.sampling.penalty_window) == (0.9, 128)
+    assert (request.sampling.frequency_penalty, request.sampling.presence_penalty) == (0.5, -0.25)
     assert (request.max_tokens, request.stop, request.thinking) == (33, ("END",), "off")
 
 

@@ -31,7 +31,10 @@ INSTEAD = {
     "choose": "give the parameters with which it takes one branch: `--param NAME=VALUE`",
     "run_tests": "Archon executes nothing",
 }
-SMALL_SETTINGS = ("top_p", "top_k", "min_p", "repeat_penalty", "stop", "thinking")
+SMALL_SETTINGS = (
+    *("top_p", "top_k", "min_p", "repeat_penalty", "typical_p", "frequency_penalty", "presence_penalty"),
+    *("penalty_window", "stop", "thinking"),
+)
 WITHOUT_FIELD = {
     "fuse": ("show", "group", "among", "choose"),
     "generate": ("examples", "until", "hedge"),

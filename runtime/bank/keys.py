@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ class Draw:
             "kind": "sample",
             "model": self.model,
             "prompt": self.prompt,
-            "sampling": {name: float(value) for name, value in asdict(self.sampling).items()},
+            "sampling": self.sampling.told(),
             "stop": list(self.stop),
             "grammar": self.grammar,
             "thinking": self.thinking,

@@ -9,7 +9,7 @@ next step and frees its memory.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, Protocol, runtime_checkable
 
 Role = Literal["system", "user", "assistant"]
@@ -26,9 +26,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next token is drawn, applied in this order: penalties, top_k, top_p, min_p, temperature.
+    """How the next token is drawn, applied in this order: penalties, top_k, typical_p, top_p, min_p, temperature.
 
-    `temperature` 0 is greedy. `top_k` 0, `top_p` 1, `min_p` 0, `repeat_penalty` 1 are off.
+    `temperature` 0 is greedy. `top_k` 0, `typical_p` 1, `top_p` 1, `min_p` 0, `repeat_penalty` 1, `frequency_penalty` 0
+    and `presence_penalty` 0 are off. Penalties look back on the last `penalty_window` tokens, those of the prompt too.
     """
 
     temperature: float = 0.8
@@ -36,6 +37,23 @@ class Sampling:
     top_k: int = 0
     min_p: float = 0.0
     repeat_penalty: float = 1.0
+    typical_p: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    penalty_window: int = 64
+
+    @property
+    def penalises(self) -> bool:
+        """Whether tokens that were there before are drawn with another probability."""
+        return self.repeat_penalty != 1 or self.frequency_penalty != 0 or self.presence_penalty != 0
+
+    def told(self) -> dict[str, float]:
+        """The settings by name as a sample's identity has them: those that came later only where they are set."""
+        settings = {one.name: (float(getattr(self, one.name)), one.default) for one in fields(self)}
+        return {name: value for name, (value, default) in settings.items() if name in _EVER or value != default}
+
+
+_EVER = frozenset({"temperature", "top_p", "top_k", "min_p", "repeat_penalty"})
 
 
 @dataclass(frozen=True, slots=True)

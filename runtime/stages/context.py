@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeGuard
 
 from ttscale.compiler.diagnostics import Diagnostic, InternalError
+from ttscale.compiler.expand_settings import FLOATS
 from ttscale.compiler.ir import (
     Apply,
     Argument,
@@ -184,13 +185,12 @@ class StageContext:
 
     def sampling(self, temperature: float | None = None) -> Sampling:
         """How this stage's samples are drawn; `temperature` overrides the stage's own argument."""
-        chosen = {
-            name: value for name in ("top_p", "min_p", "repeat_penalty") if (value := self.number(name)) is not None
-        }
-        heat = temperature if temperature is not None else self.number("temperature")
-        if heat is not None:
-            chosen["temperature"] = heat
-        return replace(Sampling(), top_k=self.integer("top_k", Sampling().top_k), **chosen)
+        chosen = {name: value for name in FLOATS if (value := self.number(name)) is not None}
+        if temperature is not None:
+            chosen["temperature"] = temperature
+        own = Sampling()
+        whole = {name: self.integer(name, getattr(own, name)) for name in ("top_k", "penalty_window")}
+        return replace(own, **whole, **chosen)
 
     def ask(
         self,

@@ -117,7 +117,7 @@ class Samples:
 
     def follow(self, job: Job, request: Request, member: Member, row: Floats) -> None:
         """Draw the token after a running sample's last one."""
-        recent = job.prompt + member.tail if request.sampling.repeat_penalty != 1 else ()
+        recent = job.prompt + member.tail if request.sampling.penalises else ()
         self.draw(job, request, member, self._sampler.distribution(row, request.sampling, recent))
 
     def draw(self, job: Job, request: Request, member: Member, distribution: Distribution) -> None:
@@ -147,7 +147,7 @@ class Samples:
 
     def _draw_again(self, job: Job, request: Request, member: Member, row: Floats) -> int:
         """A token in place of one that the request's grammar does not allow."""
-        recent = job.prompt + member.tail if request.sampling.repeat_penalty != 1 else ()
+        recent = job.prompt + member.tail if request.sampling.penalises else ()
         used = penalised(row, request.sampling, recent)
         number = uniform(request.seeds[member.index] ^ AGAIN, len(member.tail))
         return draw_among(job.constrained[member.index].fitting(used), used, request.sampling, number)

@@ -18,10 +18,10 @@ from ttscale.runtime.engines.base import Sampling
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
-PENALTY_WINDOW = 64  # tokens that repeat_penalty looks back on
 BLOCK = 256
 FOLD = 64
 GUESSES = (32, 2048)  # the first thresholds assume that this many tokens share the tail
+REACHES = (0.5, 1.0, 2.0, 4.0)  # nats from the entropy, in which a typical set is looked for
 SAFE = 60.0  # logits up to here can be exponentiated in 32 bits without subtracting the largest
 LOG2_E = np.float32(math.log2(math.e))
 MASK = (1 << 64) - 1
@@ -42,13 +42,18 @@ def uniform(seed: int, index: int) -> float:
 
 
 def penalised(row: Floats, sampling: Sampling, recent: Sequence[int]) -> Floats:
-    """The logits after the penalty for repetition: the row itself where there is none."""
-    if sampling.repeat_penalty == 1.0 or not recent:
+    """The logits after the penalties for tokens that were there before: the row itself where there are none.
+
+    A logit is divided by `repeat_penalty` (multiplied where it is negative; Keskar and others 2019, arXiv 1909.05858),
+    then loses `frequency_penalty` for every time the token is in the window, and `presence_penalty` once.
+    """
+    if not (sampling.penalises and recent and sampling.penalty_window > 0):
         return row
     used = row.copy()
-    window = np.unique(np.asarray(recent[-PENALTY_WINDOW:], np.int64))
+    window, times = np.unique(np.asarray(recent[-sampling.penalty_window :], np.int64), return_counts=True)
     chosen = used[window]
-    used[window] = np.where(chosen > 0, chosen / sampling.repeat_penalty, chosen * sampling.repeat_penalty)
+    chosen = np.where(chosen > 0, chosen / sampling.repeat_penalty, chosen * sampling.repeat_penalty)
+    used[window] = chosen - times * sampling.frequency_penalty - sampling.presence_penalty
     return used
 
 
@@ -65,10 +70,34 @@ def draw_among(tokens: Indices, row: Floats, sampling: Sampling, number: float) 
     kept = np.exp(few - few[0])
     if sampling.top_k:
         tokens, kept = tokens[: sampling.top_k], kept[: sampling.top_k]
+    if sampling.typical_p < 1:
+        tokens, kept = _typical(tokens, kept, sampling.typical_p)
     tokens, kept = _nucleus(tokens, kept, float(kept.sum()), sampling)
     cumulative = np.cumsum(kept ** (1.0 / sampling.temperature))
     place = int(np.searchsorted(cumulative, number * float(cumulative[-1]), side="right"))
     return int(tokens[min(place, len(tokens) - 1)])
+
+
+def _typical(tokens: Indices, kept: npt.NDArray[np.float64], mass: float) -> tuple[Indices, npt.NDArray[np.float64]]:
+    """The locally typical set (Meister and others 2023, arXiv 2202.00666) of tokens in order of their weights.
+
+    Tokens whose surprise, -ln p in nats, is nearest to the entropy of all, the fewest whose probabilities sum to more
+    than `mass`; at a tie the likelier one, then the earlier.
+    """
+    chances = kept / kept.sum()
+    surprise = -np.log(np.maximum(chances, 1e-300))
+    distance = np.abs(surprise - float(np.dot(chances, surprise)))
+    return _nearest(tokens, kept, distance, mass * float(kept.sum()))
+
+
+def _nearest(
+    tokens: Indices, kept: npt.NDArray[np.float64], distance: npt.NDArray[np.float64], wanted: float
+) -> tuple[Indices, npt.NDArray[np.float64]]:
+    """The fewest tokens by distance whose weights sum to more than is wanted, in the order in which they were given."""
+    order = np.argsort(distance, kind="stable")
+    count = int(np.searchsorted(np.cumsum(kept[order]), wanted, side="right")) + 1
+    chosen = np.sort(order[:count])
+    return tokens[chosen], kept[chosen]
 
 
 def _nucleus(
@@ -170,7 +199,7 @@ class Sampler:
         self._starts: Indices = np.arange(0, vocabulary, BLOCK)
 
     def distribution(self, row: Floats, sampling: Sampling, recent: Sequence[int] = ()) -> Distribution:
-        """What to draw from, valid until the next call. `recent` are tokens that repeat_penalty applies to."""
+        """What to draw from, valid until the next call. `recent` are tokens that penalties apply to."""
         soft = self._soften(row)
         base = soft.base
         used = penalised(row, sampling, recent)
@@ -179,9 +208,13 @@ class Sampler:
         if sampling.temperature <= 0:
             best: Indices = np.array([int(used.argmax())])
             return Distribution(row, base, best, np.ones(1))
-        if not sampling.top_k and sampling.top_p >= 1 and sampling.min_p <= 0:
+        if not sampling.top_k and sampling.top_p >= 1 and sampling.min_p <= 0 and sampling.typical_p >= 1:
             return self._whole(row, base, soft, sampling.temperature)
-        tokens, kept = self._truncate(soft, sampling)
+        if sampling.typical_p < 1 and not sampling.top_k:
+            tokens, kept = self._typical(soft, used, sampling.typical_p)
+            tokens, kept = _nucleus(tokens, kept, float(kept.sum()), sampling)
+        else:
+            tokens, kept = self._truncate(soft, sampling)
         if sampling.temperature != 1:
             kept = (kept / kept[0]) ** (1.0 / sampling.temperature)
         return Distribution(row, base, tokens, np.cumsum(kept))
@@ -225,8 +258,29 @@ class Sampler:
         total = soft.total
         if sampling.top_k:
             tokens, kept = tokens[: sampling.top_k], kept[: sampling.top_k]
+            if sampling.typical_p < 1:
+                tokens, kept = _typical(tokens, kept, sampling.typical_p)
             total = float(kept.sum())
         return _nucleus(tokens, kept, total, sampling)
+
+    def _typical(self, soft: _Soft, row: Floats, mass: float) -> tuple[Indices, npt.NDArray[np.float64]]:
+        """The typical set of the whole vocabulary, most likely first, with weights; sorts only what is near.
+
+        The entropy is ln(sum w) - sum(w ln w) / sum w, where ln w is the logit less what was subtracted from it.
+        """
+        logs = np.maximum(np.subtract(row, np.float32(soft.shift), out=self._other), np.float32(-200.0))
+        mean = float(np.dot(soft.weights, logs)) / soft.total
+        distance = np.abs(logs - np.float32(mean))  # of -ln p and the entropy: ln(sum w) is in both
+        wanted = mass * soft.total
+        found: Indices = np.arange(self._size)
+        for reach in REACHES:
+            near = np.flatnonzero(distance <= reach)
+            if float(soft.weights[near].sum(dtype=np.float64)) > wanted * (1 + 1e-6):
+                found = near
+                break
+        few = soft.weights[found]
+        order = found[np.argsort(-few, kind="stable")]
+        return _nearest(order, soft.weights[order].astype(np.float64), distance[order].astype(np.float64), wanted)
 
     def _candidates(self, soft: _Soft, sampling: Sampling) -> Indices:
         """Every token that can survive, and not many more."""
