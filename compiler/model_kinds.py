@@ -174,6 +174,8 @@ _KINDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "once": (lambda value: isinstance(value, bool), "true or false"),
     "logprobs": (lambda value: isinstance(value, bool), "true or false"),
     "continuation": (lambda value: isinstance(value, bool), "true or false"),
+    "stream": (lambda value: isinstance(value, bool), "true or false"),
+    "samples_a_call": (lambda value: _count(value) and value != 0, "a whole number from 1 on"),
     "price": (_price, "dollars for a million tokens, such as `price: {input: 0.15usd, output: 0.60usd}`"),
 }
 

@@ -43,7 +43,8 @@ from ttscale.compiler.source import SourceFile
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "gguf": (*GGUF_OPTIONS, *SAMPLING_OPTIONS),
     "openai": (
-        *("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs", "continuation", "grammar"),
+        *("name", "key", "price", "ctx", "slots", "timeout", "headers"),
+        *("logprobs", "continuation", "grammar", "stream", "samples_a_call"),
         *SAMPLING_OPTIONS,
     ),
     "script": ("replies", "once", "logprobs", "tokens", "latency", "ctx", *SAMPLING_OPTIONS),

@@ -331,7 +331,9 @@ def _fresh(item: _Pending, drawn: Drawn, prompt_tokens: int) -> Cost:
     if drawn.source == "bank":
         return Cost()
     prompt, new = prices(item.model)
-    usd = prompt_tokens * prompt + drawn.fresh_tokens * new
+    read = drawn.completion.computed_tokens
+    billed = min(read, prompt_tokens) if read is not None and item.model.kind == "openai" else prompt_tokens
+    usd = billed * prompt + drawn.fresh_tokens * new  # of samples that are one call, the first has the prompt
     return Cost(1, prompt_tokens, drawn.fresh_tokens, drawn.fresh_tokens, usd)
 
 

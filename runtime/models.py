@@ -32,9 +32,12 @@ from ttscale.runtime.plugin_engines import open_plugin, place_of
 from ttscale.runtime.probes import Probed, kept
 
 SEPARATE_SLOTS = 8
+"""Samples at once where each has a cache of its own, unless `slots:` says otherwise."""
+SAMPLES_A_CALL = 8
+"""Samples of a prompt in one call to a server that has been seen to heed `n`, unless `samples_a_call:` says otherwise.
+"""
 REPRODUCIBLE = "TTSCALE_REPRODUCIBLE"
 """The environment variable that makes every model from a file a reproducible one."""
-"""Samples at once where each has a cache of its own, unless `slots:` says otherwise."""
 
 _OLLAMA_MODEL_LAYER = "application/vnd.ollama.image.model"
 
@@ -215,7 +218,10 @@ def _check_sha256(model: Model, path: Path) -> None:
 
 # --- engines ---------------------------------------------------------------------------------------------
 
-_OPENAI_OPTIONS = ("name", "key", "price", "ctx", "slots", "timeout", "headers", "logprobs", "continuation", "grammar")
+_OPENAI_OPTIONS = (
+    *("name", "key", "price", "ctx", "slots", "timeout", "headers"),
+    *("logprobs", "continuation", "grammar", "stream", "samples_a_call"),
+)
 _SCRIPT_OPTIONS = ("replies", "once")
 _TAKEN: Mapping[str, tuple[str, ...]] = {
     "gguf": (*GGUF_OPTIONS, *SAMPLING_OPTIONS),
@@ -299,6 +305,7 @@ def _openai(model: Model) -> Engine:
         raise EngineError(message, hint=f"export {variable}=… before you run it")
     timeout = option(model, "timeout")
     headers, told, grammar = option(model, "headers"), option(model, "logprobs"), option(model, "grammar")
+    streams = option(model, "stream")
     name = str(option(model, "name", ""))
     served = kept(model.locator, name) or Probed()
     if grammar is None and served.grammar and served.schema:
@@ -313,7 +320,14 @@ def _openai(model: Model) -> Engine:
         headers={str(name): str(text) for name, text in headers} if isinstance(headers, tuple) else None,
         logprobs=told if isinstance(told, bool) else None,
         grammar=grammar if isinstance(grammar, bool) else None,
+        many=samples_a_call(model, served),
+        streams=streams if isinstance(streams, bool) else served.streams,
     )
+
+
+def samples_a_call(model: Model, served: Probed) -> int:
+    """How many samples of a prompt one call to a server asks for: as declared, else as a probe has found."""
+    return _whole(model, "samples_a_call") or (SAMPLES_A_CALL if served.many else 1)
 
 
 def _whole(model: Model, name: str) -> int | None:

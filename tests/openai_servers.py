@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-ALL = frozenset({"logprobs", "echo", "seed", "n", "response_format", "grammar", "prefill", "stream"})
+ALL = frozenset({"logprobs", "echo", "seed", "n", "response_format", "grammar", "prefill", "stream", "stream_options"})
 START_SECONDS = 120
 
 
@@ -25,6 +25,9 @@ class Served(ThreadingHTTPServer):
 
     It acts on the fields in `heeds`, takes and ignores the others, and refuses those in `refuses`. With `cuts` it
     answers prompts of any length as if they ended at its context. `status` other than 200 is all that it says then.
+    Of `n` samples it gives `most` at most, and refuses more where it `counts`. What it streams stops for ever after
+    `stalls` pieces, breaks off after `breaks` of them (once), or says that it cannot go on after `fails` (once); `left`
+    is set when its caller has gone. `seen` are the calls, `sent` counts pieces.
     """
 
     daemon_threads = True
@@ -37,6 +40,13 @@ class Served(ThreadingHTTPServer):
         self.cuts = False
         self.status = 200
         self.says = ""
+        self.most = 8
+        self.counts = False
+        self.stalls = self.breaks = self.fails = 0
+        self.left = threading.Event()
+        self.over = threading.Event()
+        self.seen: list[dict[str, Any]] = []
+        self.sent = 0
 
     @property
     def url(self) -> str:
@@ -59,7 +69,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server = self.server
         refused = sorted(server.refuses & body.keys())
-        if server.status != 200:
+        server.seen.append(body)
+        if server.counts and body.get("n", 1) > server.most:
+            self._json(400, {"error": {"message": f"n must be at most {server.most}"}})
+        elif server.status != 200:
             self._json(server.status, {"error": {"message": server.says}})
         elif refused:
             self._json(400, {"error": {"message": f"unknown field {refused[0]}"}})
@@ -77,13 +90,13 @@ class _Handler(BaseHTTPRequestHandler):
         if prompt > server.context and not server.cuts:
             self._json(400, {"error": {"message": "the request exceeds the available context size"}})
             return
-        if body.get("stream") and "stream" in server.heeds:
-            self._stream()
-            return
         dice = random.Random(body["seed"] if self._heeds("seed", body) else None)
-        count = body["n"] if self._heeds("n", body) else 1
-        choices = [self._choice(body, dice) for _ in range(count)]
-        usage = {"prompt_tokens": min(prompt, server.context), "completion_tokens": 3}
+        count = min(server.most, body["n"]) if self._heeds("n", body) else 1
+        choices = [{"index": index, **self._choice(body, dice)} for index in range(count)]
+        usage = {"prompt_tokens": min(prompt, server.context), "completion_tokens": 3 * count}
+        if self._heeds("stream", body):
+            self._stream(choices, usage if self._heeds("stream_options", body) else None)
+            return
         self._json(200, {"choices": choices, "usage": usage})
 
     def _choice(self, body: dict[str, Any], dice: random.Random) -> dict[str, Any]:
@@ -107,10 +120,47 @@ class _Handler(BaseHTTPRequestHandler):
         values = [*([None] if words else []), *(-1.0 for _ in words[1:]), -0.5]
         self._json(200, {"choices": [{"text": "x", "logprobs": {"token_logprobs": values}}]})
 
-    def _stream(self) -> None:
-        pieces = [json.dumps({"choices": [{"delta": {"content": text}}]}) for text in ("Hel", "lo")]
-        data = "".join(f"data: {piece}\n\n" for piece in (*pieces, "[DONE]")).encode()
-        self._send(200, data, "text/event-stream")
+    def _stream(self, choices: list[dict[str, Any]], usage: dict[str, int] | None) -> None:
+        """Three letters of every choice in turn, each piece with its log-probability, then why it ended."""
+        server = self.server
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        try:
+            self._event(None)
+            for at in range(0, max(len(one["message"]["content"]) for one in choices), 3):
+                for one in choices:
+                    if server.stalls and server.sent >= server.stalls:
+                        while not server.over.wait(0.02):
+                            self.wfile.write(b": still there\n\n")
+                        return
+                    if server.breaks and server.sent >= server.breaks:
+                        server.breaks = 0
+                        return
+                    if server.fails and server.sent >= server.fails:
+                        server.fails = 0
+                        self._event({"error": {"message": "out of memory"}})
+                        return
+                    server.sent += 1
+                    piece: dict[str, Any] = {
+                        "index": one["index"],
+                        "delta": {"content": one["message"]["content"][at : at + 3]},
+                    }
+                    if "logprobs" in one:
+                        piece["logprobs"] = {"content": one["logprobs"]["content"][at // 3 :][:1]}
+                    self._event({"choices": [piece]})
+            for one in choices:
+                self._event({"choices": [{"index": one["index"], "delta": {}, "finish_reason": one["finish_reason"]}]})
+            if usage is not None:
+                self._event({"choices": [], "usage": usage})
+            self.wfile.write(b"data: [DONE]\n\n")
+        except OSError:
+            server.left.set()
+
+    def _event(self, value: object) -> None:
+        self.wfile.write(b": hello\n\n" if value is None else f"data: {json.dumps(value)}\n\n".encode())
+        self.wfile.flush()
 
     def _json(self, status: int, value: object) -> None:
         self._send(status, json.dumps(value).encode(), "application/json")
@@ -132,6 +182,7 @@ def served() -> Iterator[Served]:
     try:
         yield server
     finally:
+        server.over.set()
         server.shutdown()
         server.server_close()
 

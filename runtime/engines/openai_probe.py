@@ -132,7 +132,8 @@ async def _seeds(engine: OpenAIEngine) -> bool | None:
 
 
 async def _many(engine: OpenAIEngine) -> bool:
-    answer = await _try(engine, _body("Invent a name.", max_tokens=12, temperature=1.5, n=4))
+    """Whether as many texts come as were asked for, with one seed, as samples are asked for, and not all alike."""
+    answer = await _try(engine, _body("Invent a name.", max_tokens=12, temperature=1.5, seed=SEEDS[0], n=4))
     texts = _texts(answer) if answer else []
     return len(texts) == 4 and len(set(texts)) > 1
 

@@ -58,6 +58,17 @@ def choice_of(answer: dict[str, Any]) -> dict[str, Any]:
     return choice
 
 
+def choices_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """All choices of an answer, in the order of their indices. Raises EngineError."""
+    choices = answer["choices"]
+    if not all(isinstance(choice, dict) for choice in choices):
+        raise malformed("its choice is not an object")
+    places = [choice.get("index") for choice in choices]
+    if all(isinstance(place, int) for place in places):
+        return sorted(choices, key=lambda choice: int(choice["index"]))
+    return list(choices)
+
+
 def whole(value: object) -> int | None:
     """A number from 0 on, or None for anything else."""
     return value if isinstance(value, int) and value >= 0 else None

@@ -101,7 +101,7 @@ FINDINGS = {
     "scoring": "alternatives to a token, by which labels are scored",
     "prompt_logprobs": "log-probabilities of a prompt's own tokens",
     "seeds": "the same text for the same seed, others for others",
-    "many": "several samples for one call (`n`); not used: every sample has its own seed, and so a call",
+    "many": "several samples for one call (`n`), all different",
     "schema": "answers kept to a JSON schema",
     "grammar": "answers kept to a grammar",
     "continuation": "goes on from the beginning of a reply",

@@ -95,6 +95,8 @@ OPTION_DOCS = {
     "logprobs": "whether the server tells log-probabilities",
     "continuation": "whether the server goes on from the beginning of a reply",
     "slots": "requests at once",
+    "stream": "whether answers are asked for in pieces",
+    "samples_a_call": "the most samples of a prompt that one call asks for (`n`)",
     "ctx": "a number of tokens, such as `ctx: 4096`",
     "once": "whether running out of replies is an error",
     "replies": "the replies, instead of writing them without a name",
