@@ -69,6 +69,9 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
     kind = filled.prompt.result
     high = new_tokens(args)
     new = Amount(1, high, math.ceil(high / 2))
+    if stage.op == "decompose":
+        tries = _constant(args.get("tries")) or 1
+        return [_with_retries(Asked(model, prompt, new, 1, tries, 1, 1, tries), args)]
     if stage.op == "score":
         rule = args.get("by")
         if not (isinstance(rule, ir.Strategy) and not rule.plugin and RULES[rule.name].judge):

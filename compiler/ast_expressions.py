@@ -268,7 +268,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class MapLoop:
-    """`map q in items, max: 6 { bindings  yield e }`."""
+    """`map q in items, max: 6 with known { bindings  yield e }`; `earlier` is `known`, or "" without it."""
 
     name: str
     items: Expr
@@ -276,6 +276,7 @@ class MapLoop:
     bindings: tuple[Binding, ...]
     yield_: Expr
     span: Span = field(compare=False)
+    earlier: str = ""
 
 
 Expr = (

@@ -347,16 +347,36 @@ def map_loop(expr: ast_expressions.MapLoop, frame: Frame) -> Typed:
     element, count = _elements(expr, items, frame)
     if limit is not None:
         count = count.capped(limit)
-    inner = frame.inner()
-    bind_name(expr.name, Local("item", element, frame.program.word(expr.span, expr.name)), inner)
-    body(expr.bindings, inner)
-    made = inner.type(expr.yield_)
-    report_unused(inner)
+    earlier = ANYTHING
+    if expr.earlier:
+        # What earlier items gave is known once one is: a first look, of which nothing is told, says what that is.
+        kept = list(frame.program.diagnostics)
+        made = _one_item(expr, element, ANYTHING, frame)
+        frame.program.diagnostics[:] = kept
+        if made.is_known and not made.is_pool:
+            message = f"`{expr.earlier}` is what earlier items gave, and these give {describe(made.type)}, no pool"
+            hint = "yield what a stage gives, such as `yield generate(…)`"
+            frame.report("E0267", message, expr.yield_.span, hint=hint)
+        elif made.is_known:
+            earlier = replace(made, size=count.times(made.size).some(0), classified=False, static=False)
+    made = _one_item(expr, element, earlier, frame)
     if not made.is_known:
         return ANYTHING
     if not made.is_pool:
         return Typed(types.ListOf(made.type))
     return replace(made, size=count.times(made.size), classified=False)
+
+
+def _one_item(expr: ast_expressions.MapLoop, element: Typed, earlier: Typed, frame: Frame) -> Typed:
+    """What the body of a `map` gives for one item."""
+    inner = frame.inner()
+    bind_name(expr.name, Local("item", element, frame.program.word(expr.span, expr.name)), inner)
+    if expr.earlier:
+        bind_name(expr.earlier, Local("state", earlier, frame.program.word(expr.span, expr.earlier)), inner)
+    body(expr.bindings, inner)
+    made = inner.type(expr.yield_)
+    report_unused(inner)
+    return made
 
 
 def _elements(expr: ast_expressions.MapLoop, items: Typed, frame: Frame) -> tuple[Typed, Size]:

@@ -30,6 +30,7 @@ from ttscale.compiler.check_frame import (
     listed,
     merged,
 )
+from ttscale.compiler.check_functions import EXAMPLES, part_function
 from ttscale.compiler.check_names import member
 from ttscale.compiler.check_policies import policy_call
 from ttscale.compiler.check_row_steps import ROW_STEPS, check_row_step
@@ -308,6 +309,8 @@ def _function(
     frame: Frame,
 ) -> Typed:
     name = function.name
+    if name in EXAMPLES:
+        return part_function(expr, function, piped, source, frame)
     if expr.when is not None:
         message = f"`when` belongs to a stage, and `{name}` is a function"
         hint = "choose with `match condition { true => …  false => … }`"

@@ -81,6 +81,8 @@ def _size(call: StageCall) -> Size:
             return ONE
         case "explore":
             return call.counts.get("explored", UNKNOWN)
+        case "decompose":
+            return (size_of(given["most"], frame) if "most" in given else exactly(6)).some(1)
         case "retrieve":
             return (size_of(given["k"], frame) if "k" in given else exactly(5)).some(0)
         case "fuse":

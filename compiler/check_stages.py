@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_arguments import argument, later_argument
 from ttscale.compiler.check_conditions import MAYBE, TRUE
+from ttscale.compiler.check_decompose import check_decompose
 from ttscale.compiler.check_explore import check_explore
 from ttscale.compiler.check_facets import GIVEN, must_have
 from ttscale.compiler.check_fill import look_at
@@ -353,6 +354,8 @@ def _what_is_missing(call: StageCall) -> None:
         check_explore(call)
     if name == "retrieve":
         check_retrieve(call)
+    if name == "decompose":
+        check_decompose(call)
 
 
 def _rounds(call: StageCall) -> None:
@@ -391,7 +394,7 @@ def later_stage(expr: ast_expressions.Call, piped: Typed | None, frame: Frame) -
     typed = [later_argument(arg.value, frame) for arg in expr.args]
     if expr.when is not None:
         condition(expr.when, frame)
-    if name in ("decompose", "recall"):
+    if name == "recall":
         return Typed(types.ListOf(types.TEXT))
     if name == "explore":
         message_type = next((t.type for t in typed if isinstance(t.type, types.MessageType)), None)

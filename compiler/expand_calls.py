@@ -23,13 +23,18 @@ from ttscale.compiler.expansion import (
     Value,
     many_where_one,
     one,
+    type_of_value,
     unknown_option,
 )
 from ttscale.compiler.resolve_types import literal, param_type, type_of
+from ttscale.compiler.schema_types import as_list
 from ttscale.compiler.scope import ModuleScope, Symbol
 from ttscale.compiler.signatures import FunctionSignature
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import BOOL, FLOAT, INT, TEXT, Answers, Choice, ListOf, Text, Type
+
+POOLS = ("pool", "parts", "answers", "list")
+"""What a function takes a whole pool for."""
 
 FUNCTION_TYPES: dict[str, Type] = {"Text": TEXT, "Float": FLOAT, "Int": INT, "Bool": BOOL}
 
@@ -92,10 +97,16 @@ def call_function(
         operands: tuple[ir.Operand, ...] = (ir.Own(),)
     else:
         operands = tuple(
-            value.operand if takes == "pool" and isinstance(value, Pool) else one(expansion, value, span)
+            value.operand if takes in POOLS and isinstance(value, Pool) else one(expansion, value, span)
             for (value, span), takes in zip(values, function.takes, strict=False)
         )
-    return Plain(apply(function.name, operands, call.span), FUNCTION_TYPES.get(function.gives, TEXT))
+    kind = FUNCTION_TYPES.get(function.gives, TEXT)
+    if function.name == "combinations":
+        given = type_of_value(values[0][0])
+        given = given.item if isinstance(given, Answers) and not isinstance(as_list(given.item), ListOf) else given
+        listed = as_list(given.item if isinstance(given, Answers) else given)
+        kind = ListOf(listed if isinstance(listed, ListOf) else ListOf(given))
+    return Plain(apply(function.name, operands, call.span), kind)
 
 
 def call_pipeline(

@@ -4,6 +4,7 @@ fused = repeat 2 with xs = drafts { … yield e }      main/fused[1]/…, main/f
 repeat up to 3 with xs = a until COND { … }          a `value` stage main/fused[r]/until before each round; round r
                                                      is guarded by it being false; a `choose` takes the last round
 map q in items, max: 6 { … }                         main/name[1]/… to main/name[6]/…, guarded by the size of items
+map q in items, max: 6 with known { … }              the same; main/name[3]/known joins what the first two gave
 match which { maths => … }                           on a parameter: that arm, in place; at run time: arms below
                                                      main/name/maths/…, guarded by the value, then a `choose`
 """
@@ -15,7 +16,7 @@ from dataclasses import replace
 
 from ttscale.compiler import ast_expressions, ir, sizes
 from ttscale.compiler.constants import apply, item
-from ttscale.compiler.expand_nodes import choose, condition, gather, node, under
+from ttscale.compiler.expand_nodes import choose, concat, condition, gather, node, under
 from ttscale.compiler.expansion import (
     Expansion,
     Frame,
@@ -148,6 +149,8 @@ def map_loop(expansion: Expansion, loop: ast_expressions.MapLoop, frame: Frame, 
         scope = f"{base}[{number}]"
         inner = frame.guarded(guard) if guard is not None else frame
         seen = inner.bind(loop.name, value)
+        if loop.earlier:
+            seen = seen.bind(loop.earlier, _earlier(expansion, results, inner, f"{scope}/{loop.earlier}", loop))
         for binding in loop.bindings:
             seen = seen.bind(binding.name, expansion.evaluate(binding.value, seen, Site(scope, binding.name)))
         result = expansion.evaluate(loop.yield_, seen, Site(scope))
@@ -155,6 +158,20 @@ def map_loop(expansion: Expansion, loop: ast_expressions.MapLoop, frame: Frame, 
     if not results:
         return Pool(ir.Const(()), TEXT, sizes.EMPTY)
     return gather(expansion, results, frame, expansion.claim(base if site.name else f"{base}/concat"), loop.span)
+
+
+def _earlier(
+    expansion: Expansion, results: list[Value], frame: Frame, path: str, loop: ast_expressions.MapLoop
+) -> Value:
+    """What the items before this one gave, as one pool; an empty one for the first item."""
+    pools = [value for value in results if isinstance(value, Pool)]
+    if len(pools) < len(results):
+        hint = "yield what a stage gives, such as `yield generate(…)`"
+        message = f"`{loop.earlier}` is what earlier items gave, and that is no pool"
+        raise expansion.fail("E0267", message, loop.yield_.span, hint=hint)
+    if not pools:
+        return Pool(ir.Const(()), TEXT, sizes.EMPTY)
+    return pools[0] if len(pools) == 1 else concat(expansion, pools, frame, expansion.claim(path), loop.span)
 
 
 def _maybe(value: Value) -> Value:

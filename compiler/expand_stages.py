@@ -14,6 +14,7 @@ from ttscale.compiler.expand_arguments import (
     stage_of,
     using_of,
 )
+from ttscale.compiler.expand_decompose import decompose
 from ttscale.compiler.expand_explore import explore
 from ttscale.compiler.expand_nodes import condition
 from ttscale.compiler.expand_retrieve import retrieve
@@ -41,7 +42,13 @@ from ttscale.compiler.signatures import (
     told,
 )
 
-SOURCES = {"generate": generate, "classify": classify, "explore": explore, "retrieve": retrieve}
+SOURCES = {
+    "generate": generate,
+    "classify": classify,
+    "explore": explore,
+    "retrieve": retrieve,
+    "decompose": decompose,
+}
 """Stages that no pool is piped into."""
 
 

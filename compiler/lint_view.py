@@ -9,7 +9,7 @@ from ttscale.compiler import ir
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import Answers, Type
 
-MAKERS = frozenset({"generate", "fuse", "classify", "revise", "explore", "retrieve"})
+MAKERS = frozenset({"generate", "fuse", "classify", "revise", "explore", "retrieve", "decompose"})
 JOINTS = frozenset({"concat", "choose"})
 JUDGES = frozenset({"verify", "score", "rank"})
 TESTS = frozenset({"tests", "unit_tests"})

@@ -324,7 +324,7 @@ class ExpressionLowering:
         )
 
     def _expr_map(self, node: Node) -> ast_expressions.MapLoop:
-        limit = tree(node, "limit_items")
+        limit, earlier = tree(node, "limit_items"), tree(node, "earlier")
         items = trees(node)[0]
         bindings, yields = self._loop_body(node, "map")
         if len(yields) > 1:
@@ -342,6 +342,7 @@ class ExpressionLowering:
             bindings,
             yields[0],
             self.span(node),
+            str(tokens(earlier, "NAME")[0]) if earlier is not None else "",
         )
 
     def binding(self, node: Node) -> ast_expressions.Binding:

@@ -272,7 +272,8 @@ class ExpressionPrinter:
             case ast_expressions.Repeat():
                 return self.block(self._repeat_header(node), self._steps(node.bindings, node.yields), gap="")
         limit: tuple[Doc, ...] = (", max: ", self.expr(node.limit)) if node.limit is not None else ()
-        header = concat(f"map {node.name} in ", self.expr(node.items), *limit)
+        seen = f" with {node.earlier}" if node.earlier else ""
+        header = concat(f"map {node.name} in ", self.expr(node.items), *limit, seen)
         return self.block(header, self._steps(node.bindings, (node.yield_,)))
 
     def _repeat_header(self, node: ast_expressions.Repeat) -> Doc:

@@ -47,6 +47,13 @@ _SOURCE = Parameter("by", "strategy", doc="a source of numbers; default the late
 _ALWAYS = ("score", "vote", "select", "filter")
 _NUMBERS = ("vote", "select", "filter")
 _STEPS = ("min", "last", "mean", "prod", "avg", "product")
+_OF_OWN = Parameter(
+    "of",
+    "name",
+    "mean",
+    choices=("mean", "sum", "reasoning"),
+    doc="mean or sum of token log-probabilities, or the mean of those before the sentence that marks the answer",
+)
 _OF_LIKELIHOOD = Parameter("of", "name", "mean", choices=("mean", "sum"), doc="mean or sum of token log-probabilities")
 _CONFIDENCE = (
     Parameter(
@@ -91,7 +98,7 @@ _NUMBER_RULES = (
         "likelihood",
         "numbers",
         _ALWAYS,
-        (_OF_LIKELIHOOD,),
+        (_OF_OWN,),
         positional=("of",),
         aliases=("ppl", "perplexity"),
         doc="exp of the mean log-probability of the candidate's own tokens",
@@ -202,6 +209,20 @@ _NUMBER_RULES = (
         aliases=("codet", "dual_agreement"),
         doc="the number of tests passed, times that of the programs that pass the very same ones",
         paper=CODET,
+    ),
+    RuleSignature(
+        "composed",
+        "numbers",
+        ("score",),
+        (
+            Parameter("answers", "pool", required=True, doc="the answers to the parts, with their scores"),
+            Parameter("parts", "pool", doc="what `decompose` gave; its likelihood counts too"),
+            Parameter("by", "strategy", "likelihood", doc="a source of numbers for the answer itself"),
+        ),
+        positional=("answers", "parts"),
+        aliases=("probtree",),
+        doc="the geometric mean of an answer's own number, that of the parts, and the scores of their answers",
+        paper="Probabilistic Tree-of-Thought Reasoning (Cao et al. 2023)",
     ),
     RuleSignature(
         "grounded",

@@ -122,6 +122,8 @@ class Reader:
                 return Said(Amount(0, high, math.ceil(high * self.share)), writers)
             case "explore":
                 return explored(stage, self.share)
+            case "decompose":
+                return self._parts(stage)
             case "retrieve":
                 length = _whole(args.get("length"))
                 return Said(Amount(0, length, math.ceil(length / 4)))
@@ -154,6 +156,29 @@ class Reader:
             return printed(source, _whole(args.get("output")))
         return source
 
+    def _group(self, items: ir.Operand, most: int) -> Said:
+        """A group of at most `most` items of a list, of a pool, or of the list that a pool's only answer is."""
+        said = self.of(items)
+        text, size = said.text.item() if said.text.count is not None else said.text, self.count(items)
+        times = 1 if size is not None and size.high <= 1 else max(most, 1)
+        return replace(said, text=Amount(0, text.high * times, text.expected, max(most, 1)))
+
+    def _filled(self, written: ir.Operand, known: ir.Operand) -> Said:
+        """A text with answers in it, each in two places at most."""
+        text, answer, size = self.of(written), self.of(known), self.count(known)
+        count = size.high if size is not None else answer.text.count or 1
+        total = Amount(0, text.text.high + 2 * count * answer.text.high, text.text.expected + answer.text.expected)
+        return Said(total, text.writers | answer.writers)
+
+    def _parts(self, stage: ir.Stage) -> Said:
+        """One part of a question: a piece of what the model wrote, or the question itself."""
+        high, model = new_tokens(stage.args), stage.args["from"]
+        asked = self.of(stage.question).text if stage.question is not None else NOTHING
+        count = max(stage.size.high, 1)
+        text = Amount(0, max(high, asked.high), max(1, math.ceil(high * self.share / count)))
+        whole = replace(text, parts={"question": text, "needs": SMALL, "level": SMALL})
+        return Said(whole, frozenset({model.name}) if isinstance(model, ir.Model) else frozenset())
+
     def of(self, operand: ir.Operand) -> Said:
         """The text of a value, or of one candidate of a pool."""
         match operand:
@@ -163,14 +188,20 @@ class Reader:
                 return Said(self.inputs.get(name, SMALL))
             case ir.Ref(path=path):
                 return self.said.get(path, Said(SMALL))
+            case ir.Item(of=ir.Apply(op="combinations", args=(items, ir.Const(value=int(most))))):
+                return self._group(items, most)
             case ir.Item(of=of):
                 inner = self.of(of)
                 return replace(inner, text=inner.text.item()) if inner.text.count is not None else inner
             case ir.Apply(op="attr", args=(owner, ir.Const(value=str(name)))):
                 inner = self.of(owner)
                 return replace(inner, text=inner.text.parts.get(name, inner.text.single()))
-            case ir.Apply(op="text", args=(inner_operand,)):
+            case ir.Apply(op="text" | "marked", args=(inner_operand,)):
                 return self.of(inner_operand)
+            case ir.Apply(op="combinations", args=(items, ir.Const(value=int(most)))):
+                return self._group(items, most)
+            case ir.Apply(op="fill", args=(written, known)):
+                return self._filled(written, known)
             case ir.Apply(op="list" | "record" | "+", args=args):
                 return self._together([self.of(arg) for arg in args])
         return Said(SMALL)
@@ -192,7 +223,7 @@ class Reader:
         """An argument of a prompt as its text; a pool where `[Text]` is wanted is all its texts."""
         said = self.of(operand)
         size = self.count(operand)
-        shown = said.read_by(models, said.text) if said.writers else said.text
+        shown = replace(said.read_by(models, said.text), count=said.text.count) if said.writers else said.text
         if size is not None and isinstance(kind, ListOf | Answers):
             low = size.low if self.whole else 0
             return Amount(low, shown.high * size.high, shown.expected * size.high, size.high, least=low)
@@ -211,6 +242,8 @@ class Reader:
             found["question"] = self.argument(stage.question, Text(), models)
         if stage.op == "explore":
             return found | beginnings(explored(stage, self.share), models, _whole(stage.args.get("steps")))
+        if stage.op == "decompose":
+            return found | {"most": SMALL}
         if stage.source is None:
             return found
         said, size = self.of(stage.source), stage_size(self, stage)

@@ -31,8 +31,17 @@ from ttscale.compiler.signatures_judging import (
     by_likeness,
     testing,
 )
-from ttscale.compiler.signatures_making import BOUNDARIES, CLASSIFY, EXPLORE, FUSE, GENERATE, RETRIEVE, REVISE
-from ttscale.compiler.types import TEXT, Choice, Code, Type
+from ttscale.compiler.signatures_making import (
+    BOUNDARIES,
+    CLASSIFY,
+    DECOMPOSE,
+    EXPLORE,
+    FUSE,
+    GENERATE,
+    RETRIEVE,
+    REVISE,
+)
+from ttscale.compiler.types import INT, TEXT, Choice, Code, Field, ListOf, Record, Type
 
 __all__ = [
     "ARGUED",
@@ -45,6 +54,7 @@ __all__ = [
     "LATER",
     "LIKENESS",
     "META",
+    "PART",
     "PROOF",
     "RULES",
     "SIGNATURES",
@@ -65,7 +75,7 @@ __all__ = [
 
 _STAGES = (
     *(GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, RUN_TESTS, FUSE, FILTER, VOTE, SELECT),
-    *(EXPLORE, RETRIEVE, PROVE, REVISE, EXECUTE),
+    *(EXPLORE, RETRIEVE, PROVE, REVISE, EXECUTE, DECOMPOSE),
 )
 
 SIGNATURES: dict[str, Signature] = {s.name: s for s in _STAGES}
@@ -80,6 +90,16 @@ def told(stage: str, before: Type) -> Type:
 
 PROOF = Choice(("True", "False", "Uncertain"))
 """What `prove` finds: the conclusion follows, its negation does, or neither."""
+
+PART = Record(
+    "Part",
+    (
+        Field("question", TEXT, "what is asked"),
+        Field("needs", ListOf(INT), "the numbers of the earlier parts whose answers it needs, from 1"),
+        Field("level", INT, "0 where it needs none, else one more than the highest of those it needs"),
+    ),
+)
+"""What `decompose` makes of a question: one part of it."""
 
 META = "judge_grading"
 """The prompt that judges a set of principles, critiques and grades of a rubric."""
@@ -104,7 +124,6 @@ def judging(stage: str, rule: str = "", argued: bool = False) -> Signature:
 
 
 LATER: dict[str, str] = {
-    "decompose": "splitting a question into parts",
     "recall": "concept memory",
     "remember": "concept memory",
 }
@@ -135,6 +154,10 @@ FUNCTIONS: dict[str, FunctionSignature] = {
         FunctionSignature("margin", ("pool",), "Float", "share of the largest class minus that of the next"),
         FunctionSignature("certainty", ("pool",), "Float", "how probably the largest class stays the largest"),
         FunctionSignature("streak", ("pool",), "Int", "how many of the latest candidates gave one answer"),
+        FunctionSignature("depth", ("parts",), "Int", "how many steps deep the parts of a question hang together"),
+        FunctionSignature("marked", ("any",), "Text", "what a text marks as its answer, else the whole text"),
+        FunctionSignature("fill", ("text", "answers"), "Text", "a text with answers in the place of #1, #2 and so on"),
+        FunctionSignature("combinations", ("list", "most"), "[[T]]", "all groups of at most so many items of a list"),
         FunctionSignature("decided", ("pool",), "Bool", "whether further samples, up to N, cannot change the vote"),
     )
 }

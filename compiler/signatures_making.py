@@ -120,6 +120,24 @@ EXPLORE = Signature(
     doc="grows answers step by step, judges their beginnings and goes on from promising ones",
 )
 
+DECOMPOSE = Signature(
+    "decompose",
+    "none",
+    (
+        Parameter("question", "content", required=True, doc="what is split: a Text of the run"),
+        USING,
+        *asking(512, 0.0),
+        Parameter("most", "int", 6, low=1, high=64, doc="parts, at most; further ones are left out"),
+        Parameter("tries", "int", 2, low=1, high=8, doc="asked so often, at most, until parts can be read"),
+    ),
+    positional=("question",),
+    keeps=False,
+    offers=("most",),
+    std_prompt="split_question",
+    calls="once",
+    doc="splits a question into parts, of which later ones may need the answers to earlier ones",
+)
+
 RETRIEVE = Signature(
     "retrieve",
     "none",

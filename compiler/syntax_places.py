@@ -89,6 +89,7 @@ _LINE = 'write `given small = script("Answer: 4")` or `expect main("2 + 2?") == 
 _TYPE = "write a type such as `Text`, `Number`, `Bool`, `Choice(yes, no)` or `[Text]`"
 _LIST = "a list has items of one type: `[Text]`; a record has several: `{name: Text, age: Int}`"
 _REPEAT = "write `repeat 3 with xs = drafts { ... yield xs }`"
+_EARLIER = "write `map part in parts, max: 6 with known { ... yield e }`"
 _MAP = "write `map q in questions, max: 6 { ... yield e }`"
 _MATCH = "write `match how { fast => a  good | best => b }`"
 _NEXT = "each declaration begins with its own word, such as `model`, `prompt` or `pipeline`"
@@ -296,10 +297,12 @@ _VALUES = {
     "repeat repeat*": Place("E0145", "a statement or `}`", "the next statement or `}`", _STEP),
     "map MAP": Place("E0141", "the name of one item", hint=_MAP),
     "map NAME": Place("E0146", "`in` and the items", hint=_MAP),
-    "map IN": Place("E0114", "", "an operator, `, max: N` or `{` after the items", _MAP),
+    "map IN": Place("E0114", "", "an operator, `, max: N`, `with` or `{` after the items", _MAP),
     "limit_items COMMA": Place("E0146", "`max:` and the largest number of items", hint=_MAP),
     "limit_items MAX": Place("E0146", "`:` and the largest number of items", hint=_MAP),
-    "limit_items COLON": Place("E0114", "", "an operator or `{` after the largest number of items", _MAP),
+    "limit_items COLON": Place("E0114", "", "an operator, `with` or `{` after the largest number of items", _MAP),
+    "earlier WITH": Place("E0141", "a name for what earlier items gave", hint=_EARLIER),
+    "earlier NAME": Place("E0145", "`{`", hint=_EARLIER),
     "map LBRACE": Place("E0145", "a statement or `}`", "the next statement or `}`", _STEP),
     "map repeat*": Place("E0145", "a statement or `}`", "the next statement or `}`", _STEP),
 }

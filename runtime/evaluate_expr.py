@@ -17,7 +17,8 @@ from ttscale.compiler import types as t
 from ttscale.compiler.constants import ARITHMETIC, ORDER, compute
 from ttscale.compiler.diagnostics import suggest
 from ttscale.compiler.source import Span
-from ttscale.runtime import answers
+from ttscale.runtime import answers, part_functions
+from ttscale.runtime.answers.reasoning import marked
 from ttscale.runtime.plugins import holds
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.strategies import agreement, class_ids, item_type, margin, readable_share
@@ -301,12 +302,35 @@ def _decided(args: list[object], span: Span | None) -> object:
     raise EvaluationError("`decided` is about the pool that is being sampled", span)
 
 
+def _depth(args: list[object], span: Span | None) -> object:
+    if len(args) == 1:
+        return part_functions.depth(args[0])
+    raise EvaluationError("`depth` takes the parts of a question", span)
+
+
+def _fill(args: list[object], span: Span | None) -> object:
+    if len(args) == 2:
+        return part_functions.fill(single(args[0]), args[1])
+    raise EvaluationError("`fill` takes a text and answers", span)
+
+
+def _combinations(args: list[object], span: Span | None) -> object:
+    match args:
+        case [items, int(most)] if most >= 0:
+            return part_functions.combinations(items, most)
+    raise EvaluationError("`combinations` takes a list and how many items a group has at most", span)
+
+
 _FUNCTIONS: dict[str, Callable[[list[object], Span | None], object]] = {
     "agreement": _of_pool(lambda pool: agreement(class_ids(pool))),
     "margin": _of_pool(lambda pool: margin(class_ids(pool))),
     "certainty": _of_pool(lambda pool: certainty(class_ids(pool))),
     "streak": _of_pool(lambda pool: streak(class_ids(pool))),
     "decided": _decided,
+    "depth": _depth,
+    "fill": _fill,
+    "combinations": _combinations,
+    "marked": _on_text(marked),
     "readable": _of_pool(lambda pool: readable_share(class_ids(pool))),
     "best": _of_pool(_best),
     "size": _size,

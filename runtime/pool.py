@@ -27,7 +27,7 @@ class Candidate:
     they are not known. `parents` are the candidates that a vote by fields put this one together from, or the one of
     which this is a revision. `tests` says which tests a program passed, in one order for all candidates of a pool, and
     `outputs` what its functions gave in each of them, as texts that are equal where the values are ("" where nothing
-    was seen).
+    was seen). `reasoning_logprob` is the mean of `token_logprobs` before the sentence that marks the answer.
     """
 
     text: str
@@ -54,6 +54,7 @@ class Candidate:
     parents: tuple[Candidate, ...] = ()
     tests: tuple[bool, ...] = ()
     outputs: tuple[str, ...] = ()
+    reasoning_logprob: float | None = None
 
     @property
     def is_readable(self) -> bool:

@@ -95,6 +95,7 @@ def _sample(candidate: Candidate, type_: Type) -> dict[str, object]:
     facets: Mapping[str, object] = {
         "logprob_mean": candidate.logprob_mean,
         "logprob_sum": candidate.logprob_sum,
+        "reasoning_logprob": candidate.reasoning_logprob,
         "scores": dict(candidate.scores) or None,
         "step_scores": list(candidate.step_scores) or None,
         "rank": candidate.rank,

@@ -155,6 +155,7 @@ def _sample(sample: object, where: str, type_: t.Type | None, reader: t.Type) ->
         tokens=int(tokens or 0),
         logprob_mean=mean,
         logprob_sum=total,
+        reasoning_logprob=_number(sample, "reasoning_logprob", where),
         scores=_scores(sample.get("scores"), where),
         step_scores=_floats(sample, "step_scores", where),
         token_logprobs=_floats(sample, "token_logprobs", where) or _of_bank(sample),

@@ -9,6 +9,7 @@ from ttscale.runtime.pool import Pool
 from ttscale.runtime.stages.classify import classify
 from ttscale.runtime.stages.context import StageContext
 from ttscale.runtime.stages.critique import critique
+from ttscale.runtime.stages.decompose import decompose
 from ttscale.runtime.stages.execute import execute
 from ttscale.runtime.stages.explore import explore
 from ttscale.runtime.stages.fuse import fuse
@@ -29,6 +30,7 @@ SOURCES: Mapping[str, Callable[[StageContext], Awaitable[object]]] = {
     "classify": classify,
     "explore": explore,
     "retrieve": retrieve,
+    "decompose": decompose,
     "concat": concat,
     "choose": choose,
     "value": value,

@@ -28,6 +28,7 @@ from ttscale.compiler.ir import (
 )
 from ttscale.compiler.types import CHAT, Answers, ListOf, Optional, Text, Type
 from ttscale.runtime.answers import read_reply
+from ttscale.runtime.answers.reasoning import reasoning_logprob
 from ttscale.runtime.answers.schema import SchemaError
 from ttscale.runtime.calls import Caller
 from ttscale.runtime.chats import asked_in
@@ -363,6 +364,7 @@ def make_candidate(reply: Reply, origin: Origin, stage: str, folder: Path | None
         logprob_sum=sum(logprobs) if logprobs else None,
         logprob_mean=sum(logprobs) / len(logprobs) if logprobs else None,
         token_logprobs=tuple(logprobs),
+        reasoning_logprob=reasoning_logprob(completion.text, completion.pieces, logprobs),
         finish="cut" if reply.cut else completion.finish,
         error=reply.reason,
     )

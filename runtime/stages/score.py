@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ttscale.compiler.diagnostics import Diagnostic, InternalError
-from ttscale.compiler.ir import Strategy
+from ttscale.compiler.ir import Const, Strategy
 from ttscale.runtime.answers import show
 from ttscale.runtime.chats import asked_in
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import RunError
-from ttscale.runtime.stages.context import MissingValue, StageContext, is_operand, offered_answer, usable
+from ttscale.runtime.stages.context import MissingValue, StageContext, is_operand, latest_score, offered_answer, usable
 from ttscale.runtime.stages.judging import affirmative, argued, grades, labels_of, opinions
 from ttscale.runtime.stages.rubric import by_rubric, whole
 from ttscale.runtime.strategies import no_better, numbers
+from ttscale.runtime.strategies.composing import composed
 from ttscale.runtime.strategies.grounding import grounded
-from ttscale.runtime.strategies.sources import argument
+from ttscale.runtime.strategies.sources import argument, source_of
 
 
 async def score(context: StageContext, pool: Pool) -> Pool:
@@ -28,12 +29,32 @@ async def score(context: StageContext, pool: Pool) -> Pool:
         given = await by_rubric(context, pool, rule)
     elif rule.name in ("yes_no", "digit", "verdicts", "another_try"):
         given = await _judged(context, pool, rule)
+    elif rule.name == "composed":
+        given = _composed(context, pool, rule)
     elif rule.name == "grounded":
         source = _source(context, rule)
         given = {id(c): grounded(show(context.item_type, c.answer), source) for c in pool if c.is_readable}
     else:
         given = dict(zip((id(c) for c in pool), numbers(rule, pool), strict=True))
     return replace(pool, candidates=tuple(_with_score(c, name, given.get(id(c))) for c in pool))
+
+
+def _composed(context: StageContext, pool: Pool, rule: Strategy) -> dict[int, float | None]:
+    """How sure each candidate is, put together from its own number, the parts' and their answers' (ProbTree)."""
+    children, plan = _pool_of(context, rule, "answers"), _pool_of(context, rule, "parts")
+    scores = [latest_score(c) for c in children] if children is not None else []
+    split = next((c.logprob_mean for c in plan), None) if plan is not None else None
+    return {
+        id(c): composed(own, split, scores)
+        for c, own in zip(pool, numbers(source_of(rule), pool), strict=True)
+        if own is not None
+    }
+
+
+def _pool_of(context: StageContext, rule: Strategy, name: str) -> Pool | None:
+    operand = argument(rule, name, -1)
+    value = context.value(operand) if is_operand(operand) and operand != Const(None) else None
+    return value if isinstance(value, Pool) else None
 
 
 def _source(context: StageContext, rule: Strategy) -> str:

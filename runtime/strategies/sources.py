@@ -106,7 +106,10 @@ def length_of(candidate: Candidate) -> float | None:
 
 
 def _likelihoods(rule: Strategy, pool: Sequence[Candidate], relative: bool) -> Numbers:
-    if word_of(rule, "of", "mean") != "sum":
+    of = word_of(rule, "of", "mean")
+    if of == "reasoning":
+        return weights.likelihoods([c.reasoning_logprob for c in pool])
+    if of != "sum":
         return weights.likelihoods([c.logprob_mean for c in pool])
     logprobs = [c.logprob_sum for c in pool]
     return weights.relative_likelihoods(logprobs) if relative else weights.likelihoods(logprobs)
