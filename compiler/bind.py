@@ -74,7 +74,7 @@ def bind_symbol(
     found = [*found, *(certain(note, "with these parameters") for note in oversized)]
     if graph is not None:
         graph = optimise(graph)
-        found += infeasible(graph, symbol)
+        found += infeasible(graph, symbol, linked.known(graph.models))
     if any(d.severity == "error" for d in found):
         return None, found
     return graph, found

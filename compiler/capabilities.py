@@ -14,7 +14,7 @@ Codes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
@@ -46,6 +46,9 @@ Known = Mapping[str, Abilities]
 """By the name of a model: what a look at its file or a question to its server has told."""
 
 BY_KIND: Mapping[str, Abilities] = {
+Told = Callable[[ir.Model], Abilities | None]
+"""Whoever tells that of a model, where something is known."""
+
     "gguf": Abilities(logprobs=True, scoring=True, continuation=True),
     "openai": Abilities(),
     "script": Abilities(logprobs=True, scoring=True, thinking=True, continuation=True),

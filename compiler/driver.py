@@ -13,6 +13,7 @@ What follows needs values for the parameters and is in `bind`, `expand` and `pla
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ttscale.compiler import ast
@@ -27,6 +28,7 @@ from ttscale.compiler.scope import Linked
 from ttscale.compiler.source import SourceFile
 
 if TYPE_CHECKING:
+    from ttscale.compiler.capabilities import Told
     from ttscale.compiler.check_trust import Granted
     from ttscale.compiler.columns import ColumnReader
 
@@ -74,6 +76,9 @@ def compile_source(
     `read`, `assignments` and `each` are steps that an editor replaces by ones that remember their outcomes.
     """
     linked, resolving = resolve(source, load, read)
+    told: Told | None = getattr(load, "told", None)
+    if told is not None:
+        linked = replace(linked, told=told)
     pipelines = _pipelines(linked)
     found = [*resolving, *_with_sense(check(linked, each), resolving)]
     if not any(diagnostic.severity == "error" for diagnostic in found):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,8 @@ from ttscale.compiler.python_names import PythonModule, PythonSignature
 from ttscale.compiler.source import SourceFile
 
 if TYPE_CHECKING:
+    from ttscale.compiler import ir
+    from ttscale.compiler.capabilities import Abilities
     from ttscale.compiler.schema import SchemaFile
 
 SymbolKind = Literal["model", "record", "prompt", "dataset", "metric", "pipeline", "search", "module", "python"]
@@ -58,6 +60,14 @@ class Linked:
     """The Python files that were read, by the importing module and the path as it is written there."""
     schemas: Mapping[tuple[str, str], SchemaFile] = field(default_factory=dict)
     """The schema files that `Json` types name, by the module and the path as it is written there."""
+    told: Callable[[ir.Model], Abilities | None] | None = field(default=None, compare=False)
+    """What somebody has found of a model without loading it, such as a probe of its server; None where nobody has."""
+
+    def known(self, models: Mapping[str, ir.Model]) -> dict[str, Abilities]:
+        """What has been found of these models, by name."""
+        if self.told is None:
+            return {}
+        return {name: found for name, model in models.items() if (found := self.told(model)) is not None}
 
     @property
     def main(self) -> ModuleScope:

@@ -132,9 +132,10 @@ class Tally:
                 self.oversized.setdefault(key, []).append((assignment, note))
         if graph is not None:
             self._budget(graph)
-            for diagnostic in lacks(graph):
+            known = self.space.linked.known(graph.models)
+            for diagnostic in lacks(graph, known):
                 self.found.setdefault(diagnostic, []).append(assignment)
-            for fit in tight_fits(graph):
+            for fit in tight_fits(graph, known):
                 self.tight.setdefault((fit.span, fit.model.name), []).append((assignment, fit))
 
     def _budget(self, graph: ir.Graph) -> None:

@@ -21,6 +21,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from ttscale.compiler.capabilities import Told
 from ttscale.compiler.columns import ColumnReader
 from ttscale.compiler.diagnostics import CompileError, Diagnostic, suggest
 from ttscale.compiler.python_names import LoadFault, PythonModule, PythonReader
@@ -65,7 +66,7 @@ class FileLoader:
     read once; the same file has the same name from everywhere. `python` reads Python files; without it they are left
     alone, and what they declare is not known. `columns` tells what data files have, where that is to be checked.
     `allow` are the capabilities that the user grants to recipes (see `ttscale.compiler.check_trust`), `locked` those
-    versions of recipes, as `name@version`, that are taken before newer ones.
+    versions of recipes, as `name@version`, that are taken before newer ones. `told` says what is known of models.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class FileLoader:
         columns: ColumnReader | None = None,
         allow: Iterable[str] = (),
         locked: Collection[str] = (),
+        told: Told | None = None,
     ) -> None:
         self._locked = locked
         self._allow = frozenset(allow)
@@ -83,6 +85,7 @@ class FileLoader:
         self._python = python
         self._schemas: dict[str, str] = {}
         self.columns = columns
+        self.told = told
         self.python: PythonReader | None = None if python is None else self._python_module
 
     def __call__(self, path: str, version: str, importing_file: str, /) -> SourceFile | None:

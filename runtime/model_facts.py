@@ -20,7 +20,7 @@ from ttscale.compiler.ir import Model
 from ttscale.compiler.models import option, weights_locator
 from ttscale.runtime.engines.base import EngineError
 from ttscale.runtime.models import home_of, locate, open_engine
-from ttscale.runtime.probes import Probed, kept
+from ttscale.runtime.probes import Probed, as_abilities, kept
 
 if TYPE_CHECKING:
     from ttscale.runtime.engines.llama.machine import Memory
@@ -61,19 +61,12 @@ def look(models: Mapping[str, Model], folder: Path) -> dict[str, Facts]:
             continue
         try:
             facts = _facts(model, home)
-            first = loaded.setdefault((locate(model, home).resolve(), loading(model)), name)
+            first = loaded.setdefault((locate(model, home).resolve(), loading(model), model.combine), name)
         except EngineError as error:
             found[name] = Facts(missing=str(error))
             continue
         found[name] = Facts(facts.memory, facts.abilities, shares="" if first == name else first)
     return found
-
-
-def as_abilities(served: Probed) -> Abilities:
-    """What a probe's findings are to the checks."""
-    return Abilities(
-        logprobs=served.logprobs, scoring=served.scoring, context=served.context, continuation=served.continuation
-    )
 
 
 def known(facts: Mapping[str, Facts]) -> dict[str, Abilities]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import platformdirs
+from ttscale.compiler.capabilities import Abilities
+from ttscale.compiler.ir import Model
+from ttscale.compiler.models import option
 
 VARIABLE = "TTSCALE_PROBES"
 
@@ -45,7 +47,22 @@ def probes_file() -> Path:
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named).expanduser()
+    import platformdirs
+
     return Path(platformdirs.user_data_dir("ttscale", appauthor=False)) / "probes.json"
+
+
+def told(model: Model) -> Abilities | None:
+    """What the probe of a model's server has found; None for other models, and servers that were not asked."""
+    served = kept(model.locator, str(option(model, "name", ""))) if model.kind == "openai" else None
+    return None if served is None else as_abilities(served)
+
+
+def as_abilities(served: Probed) -> Abilities:
+    """What a probe's findings are to the checks."""
+    return Abilities(
+        logprobs=served.logprobs, scoring=served.scoring, context=served.context, continuation=served.continuation
+    )
 
 
 def kept(url: str, model: str) -> Probed | None:
@@ -60,6 +77,8 @@ def kept(url: str, model: str) -> Probed | None:
 
 def keep(url: str, model: str, found: Probed) -> Path:
     """Keep what was found, in place of what was found before; the file."""
+    import tempfile
+
     path = probes_file()
     rows = {**_rows(), _name(url, model): asdict(found)}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,8 +90,23 @@ def keep(url: str, model: str, found: Probed) -> Path:
 
 def _rows() -> dict[str, dict[str, object]]:
     """All that is kept; a file that cannot be read keeps nothing, and the next probe replaces it."""
+    return _read(*file_state())
+
+
+def file_state() -> tuple[Path, int, int]:
+    """The file with all that is kept, and what changes with it."""
+    path = probes_file()
     try:
-        found = json.loads(probes_file().read_text(encoding="utf-8"))
+        state = path.stat()
+    except OSError:
+        return path, 0, 0
+    return path, state.st_mtime_ns, state.st_ino  # a new file takes the old one's place
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, _changed: int, _node: int) -> dict[str, dict[str, object]]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return {str(name): row for name, row in found.items() if isinstance(row, dict)} if isinstance(found, dict) else {}

@@ -41,6 +41,7 @@ from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore, plan_with_rows
 from ttscale.runtime.models import EngineHouse
 from ttscale.runtime.python_files import PythonFiles
+from ttscale.runtime.probes import told
 from ttscale.runtime.result import Result, RunError
 from ttscale.runtime.testing import TestReport, run_tests
 from ttscale.runtime.trace import Listener
@@ -87,7 +88,7 @@ def load(
     try:
         recipe = None if is_text or Path(source).is_file() else called(str(source))
         base = recipe.folder if recipe is not None else Path.cwd() if is_text else Path(source).resolve().parent
-        loader = FileLoader(PythonFiles(base, allow="python" in granted), DataColumns(), granted)
+        loader = FileLoader(PythonFiles(base, allow="python" in granted), DataColumns(), granted, told=told)
         if recipe is not None:
             file, _ = loader.entry(recipe.name, f"={recipe.version}")
         else:

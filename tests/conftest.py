@@ -13,6 +13,7 @@ from ttscale.runtime.sandbox import Backend
 pytest.register_assert_rewrite("ttscale.testing")
 
 os.environ["TTSCALE_BANK"] = "off"  # no test writes to the bank of whoever runs it, nor does a process that it starts
+os.environ["TTSCALE_PROBES"] = os.devnull  # nor does one know which servers that person has
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 

@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from cli_runs import tts
 from openai_servers import Served, served
+from ttscale import load
+from ttscale.compiler.diagnostics import CompileError
 from ttscale.compiler.ir import Model
+from ttscale.lsp.programs import Programs
 from ttscale.runtime.engines.base import EngineError
 from ttscale.runtime.engines.openai_gate import Gate
 from ttscale.runtime.engines.openai_probe import probe
@@ -117,12 +120,44 @@ def test_checks_and_plans_know_what_a_server_cannot_do(server: Served, file: Pat
     )
     keep(server.url, "m", Probed(logprobs=True, scoring=False, seeds=False, context=2048))
     plan = tts("plan", str(program))
-    assert plan.code == 0 and "far makes a call for every sample" in plan.out
-    assert "labels are asked in words" in plan.out and "does not keep to seeds" in plan.out
+    assert plan.code == 0 and "4 samples read their prompt 4 times instead of once" in plan.out
+    assert "does not keep to seeds" in plan.out
     assert tts("plan", str(program), "--json").json["servers"]["far"]["context"] == 2048
+    assert "W0280" not in tts("check", str(program)).out
     keep(server.url, "m", Probed(logprobs=False, scoring=False))
     refused = tts("plan", str(program))
     assert refused.code == 1 and "E0280" in refused.err and "`far` gives none" in refused.err
+    checked = tts("check", str(program))
+    assert checked.code == 1 and "E0280" in checked.out and "`far` gives none" in checked.out
+    with pytest.raises(CompileError, match="gives none"):
+        load(program)
+    keep(server.url, "m", Probed(logprobs=True, context=300))
+    assert "E0602" in tts("check", str(program)).out or "W0602" in tts("check", str(program)).out
+
+
+def test_an_editor_knows_what_was_probed_while_it_is_open(server: Served, file: Path) -> None:
+    text = (
+        f'tts 1\nmodel far = openai("{server.url}", name: "m")\n'
+        'prompt ask(question: Text) -> Text = "{{ question }}"\n'
+        "pipeline main(question: Text) -> Text {\n"
+        "  return generate(ask(question), from: far, n: 4) |> select(by: likelihood)\n}\n"
+    )
+    programs = Programs()
+    programs.put("main.tts", text)
+
+    def codes() -> set[str]:
+        programs.checked("main.tts")
+        while not programs.is_whole("main.tts"):
+            programs.look("main.tts")
+        checked = programs.checked("main.tts")
+        assert checked is not None
+        return {diagnostic.code for diagnostic in checked.diagnostics}
+
+    assert codes() == {"W0280"}
+    keep(server.url, "m", Probed(logprobs=False))
+    assert codes() == {"E0280"}
+    keep(server.url, "m", Probed(logprobs=True))
+    assert codes() == set()
 
 
 def test_keys_are_neither_kept_nor_shown(server: Served, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

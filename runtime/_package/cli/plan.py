@@ -16,6 +16,7 @@ from ttscale.cli.options import file_argument, locked_option, model_option, para
 
 if TYPE_CHECKING:
     from ttscale.cli.opened import Opened
+    from ttscale.compiler.fallbacks import Served
     from ttscale.runtime.probes import Probed
 
 LARGE = 300
@@ -66,7 +67,8 @@ def command(
 def plan_data(opened: Opened) -> dict[str, Any]:
     """The plan as plain data, with what the models' files tell and the warnings at these values of the parameters."""
     from ttscale.cli.diagnosed import as_data
-    from ttscale.compiler.plan import plan_to_json
+    from ttscale.compiler.fallbacks import fallbacks
+    from ttscale.compiler.plan import cost_to_json, plan_to_json
 
     memory: dict[str, Any] = {}
     for name, facts in opened.facts.items():
@@ -91,6 +93,10 @@ def plan_data(opened: Opened) -> dict[str, Any]:
         **plan,
         "memory": memory,
         "servers": {name: asdict(one.server) for name, one in opened.facts.items() if one.server is not None},
+        "fallbacks": [
+            {"stage": one.stage, "model": one.model, "what": one.what, "maximum": cost_to_json(one.cost)}
+            for one in fallbacks(opened.plan.graph, servers(opened))
+        ],
         "warnings": as_data(opened.warnings, opened.checked.sources),
         "program": opened.identity(),
     }
@@ -99,6 +105,7 @@ def plan_data(opened: Opened) -> dict[str, Any]:
 def plan_text(opened: Opened) -> str:
     """The plan for people; warnings go to standard error."""
     from ttscale.cli.diagnosed import rendered
+    from ttscale.compiler.fallbacks import fallback_line, fallbacks
     from ttscale.compiler.plan import plan_to_text
 
     for warning in opened.warnings:
@@ -115,6 +122,7 @@ def plan_text(opened: Opened) -> str:
         else:
             parts = f"weights {size(one.weights)}, cache of {one.cells:,} tokens {size(one.cache)}"
             lines.append(f"memory         {name} {size(one.total)}: {parts}, rows of logits {size(one.outputs)}")
+    lines += [f"fallback       {fallback_line(one)}" for one in fallbacks(opened.plan.graph, servers(opened))]
     loaded = [facts.memory.total for facts in opened.facts.values() if facts.memory is not None and not facts.shares]
     if len(loaded) > 1:
         lines.append(f"memory         {size(sum(loaded))} for all {len(loaded)} together")
@@ -129,14 +137,30 @@ def contexts(opened: Opened) -> dict[str, int]:
 
 
 def instead(server: Probed) -> Iterator[str]:
-    """What is done in place of what a server cannot do, and what that costs."""
-    yield "makes a call for every sample, so that each has its seed; its prompt counts once a sample"
-    if server.scoring is False:
-        yield "gives no alternatives: labels are asked in words, a call of a few tokens each, with probabilities 0 or 1"
+    """What a server cannot do and costs nothing to do otherwise; the rest is among the fallbacks."""
     if server.seeds is False:
         yield "does not keep to seeds: only the bank makes a sample the same again"
     if server.schema is False:
         yield "keeps no answer to a schema: what cannot be read is lost"
+
+
+def servers(opened: Opened) -> dict[str, Served]:
+    """What is known of the servers among a program's models: by a probe, or as declared."""
+    from ttscale.compiler.capabilities import abilities
+    from ttscale.compiler.fallbacks import Served
+    from ttscale.runtime.model_facts import known
+    from ttscale.runtime.models import samples_a_call
+    from ttscale.runtime.probes import Probed
+
+    found = known(opened.facts)
+    return {
+        name: Served(
+            samples_a_call(model, (opened.facts[name].server if name in opened.facts else None) or Probed()),
+            abilities(model, found).scoring,
+        )
+        for name, model in opened.plan.graph.models.items()
+        if model.kind == "openai"
+    }
 
 
 def formulas(opened: Opened) -> dict[str, str]:

@@ -43,13 +43,14 @@ def check_file(name: str, *, newest: bool = False) -> Checked:
     from ttscale.compiler.driver import compile_source
     from ttscale.library.loader import FileLoader, load_source
     from ttscale.runtime.data_columns import DataColumns
+    from ttscale.runtime.probes import told
     from ttscale.runtime.python_files import PythonFiles
 
     recipe = recipe_named(name)
     file = file_named(name)
     home = None if name == "-" or recipe is not None else Path(file).resolve().parent
     locked = locked_beside(home) if home is not None and not newest else frozenset[str]()
-    loader = FileLoader(PythonFiles(home, allow=python_allowed()), DataColumns(), granted(), locked)
+    loader = FileLoader(PythonFiles(home, allow=python_allowed()), DataColumns(), granted(), locked, told)
     source = load_source(file) if recipe is None else entry_of(loader, recipe)
     return compile_source(source, loader)
 

@@ -24,6 +24,7 @@ from ttscale.compiler.trees import Tree
 from ttscale.library.loader import FileLoader
 from ttscale.lsp.assigned import Assigned
 from ttscale.runtime.data_columns import DataColumns
+from ttscale.runtime.probes import file_state, told
 from ttscale.runtime.python_files import no_file
 
 MAX_TREES = 4096
@@ -38,7 +39,7 @@ class BufferLoader(FileLoader):
     """Finds imported modules as `FileLoader` does; the text of one that is open in the editor is the editor's."""
 
     def __init__(self, buffers: Mapping[str, SourceFile]) -> None:
-        super().__init__(columns=_COLUMNS)
+        super().__init__(columns=_COLUMNS, told=told)
         self._buffers = buffers
         self.python = self._unread
 
@@ -74,6 +75,7 @@ class Programs:
         self._trees: dict[str, Tree] = {}
         self._modules: dict[SourceFile, tuple[ast.Module, list[Diagnostic]]] = {}
         self._assigned: dict[str, Assigned] = {}
+        self._probes = file_state()
 
     def put(self, name: str, text: str) -> None:
         """The text of an open document, new or changed."""
@@ -100,6 +102,8 @@ class Programs:
         source = self._buffers.get(name)
         if source is None:
             return None
+        if file_state() != self._probes:  # a server was probed meanwhile
+            self._probes, self._checked, self._assigned = file_state(), {}, {}
         if name not in self._checked:
             assigned = self._assigned.setdefault(name, Assigned())
             assigned.waiting.clear()
