@@ -25,12 +25,15 @@ from ttscale.compiler.types import Text
 
 
 def make_plan(
-    graph: ir.Graph, *, input_tokens: Mapping[str, int] | None = None, examples: Mapping[str, Amount] | None = None
+    graph: ir.Graph,
+    *,
+    input_tokens: Mapping[str, int | Amount] | None = None,
+    examples: Mapping[str, Amount] | None = None,
 ) -> Plan:
     """The plan of a graph.
 
-    `input_tokens` are known token counts of inputs by name, `examples` the tokens of few-shot turns by stage, where
-    the rows are known.
+    `input_tokens` are known token counts of inputs by name, or bounds on them, `examples` the tokens of few-shot turns
+    by stage, where the rows are known.
     """
     known = dict(input_tokens or {})
     reader = Reader(inputs_of(graph, known), examples)
@@ -159,7 +162,7 @@ def _most(costs: list[Cost]) -> Cost:
     )
 
 
-def _assumptions(graph: ir.Graph, known: Mapping[str, int], examples: Mapping[str, Amount]) -> Iterable[str]:
+def _assumptions(graph: ir.Graph, known: Mapping[str, object], examples: Mapping[str, Amount]) -> Iterable[str]:
     guessed = [name for name, kind in graph.inputs if isinstance(kind, Text) and name not in known]
     for name, kind in graph.inputs:
         if name in guessed and isinstance(kind, Text):
@@ -172,6 +175,9 @@ def _assumptions(graph: ir.Graph, known: Mapping[str, int], examples: Mapping[st
         if isinstance(rows, ir.Rows) and isinstance(shots, ir.Const):
             counted = "the longest that its rows have" if stage.path in examples else "a guess, since no row was read"
             yield f"{shots.value} examples of `{rows.dataset.name}` count as {counted}"
+    for model in graph.models.values():
+        if model.beside:
+            yield f"every token of `{model.name}` is computed by {1 + len(model.beside)} models, and counts once"
     if any(
         stage.op in ("generate", "fuse", "revise", "critique", "rank", "verify", "score", "classify", "explore")
         for stage in graph.stages

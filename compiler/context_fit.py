@@ -21,6 +21,7 @@ from ttscale.compiler.asking import Asked, asked, full_tokens
 from ttscale.compiler.capabilities import Known, abilities
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.frozen import dataclass
+from ttscale.compiler.prompt_tokens import Amount
 from ttscale.compiler.said import Reader, inputs_of, stage_size
 from ttscale.compiler.source import Span
 
@@ -58,12 +59,15 @@ class Fit:
         return self.least if self.never else self.full
 
 
-def tight_fits(graph: ir.Graph, known: Known | None = None) -> list[Fit]:
-    """The stages of a graph that do not fit, or may not, into a context that is known; a place and model once."""
+def tight_fits(graph: ir.Graph, known: Known | None = None, sizes: Mapping[str, Amount] | None = None) -> list[Fit]:
+    """The stages of a graph that do not fit, or may not, into a context that is known; a place and model once.
+
+    `sizes` are the tokens of inputs by name, where they are known.
+    """
     holds = {model: context for model in graph.models.values() if (context := abilities(model, known).context)}
     if not holds:
         return []
-    inputs = inputs_of(graph, {})
+    inputs = inputs_of(graph, sizes or {})
     full, least = Reader(inputs, share=1.0), Reader(inputs, whole=True)
     found: dict[tuple[Span, str], Fit] = {}
     for stage in graph.stages:

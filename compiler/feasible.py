@@ -6,26 +6,31 @@ Codes:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ttscale.compiler import ast, ir
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.capabilities import Known, lacks
 from ttscale.compiler.context_fit import overflow, tight_fits
 from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.plan import Cost, Plan
+from ttscale.compiler.prompt_tokens import Amount
 from ttscale.compiler.scope import Symbol
 from ttscale.compiler.source import Span
 
 MEASURES = ("calls", "tokens", "cost")
 
 
-def infeasible(graph: ir.Graph, symbol: Symbol, known: Known | None = None) -> list[Diagnostic]:
+def infeasible(
+    graph: ir.Graph, symbol: Symbol, known: Known | None = None, inputs: Mapping[str, Amount] | None = None
+) -> list[Diagnostic]:
     """What is wrong with a graph for every run of it, and what may be; `symbol` is its pipeline.
 
-    `known` is what a look at its models has told, by name.
+    `known` is what a look at its models has told, `inputs` what is known of the sizes of inputs, both by name.
     """
-    plan = make_plan(graph)
+    plan = make_plan(graph, input_tokens=inputs)
     found = [over_budget(measure, plan, symbol) for measure in broken_limits(plan)]
-    return [*found, *lacks(graph, known), *(overflow(fit) for fit in tight_fits(graph, known))]
+    return [*found, *lacks(graph, known), *(overflow(fit) for fit in tight_fits(graph, known, inputs))]
 
 
 def broken_limits(plan: Plan) -> list[str]:

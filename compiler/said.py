@@ -48,12 +48,14 @@ class Said:
         return Amount(0, math.ceil(amount.high * factor) + slack, amount.expected)
 
 
-def inputs_of(graph: ir.Graph, known: Mapping[str, int]) -> dict[str, Amount]:
-    """The tokens of each input: known, declared by `Text(max: …)`, or 512."""
+def inputs_of(graph: ir.Graph, known: Mapping[str, int | Amount]) -> dict[str, Amount]:
+    """The tokens of each input: known, or between known bounds, declared by `Text(max: …)`, or 512."""
     return {name: _input(kind, known.get(name)) for name, kind in graph.inputs}
 
 
-def _input(kind: Type, known: int | None) -> Amount:
+def _input(kind: Type, known: int | Amount | None) -> Amount:
+    if isinstance(known, Amount):
+        return known
     if known is not None:
         return Amount(max(0, known - JOIN_SLACK), known + JOIN_SLACK, known)
     match kind:
@@ -124,7 +126,7 @@ class Reader:
                 return explored(stage, self.share)
             case "decompose":
                 return self._parts(stage)
-            case "retrieve":
+            case "retrieve" | "recall":
                 length = _whole(args.get("length"))
                 return Said(Amount(0, length, math.ceil(length / 4)))
             case "classify":

@@ -16,8 +16,10 @@ from ttscale.runtime.program import load
 from ttscale.runtime.search.api import Wishes, named, prepared
 from ttscale.runtime.search.book import Limits, Spent
 from ttscale.runtime.search.errors import SearchError
+from ttscale.runtime.search.forecast import baselines_need, rounded_up
 from ttscale.runtime.search.history import Tried
 from ttscale.runtime.search.loop import State
+from ttscale.runtime.search.outlook import as_text, outlook
 from ttscale.runtime.search.recipe import written_model
 from ttscale.runtime.search.spare import spare_rows
 
@@ -47,6 +49,71 @@ def test_where_nothing_new_can_be_paid_what_is_free_is_still_tried(tmp_path: Pat
     done = [t["params"] for t in document["trials"] if t["outcome"] == "done" and t["params"]["heat"] == 0.6]
     assert {(own["n"], own["rule"]) for own in done} == {(n, rule) for n in (1, 2, 4, 8) for rule in ("most", "one")}
     assert document["ended"] == "the budget is spent" and dice.made <= 320
+
+
+def test_a_budget_that_ends_among_the_baselines_still_gives_the_best_of_them(tmp_path: Path) -> None:
+    # A single sample, a greedy one and a majority of 8 share 9 calls a question, for 30 questions.
+    path = write(tmp_path, "trials 4 budget { calls <= 100 }", rows=30, all_rows=40)
+    dice = Dice()
+    outcome = searched(path, dice)
+    document = outcome.document
+    verdict = document["verdict"]
+    asked = verdict["standings"][0]["questions"]
+    assert verdict["is_baseline"] and verdict["compared"] == 0 and 5 <= asked <= 11
+    assert {own["questions"] for own in verdict["standings"]} == {asked}
+    assert verdict["how"] == f"{asked} of the 30 questions of the search"
+    assert "nothing else was measured to the end" in verdict["text"]
+    (told,) = document["diagnosis"]
+    assert f"answered {asked} of 30 questions" in told["text"] and "--calls 600" in told["command"]
+    evidence = evidence_of(outcome.recipe or "")
+    assert evidence is not None and evidence["accuracy"].endswith(f"on sums[0:30], {verdict['how']}")
+    assert dice.made <= 100
+    again = searched(path, dice, limits={"calls": 600}, ablate=False).document
+    assert again["trials"] and again["verdict"]["compared"] > 0
+    assert len(dice.asked) == len(set(dice.asked)), "nothing is made twice"
+
+
+def test_where_the_baselines_took_all_they_are_tested_on_the_holdout(tmp_path: Path) -> None:
+    # 10 calls a question with the few-shot baseline: 300 of the 301 that are not kept for the holdout.
+    path = write(tmp_path, "holdout sums[30:130] trials 4 seed 2 sampler random budget { calls <= 430 }", rows=30,
+                 all_rows=140)  # fmt: skip
+    document = searched(path, Dice()).document
+    verdict = document["verdict"]
+    assert document["trials"] == [] and verdict["how"] == "holdout" and verdict["compared"] == 0
+    assert verdict["standings"][0]["questions"] == document["held_out_asked"] > 5
+    assert "on the questions that were held out; nothing else" in verdict["text"]
+    assert document["diagnosis"][0]["text"].startswith("The baselines were measured, and the budget is spent before")
+
+
+def test_a_dry_run_foretells_what_the_baselines_need(tmp_path: Path) -> None:
+    path = write(tmp_path, "holdout sums[30:130] trials 4 budget { calls <= 100 seconds <= 60 }", rows=30, all_rows=140)
+    with opened(path, Dice()) as program:
+        stage = prepared(program, named(program, None), Wishes(str(path)))
+        need = baselines_need(stage)
+        said = as_text(outlook(stage))
+    assert need.labels == ("single sample", "greedy", "majority of 8", "single sample after 4 examples")
+    assert need.calls == 30 * 10, "the single sample is the first of the eight"
+    assert need.there.calls == 70 and need.pays == 7
+    assert "pays for about 7 of 30 questions" in said and "429% of 70 calls" in said
+    assert "in 42 s a model that writes" in said and "then it pays" not in said
+    with opened(write(tmp_path, "trials 4 budget { calls <= 900 }", rows=30), Dice()) as program:
+        said = as_text(outlook(prepared(program, named(program, None), Wishes(str(path)))))
+    assert "then it pays about 4 trials; 4 if each ran alone" in said and "30% of 900 calls" in said
+
+
+@pytest.mark.parametrize(("value", "up"), [(333, 340), (330, 330), (0.0123, 0.013), (5, 5), (1001, 1100), (0, 0)])
+def test_a_suggested_limit_has_two_digits(value: float, up: float) -> None:
+    assert rounded_up(value) == up
+
+
+def test_prices_are_those_of_questions_as_long_as_the_rows(tmp_path: Path) -> None:
+    path = write(tmp_path, "trials 4", rows=30)
+    with opened(path, Dice()) as program:
+        stage = prepared(program, named(program, None), Wishes(str(path)))
+        space = stage.space
+        assert (stage.space.sizes.mean["question"].expected, space.sizes.bounds["question"].high >= 4) == (2, True)
+        assert space.price(space.default).maximum.prompt_tokens < space.plan(space.default).maximum.prompt_tokens / 4
+        assert space.price(space.default).minimum.calls == space.plan(space.default).minimum.calls
 
 
 def test_rows_that_are_not_needed_are_examples_for_a_baseline(tmp_path: Path) -> None:

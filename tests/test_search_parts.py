@@ -292,10 +292,10 @@ def test_evidence_can_be_read_back() -> None:
 
 
 def test_a_dry_run_shows_the_space_and_asks_nothing(tmp_path: Path) -> None:
-    path = write(tmp_path, "minimize tokens budget { tokens <= 900k } trials 12", rows=40)
+    path = write(tmp_path, "minimize tokens budget { tokens <= 300k } trials 12", rows=40)
     shown = tts("search", str(path), "--dry-run", "--no-bank")
     assert shown.code == 0, shown.err
-    assert "24 pipelines" in shown.out and "with a shared bank" in shown.out and "tokens <= 900,000" in shown.out
+    assert "24 pipelines" in shown.out and "with a shared bank" in shown.out and "tokens <= 300,000" in shown.out
     data = json.loads(tts("search", str(path), "--dry-run", "--no-bank", "--json").out)
     assert data["pipelines"] == 24 and data["buys"]["shared"] > data["buys"]["alone"]
     assert not (tmp_path / "searches").exists()

@@ -23,25 +23,24 @@ from ttscale.runtime.evaluate.arms import Item, short_hash
 from ttscale.runtime.evaluate.grading import Accuracy, Grader
 from ttscale.runtime.search.asking import Asker
 from ttscale.runtime.search.baselines import Baseline, BaselineMaker, Skipped
-from ttscale.runtime.search.book import Book, Limits
+from ttscale.runtime.search.book import FOR_FINALS, Book, Limits, shared_out
 from ttscale.runtime.search.errors import SearchError
-from ttscale.runtime.search.expecting import Expectation, expectation
+from ttscale.runtime.search.expecting import Expectation
 from ttscale.runtime.search.finals import FEW
 from ttscale.runtime.search.history import Tried
-from ttscale.runtime.search.loop import Driver, News, shuffled, value_of
+from ttscale.runtime.search.loop import Driver, News, shuffled
 from ttscale.runtime.search.meter import Meter
+from ttscale.runtime.search.opening import measure_baselines
 from ttscale.runtime.search.outlook import require_affordable
 from ttscale.runtime.search.records import Records
 from ttscale.runtime.search.samplers import chosen, optuna_sampler, proposer
+from ttscale.runtime.search.sizes import sizes_of
 from ttscale.runtime.search.space import SearchSpace
-from ttscale.runtime.search.spare import spare_rows
 from ttscale.runtime.search.study import StudyLog, storage_of
 
 if TYPE_CHECKING:
     from ttscale.runtime.program import Program
 
-FOR_FINALS = 0.3
-"""The share of a budget that is kept for the finals, where there are rows held out for them."""
 OLDER = 10
 """How many of an older study's best are tried again, at no cost where nothing but the space has changed."""
 
@@ -97,6 +96,8 @@ class Stage:
     baselines: list[Baseline] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     expected: Expectation = field(default_factory=Expectation)
+    opened: int = 0
+    """Of how many of the questions there is an answer of every baseline."""
 
     @property
     def name(self) -> str:
@@ -154,6 +155,7 @@ def prepared(program: Program, search: Search, wishes: Wishes) -> Stage:
     seed = wishes.seed if wishes.seed is not None else search.seed
     search = replace(search, seed=seed)
     limits = limits_of(search, wishes.limits)
+    space.know(sizes_of(items))
     sampler = wishes.sampler or search.sampler or chosen(space, len(search.goals), limits.trials)
     declared = next(
         d
@@ -195,17 +197,6 @@ def limits_of(search: Search, wanted: Limits) -> Limits:
     )  # fmt: skip
 
 
-def shared_out(limits: Limits, share: float) -> Limits:
-    """A share of every limit but that of the trials."""
-    return Limits(
-        None if limits.calls is None else int(limits.calls * share),
-        None if limits.tokens is None else int(limits.tokens * share),
-        None if limits.seconds is None else limits.seconds * share,
-        None if limits.usd is None else limits.usd * share,
-        limits.trials,
-    )
-
-
 async def carry_out(
     program: Program,
     search: Search,
@@ -236,7 +227,7 @@ async def carry_out(
         asker = _asker(stage, records, meter)
         with _clock(book, trial_limits, halt) as phase:
             asker.stop = phase.event
-            seeded = await _baselines(stage, asker, heard)
+            seeded = await measure_baselines(stage, asker, heard)
             log = await _log(stage, storage, phase.event)
             driver = _driver(stage, log, book, meter, asker, heard)
             if wishes.worker == "0":
@@ -296,7 +287,9 @@ async def _log(stage: Stage, storage: Any, stop: asyncio.Event) -> StudyLog:
     while not (found := log.settled()) and not stop.is_set():
         await asyncio.sleep(0.2)
     if stage.planned in found:
-        stage.space = SearchSpace(stage.program, search.pipeline or None, {**stage.space.fixed, **found})
+        stage.space = SearchSpace(
+            stage.program, search.pipeline or None, {**stage.space.fixed, **found}, stage.space.sizes
+        )
         said = f"`{stage.planned}` is held at {found[stage.planned]}, as `auto` says."
         stage.expected = replace(stage.expected, lines=(*stage.expected.lines, said))
         return opened(stage.space)
@@ -339,39 +332,15 @@ def _driver(
         heard=heard,
         limits=stage.limits,
     )
+    if stage.opened == len(stage.items):
+        for baseline in stage.baselines:
+            driver.prices.add(stage.space.priced(baseline.arm.graph))  # their samples are the first that trials share
     price = driver.missing if stage.wishes.per_token else None
     seed = stage.search.seed + _number(stage.wishes.worker)
     driver.proposer = proposer(stage.sampler, stage.space, driver.directions, seed, price, driver.missing)
     if heard is not None:
         asker.heard = lambda record: driver.say("answer")
     return driver
-
-
-async def _baselines(stage: Stage, asker: Asker, heard: Callable[[News], None] | None) -> dict[str, object] | None:
-    """Measure what has to be beaten, first and on the same budget; workers but the first leave that to it.
-
-    Returns the assignment that the planner would try, if its fit says so.
-    """
-    if stage.wishes.worker != "0":
-        return None
-    spare = spare_rows(stage.program, stage.search, [*stage.items, *stage.held_out])
-    maker = BaselineMaker(stage.space, spare)
-    stage.baselines, stage.skipped = maker.all()
-    if heard is not None:
-        asker.heard = lambda record: heard(News("answer"))
-    seeded = None
-    for baseline in stage.baselines:
-        records = await asker.ask(baseline.arm, stage.items)
-        if records is None:
-            return None
-        name = stage.search.goals[0].name
-        value = sum(value_of(record, name) for record in records) / len(records)
-        if heard is not None:
-            heard(News("baseline", f"{baseline.label}: {name} {value:.3g}"))
-        if baseline.label.startswith("majority"):
-            stage.expected = expectation(records)
-            seeded = maker.with_samples(stage.expected.enough)
-    return seeded
 
 
 @dataclass

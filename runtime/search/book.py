@@ -21,6 +21,8 @@ from typing import Any
 from ttscale.runtime.ledger import NOTHING, Amount
 
 FAR = 2**62
+FOR_FINALS = 0.3
+"""The share of a budget that is kept for the finals, where there are rows held out for them."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,17 @@ class Limits:
     def is_none(self) -> bool:
         """Whether nothing is limited."""
         return self == Limits()
+
+
+def shared_out(limits: Limits, share: float) -> Limits:
+    """A share of every limit but that of the trials."""
+    return Limits(
+        None if limits.calls is None else int(limits.calls * share),
+        None if limits.tokens is None else int(limits.tokens * share),
+        None if limits.seconds is None else limits.seconds * share,
+        None if limits.usd is None else limits.usd * share,
+        limits.trials,
+    )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from ttscale.runtime.evaluate.figures import judges
 from ttscale.runtime.evaluate.grading import ENOUGH
 from ttscale.runtime.evaluate.measuring import Record
 
+TELLING = 10
+"""From how many questions on a share of them says something."""
+
 
 @dataclass(frozen=True)
 class Signs:
@@ -68,9 +71,22 @@ def signs(records: Sequence[Record]) -> Signs:
     )
 
 
+def cut_short(answered: int, questions: int, ended: str, file: str, search: str, more: str) -> Finding:
+    """The finding where a search ended before one pipeline was tried; `more` are options with a larger budget."""
+    command = f"ttscale search {file} {search} {more}".rstrip()
+    if answered < questions:
+        text = f"The baselines answered {answered} of {questions} questions, and {ended}: nothing else was tried"
+    else:
+        text = f"The baselines were measured, and {ended} before anything else was"
+    return Finding("budget", f"{text}. What is there is kept, so a larger budget goes on from here", command)
+
+
 def diagnose(found: Signs, file: str, search: str) -> list[Finding]:
     """What stands in the way, the weightiest first, with what to do and the command to begin with."""
     again = f"ttscale search {file} {search}"
+    if found.questions < TELLING:
+        text = f"{found.questions} answered questions are too few to tell what stands in the way; give it more of them"
+        return [Finding("few", text, again)]
     if found.accuracy >= 0.95:
         text = f"{found.accuracy:.0%} are right: there is next to nothing to gain. Put `minimize tokens` first"
         return [Finding("nothing to gain", text, f"{again} --dry-run")]

@@ -59,8 +59,11 @@ class Verdict:
     compared: int
 
 
-def holdout(entries: Sequence[Entry], main: str, more: bool) -> Verdict:
-    """The verdict on questions that were held out; finalists come in the order of the search."""
+def holdout(entries: Sequence[Entry], main: str, more: bool, *, how: str = "holdout") -> Verdict:
+    """The verdict on questions that were held out; finalists come in the order of the search.
+
+    `how` names other questions, where baselines alone are compared.
+    """
     finalists = [e for e in entries if not e.is_baseline][:FINALISTS]
     baselines = [e for e in entries if e.is_baseline]
     best = _best(baselines, main, more)
@@ -72,7 +75,7 @@ def holdout(entries: Sequence[Entry], main: str, more: bool) -> Verdict:
         sorted((_standing(e, main, against.get(e.label)) for e in (*finalists, *baselines)), key=_by(more))
     )
     better = [s for s in standings if s.against is not None and s.against.verdict == "better"]
-    return _verdict("holdout", standings, better, best, len(finalists), more)
+    return _verdict(how, standings, better, best, len(finalists), more)
 
 
 def cross_validated(
@@ -172,5 +175,13 @@ def _verdict(
         top = max(standings, key=lambda s: sign * s.mean)
         text = f"{top.label} has the best figure; no baseline could be made to compare it with ({how}, {note})"
         return Verdict(how, standings, top.label, top.is_baseline, text, compared)
+    if not compared:
+        text = f"{best.label} is the best of the baselines on {_questions(how)}; nothing else was measured to the end"
+        return Verdict(how, standings, best.label, True, text, compared)
     text = f"nothing that was found is surely better than the best baseline, {best.label} ({how}, {note})"
     return Verdict(how, standings, best.label, True, text, compared)
+
+
+def _questions(how: str) -> str:
+    """What was asked, in words."""
+    return "the questions that were held out" if how == "holdout" else how

@@ -1,7 +1,8 @@
 """The loop of a search: propose, measure question by question, drop what is surely worse, write down.
 
-Baselines are no trials: they are measured first, and are rivals of every pipeline. A trial that the budget or Ctrl-C
-ends in the middle leaves its answers behind, and the next worker that proposes it goes on with them.
+Baselines are no trials: they are measured first, and trials share their samples. What is dropped is worse than a trial
+on the front. A trial that the budget or Ctrl-C ends in the middle leaves its answers behind, and the next worker that
+proposes it goes on with them.
 """
 
 from __future__ import annotations
@@ -121,8 +122,8 @@ class Driver:
         ended = self.ended
         history = self.log.history()
         self._note_prices(history)
-        if not any(any(self.prices.of(self.space.plan(own.assignment))) for own in history):
-            return
+        if not self.prices.drawn:
+            return  # nothing costs anything, so no budget of calls or tokens has ended it
         for assignment in self._all_free(history):
             if self.asker.is_over or not self.book.take_trial():
                 break
@@ -208,12 +209,12 @@ class Driver:
     def _note_prices(self, history: Sequence[Tried]) -> None:
         for tried in history[self._priced :]:
             if tried.outcome in ("done", "running"):
-                self.prices.add(self.space.plan(tried.assignment))
+                self.prices.add(self.space.price(tried.assignment))
         self._priced = len(history)
 
     def missing(self, assignment: Mapping[str, object]) -> float:
         """The tokens of a question that a pipeline would have to make."""
-        return float(self.prices.of(self.space.plan(assignment))[1])
+        return float(self.prices.of(self.space.price(assignment))[1])
 
     def _free(self, history: Sequence[Tried], seen: set[tuple[tuple[str, object], ...]]) -> dict[str, object] | None:
         """Every second time, the first at once: a neighbour of the front that costs nothing."""
@@ -223,7 +224,7 @@ class Driver:
         if self._turn % 2 == 0:
             return None
         for best in front(history, self.directions):
-            if not any(self.prices.of(self.space.plan(best.assignment))):
+            if not any(self.prices.of(self.space.price(best.assignment))):
                 return None  # nothing costs anything here
             for name, axis in self.space.axes.items():
                 for value in axis.values or ():

@@ -1,7 +1,7 @@
 """What a search would do, before anything is spent: the space, what a trial may cost, what the budget buys.
 
 Sampled figures are exact where the space is small. Prices are those of the plan: bounds for one question, times the
-questions; "with a shared bank" counts every sample once.
+questions, for questions as long as the rows are; "with a shared bank" counts every sample once.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ttscale.runtime.search.book import Limits
 from ttscale.runtime.search.errors import SearchError
+from ttscale.runtime.search.forecast import Need, baselines_need, lines_of
 from ttscale.runtime.search.prices import Prices
 from ttscale.runtime.search.racing import looks_at
 from ttscale.runtime.search.space import SearchSpace
@@ -33,7 +36,7 @@ def outlook(stage: Stage) -> dict[str, Any]:
     if not able:
         most, _ = reasons.most_common(1)[0]
         raise SearchError(f"no assignment of the parameters can run: {most}", hint="widen a domain, or a limit")
-    plans = [space.plan(own) for own in able]
+    plans = [space.price(own) for own in able]
     count = len(stage.items)
     trial = {
         "minimum": min(p.minimum.tokens for p in plans) * count,
@@ -43,6 +46,7 @@ def outlook(stage: Stage) -> dict[str, Any]:
         "calls_maximum": max(p.maximum.calls for p in plans) * count,
         "usd_maximum": max(p.maximum.usd for p in plans) * count,
     }
+    need = baselines_need(stage)
     return {
         "search": stage.search.name,
         "pipeline": space.symbol.name,
@@ -60,7 +64,9 @@ def outlook(stage: Stage) -> dict[str, Any]:
         "seed": stage.search.seed,
         "trial": trial,
         "limits": {k: v for k, v in vars(stage.limits).items() if v is not None},
-        "buys": _buys(stage, able),
+        "buys": _buys(stage, able, need),
+        "baselines": need.as_json(),
+        "forecast": lines_of(need),
         "study": stage.name,
     }
 
@@ -91,33 +97,45 @@ def _parameters(space: SearchSpace) -> list[dict[str, Any]]:
     ]
 
 
-def _buys(stage: Stage, able: list[dict[str, object]]) -> dict[str, Any]:
-    """How many trials the tokens pay, each alone and with a shared bank, at the prices that are expected."""
-    count, limits = len(stage.items), stage.limits
-    tokens = limits.tokens
+def _buys(stage: Stage, able: list[dict[str, object]], need: Need) -> dict[str, Any]:
+    """How many trials the budget pays, each alone and after the baselines with a shared bank, as is expected."""
+    count, there = len(stage.items), need.there
     order = list(able)
     random.Random(1).shuffle(order)
     prices = Prices()
-    alone = shared = 0.0
+    for baseline in stage.baselines:
+        prices.add(stage.space.priced(baseline.arm.graph))
+    alone, shared = Cost(), Cost(need.calls, need.tokens)
     trials_alone = trials_shared = 0
-    most = min(limits.trials or MOST_TRIALS, MOST_TRIALS, len(order))
+    most = min(stage.limits.trials or MOST_TRIALS, MOST_TRIALS, len(order))
     for own in order[:most]:
-        plan = stage.space.plan(own)
+        plan = stage.space.price(own)
         whole, new = prices.of(plan)
+        alone = Cost(alone.calls + plan.expected.calls * count, alone.tokens + whole * count)
+        shared = Cost(shared.calls + prices.calls_of(plan) * count, shared.tokens + new * count)
         prices.add(plan)
-        if tokens is None or alone + whole * count <= tokens:
-            trials_alone += 1
-        if tokens is None or shared + new * count <= tokens:
-            trials_shared += 1
-        alone, shared = alone + whole * count, shared + new * count
+        trials_alone += _fits(alone, there)
+        trials_shared += _fits(shared, there)
     return {
         "trials": most,
         "alone": trials_alone,
         "shared": trials_shared,
-        "tokens_alone": round(alone),
-        "tokens_shared": round(shared),
+        "tokens_alone": round(alone.tokens),
+        "tokens_shared": round(shared.tokens - need.tokens),
         "all_tried": most == len(order) and stage.space.combinations <= SAMPLE,
     }
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An amount of calls and tokens."""
+
+    calls: int = 0
+    tokens: int = 0
+
+
+def _fits(cost: Cost, there: Limits) -> bool:
+    return (there.tokens is None or cost.tokens <= there.tokens) and (there.calls is None or cost.calls <= there.calls)
 
 
 def require_affordable(stage: Stage) -> None:
@@ -128,7 +146,7 @@ def require_affordable(stage: Stage) -> None:
     able = [own for own in _sampled(stage.space)[:50] if not stage.space.why_not(own)]
     if not able:
         return
-    plans = [stage.space.plan(own) for own in able]
+    plans = [stage.space.price(own) for own in able]
     least = min(p.minimum.tokens for p in plans) * len(stage.items)
     if limits.tokens is not None and least > limits.tokens:
         raise SearchError(
@@ -173,13 +191,13 @@ def as_text(found: Mapping[str, Any]) -> str:
     buys = found["buys"]
     lines.append(
         f"{buys['trials']} trials  about {buys['tokens_alone']:,} tokens if each ran alone, "
-        f"{buys['tokens_shared']:,} with a shared bank"
+        f"{buys['tokens_shared']:,} more than the baselines with a shared bank"
     )
     if found["limits"]:
-        said = ", ".join(f"{name} <= {value:,}" for name, value in found["limits"].items())
-        lines.append(f"budget     {said}")
-        if "tokens" in found["limits"]:
-            lines.append(f"           pays about {buys['shared']} trials; {buys['alone']} if each ran alone")
+        lines.append("budget     " + ", ".join(f"{name} <= {value:,.10g}" for name, value in found["limits"].items()))
     else:
         lines.append("budget     none: it runs until the space or the sampler ends; `--trials 40` sets one")
+    lines += found["forecast"]
+    if found["limits"].keys() & {"tokens", "calls"} and buys["shared"]:
+        lines.append(f"           then it pays about {buys['shared']} trials; {buys['alone']} if each ran alone")
     return "\n".join(lines) + "\n"

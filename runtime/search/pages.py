@@ -84,16 +84,18 @@ def spending(document: Document) -> list[str]:
         if spent[name] or limit:
             told.append(f"{figure(spent[name])}{'' if limit is None else ' of ' + figure(limit)} {name}")
     lines = [f"Spent: {', '.join(told) or 'nothing'}; {count} trial{'' if count == 1 else 's'}; {document['ended']}."]
-    if spent["tokens"] and alone["tokens"]:
-        times = alone["tokens"] / spent["tokens"]
-        lines.append(f"Each run alone would have spent {figure(alone['tokens'])} tokens: {times:.1f} times as many.")
+    if spent["tokens"] and alone["tokens"] > spent["tokens"]:
+        lines.append(
+            f"Each run alone would have spent {figure(alone['tokens'])} tokens: "
+            f"{alone['tokens'] / spent['tokens']:.1f} times as many."
+        )
     return lines
 
 
 def _tested_on(document: Document) -> list[str]:
     """On how many questions the finals rest, where they were held out."""
     asked, held_out = document.get("held_out_asked", 0), document["held_out"]
-    if not held_out:
+    if not held_out or document["verdict"]["how"].endswith("of the search"):
         return []
     if not asked:
         return [f"The budget had nothing left for the {held_out} questions that were held out."]
@@ -115,7 +117,8 @@ def sections(document: Document) -> list[tuple[str, list[str], Table | None]]:
     planned = document.get("planned")
     if planned:
         found.append(("What theory expects", planned, None))
-    found.append(("Parameters", [], parameter_rows(document)))
+    if document["trials"]:
+        found.append(("Parameters", [], parameter_rows(document)))
     if document["ablation"]:
         main = next(iter(document["goals"]))
         rows = [
@@ -126,7 +129,8 @@ def sections(document: Document) -> list[tuple[str, list[str], Table | None]]:
     rows = [[own["label"], *(figure(own["means"].get(name)) for name in goals)] for own in document["baselines"]]
     skipped = [f"Left out: {own['label']} ({own['why']})." for own in document["skipped"]]
     found.append(("Baselines on the rows of the search", skipped, (["baseline", *goals], rows)))
-    found.append(("Trials", ["An asterisk marks the front."], trials(document)))
+    if document["trials"]:
+        found.append(("Trials", ["An asterisk marks the front."], trials(document)))
     return found
 
 

@@ -11,7 +11,7 @@ that only chooses otherwise costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -49,11 +49,18 @@ class Prices:
     def of(self, plan: Plan) -> tuple[int, int]:
         """The tokens expected for one question, as if alone, and those of them that are still to be made."""
         alone = new = 0
-        for asked in identities(plan):
+        for asked, missing in self._missing(plan):
             alone += asked.tokens
-            missing = max(0, asked.calls - self.drawn.get(asked.identity, 0))
             new += round(asked.tokens * missing / max(1, asked.calls))
         return alone, new
+
+    def calls_of(self, plan: Plan) -> int:
+        """The calls expected for one question that are still to be made."""
+        return sum(missing for _, missing in self._missing(plan))
+
+    def _missing(self, plan: Plan) -> Iterator[tuple[Asked, int]]:
+        for asked in identities(plan):
+            yield asked, max(0, asked.calls - self.drawn.get(asked.identity, 0))
 
 
 def reuse(plans: Iterable[Plan]) -> float:

@@ -65,14 +65,14 @@ class ExhaustiveProposer:
     def propose(self, history: Sequence[Tried]) -> dict[str, object] | None:
         for tried in history[self._added :]:
             if tried.outcome != "failed":
-                self._prices.add(self._space.plan(tried.assignment))
+                self._prices.add(self._space.price(tried.assignment))
         self._added = len(history)
         seen = {tried.key for tried in history}
         left = [own for own in self._all if tuple(own.items()) not in seen]
         left = [own for own in left[:COMPARED] if not self._space.why_not(own)] or [
             own for own in left if not self._space.why_not(own)
         ][:1]
-        return min(left, key=lambda own: self._prices.of(self._space.plan(own))[1], default=None)
+        return min(left, key=lambda own: self._prices.of(self._space.price(own))[1], default=None)
 
 
 class GreedyProposer:

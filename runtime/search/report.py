@@ -19,8 +19,9 @@ from ttscale.compiler.evidence import evidence_text
 from ttscale.runtime.evaluate.ablation import ablations
 from ttscale.runtime.evaluate.curves import curves
 from ttscale.runtime.evaluate.measuring import Record
-from ttscale.runtime.search.diagnosis import diagnose, signs
-from ttscale.runtime.search.finals import Verdict
+from ttscale.runtime.search.diagnosis import cut_short, diagnose, signs
+from ttscale.runtime.search.finals import Standing, Verdict
+from ttscale.runtime.search.forecast import baselines_need, more_options
 from ttscale.runtime.search.history import Tried, front, signed
 from ttscale.runtime.search.loop import Driver
 from ttscale.runtime.search.prices import reuse
@@ -74,7 +75,7 @@ async def finish(stage: Stage, driver: Driver, where: str, *, interrupted: bool)
         "curve": _curve(stage, driver),
         "parameters": parameters(stage.space, history, best, driver.directions),
         "as_if_alone": as_if_alone(stage, driver, history),
-        "diagnosis": _diagnosis(stage, driver, verdict, best),
+        "diagnosis": _diagnosis(stage, driver, verdict, best, "stopped" if interrupted else driver.ended),
     }
     recipe = None if verdict is None else recipe_of(stage, verdict, document)
     return Outcome(document, recipe)
@@ -161,7 +162,7 @@ def parameters(
         factor = None
         if best:
             near = [space.canonical({**best[0].assignment, name: value}) for value in values]
-            plans = [space.plan(own) for own in near if not space.why_not(own)]
+            plans = [space.price(own) for own in near if not space.why_not(own)]
             factor = reuse(plans) if len(plans) > 1 else None
         found.append(
             {
@@ -203,8 +204,16 @@ def as_if_alone(stage: Stage, driver: Driver, history: Sequence[Tried]) -> dict[
     return total
 
 
-def _diagnosis(stage: Stage, driver: Driver, verdict: Verdict | None, best: Sequence[Tried]) -> list[dict[str, str]]:
+def _diagnosis(
+    stage: Stage, driver: Driver, verdict: Verdict | None, best: Sequence[Tried], ended: str
+) -> list[dict[str, str]]:
     """What stands in the way, from the records of the best trial, or the winning baseline."""
+    file, name = stage.wishes.file, stage.search.name
+    if not best and ended.endswith("is spent") and stage.baselines:
+        searched = verdict is not None and verdict.how != "holdout"
+        answered = verdict.standings[0].questions if verdict is not None and searched else stage.opened
+        more = more_options(baselines_need(stage), stage.limits, answered)
+        return [asdict(cut_short(answered, len(stage.items), ended, file, name, more))]
     records: list[Record] = []
     if verdict is not None and verdict.is_baseline:
         records = _most_telling(stage, driver)
@@ -212,7 +221,7 @@ def _diagnosis(stage: Stage, driver: Driver, verdict: Verdict | None, best: Sequ
         records = driver.asker.records.of(driver.arm(best[0].assignment), stage.items)
     if not records or records[0].get("score") is None:
         return []
-    return [asdict(own) for own in diagnose(signs(records), stage.wishes.file, stage.search.name)]
+    return [asdict(own) for own in diagnose(signs(records), file, name)]
 
 
 def _tokens(stage: Stage, driver: Driver, tried: Tried) -> float | None:
@@ -245,7 +254,7 @@ def recipe_of(stage: Stage, verdict: Verdict, document: Mapping[str, Any]) -> st
     if verdict.is_baseline:
         body = next(b.body for b in stage.baselines if b.label == verdict.winner)
     params = {**stage.space.fixed, **winner.params}
-    rows = stage.search.holdout_on if stage.held_out else stage.search.on
+    rows, tested_on = _rows_of(stage, verdict)
     bare = fixed_text(stage.space, params, body, rows=rows)
     program = compiled(stage.program, bare)
     main, _ = stage.main
@@ -255,17 +264,30 @@ def recipe_of(stage: Stage, verdict: Verdict, document: Mapping[str, Any]) -> st
         "program": canonical_hash(program.checked.linked.main.tree),
         "search": f"{stage.search.name} of {Path(stage.wishes.file).name}, {stage.sampler}, seed {stage.search.seed}, "
         f"{len(document['trials'])} trials, {date.today().isoformat()}",
-        main: f"{winner.mean:.4g} [{low:.4g}, {high:.4g}] on {rows}, {winner.questions} questions, {verdict.how}",
+        main: f"{winner.mean:.4g} [{low:.4g}, {high:.4g}] on {tested_on}, {_how_tested(winner, verdict)}",
         **{name: f"{value:.4g} a question" for name, value in winner.means.items() if name != main},
         "cost": _cost(stage, winner.label, costs.calls, document),
         "verdict": verdict.text,
         **{f"model-{name}": said for name, said in _models(stage).items()},
-        **_dataset(stage),
+        **_dataset(stage, verdict),
     }
     head = evidence_text(lines)
     text = fixed_text(stage.space, params, body, rows=rows, head=head)
     compiled(stage.program, text)
     return text
+
+
+def _rows_of(stage: Stage, verdict: Verdict) -> tuple[str, str]:
+    """The rows for the recipe's `eval`, and those that its figures are of, in words."""
+    search = stage.search
+    if verdict.how == "holdout":
+        return search.holdout_on, search.holdout_on
+    both = bool(search.holdout_on) and not stage.held_out
+    return search.on, f"{search.on} and {search.holdout_on}" if both else search.on
+
+
+def _how_tested(winner: Standing, verdict: Verdict) -> str:
+    return verdict.how if verdict.how.endswith("of the search") else f"{winner.questions} questions, {verdict.how}"
 
 
 def _cost(stage: Stage, label: str, calls: int, document: Mapping[str, Any]) -> str:
@@ -292,11 +314,12 @@ def _models(stage: Stage) -> dict[str, str]:
     return found
 
 
-def _dataset(stage: Stage) -> dict[str, str]:
+def _dataset(stage: Stage, verdict: Verdict) -> dict[str, str]:
     """The file of the rows, with its hash."""
     from ttscale.runtime.datasets import path_of
 
-    dataset = (stage.search.holdout if stage.held_out and stage.search.holdout else stage.search.rows).dataset
+    held = stage.search.holdout if verdict.how == "holdout" else None
+    dataset = (held if held is not None else stage.search.rows).dataset
     path = path_of(dataset)
     if not path.is_file():
         return {"dataset": f"{dataset.name} {dataset.locator}"}

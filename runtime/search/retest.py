@@ -34,26 +34,43 @@ class Tested:
 async def retest(stage: Stage, driver: Driver, history: Sequence[Tried], best: Sequence[Tried]) -> Tested:
     """The finalists and the baselines on rows that chose none of them, as many as the budget pays.
 
-    Without such rows, or where not one of them could be paid for, the choice is cross-validated. No verdict where no
-    pipeline was measured to the end.
+    Without such rows, or where not one of them could be paid for, the choice is cross-validated. Where no pipeline was
+    measured to the end, the baselines are compared with each other. No verdict where these have no answers either.
     """
     main, more = stage.main
     done = [t for t in history if t.outcome == "done"]
-    if not done:
-        return Tested()
-    await _equal_majority(stage, driver, best[0])
+    if done:
+        await _equal_majority(stage, driver, best[0])
+    if not done and stage.opened < len(stage.items):
+        # Nothing was chosen on these questions, so they are as good as those held out, and some have answers already.
+        await driver.asker.ask_each([b.arm for b in stage.baselines], stage.items)
+        return Tested(_of_baselines(stage, driver))
     if stage.held_out:
         runners = _runners(stage, driver, _finalists(done, best, driver.directions))
         asked = await driver.asker.ask_each([arm for arm, _, _ in runners], stage.held_out)
         if asked:
             entries = _entries(driver, runners, stage.held_out[:asked])
             return Tested(holdout(entries, main, more), asked)
-    else:
+    elif done:
         await driver.asker.ask_each([b.arm for b in stage.baselines], stage.items)
+    if not done:
+        return Tested(_of_baselines(stage, driver))
     entries = _entries(driver, _runners(stage, driver, done), stage.items)
     if not entries:
         return Tested()
     return Tested(cross_validated(entries, main, more, seed=stage.search.seed, compared=len(done)))
+
+
+def _of_baselines(stage: Stage, driver: Driver) -> Verdict | None:
+    """The baselines on the questions of the search that all of them answered; None where there are none."""
+    main, more = stage.main
+    arms = [b.arm for b in stage.baselines]
+    find = driver.asker.records.find
+    items = [item for item in stage.items if all(find(arm, item) is not None for arm in arms)]
+    if not arms or not items:
+        return None
+    part = "the questions" if len(items) == len(stage.items) else f"{len(items)} of the {len(stage.items)} questions"
+    return holdout(_entries(driver, _runners(stage, driver, []), items), main, more, how=f"{part} of the search")
 
 
 def _runners(stage: Stage, driver: Driver, finalists: Sequence[Tried]) -> list[Runner]:

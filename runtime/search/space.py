@@ -15,20 +15,24 @@ import math
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.active import active_params
+from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.diagnostics import CompileError
 from ttscale.compiler.domains import Domain, show
 from ttscale.compiler.feasible import infeasible
 from ttscale.compiler.space import Space, bound_values, broken_rules, default_of, space_of
 from ttscale.compiler.walk import nodes
 from ttscale.runtime.evaluate.arms import pipeline_of
+from ttscale.runtime.fewshot import example_amounts
 from ttscale.runtime.model_facts import known, look
 from ttscale.runtime.search.errors import SearchError
+from ttscale.runtime.search.sizes import InputSizes
 
 if TYPE_CHECKING:
+    from ttscale.compiler.ir import Graph
     from ttscale.compiler.plan import Plan
     from ttscale.compiler.types import Type
     from ttscale.runtime.program import Program
@@ -87,8 +91,16 @@ class Axis:
 class SearchSpace:
     """What a search may try. Raises SearchError where a fixed parameter is wrong or nothing is left to search."""
 
-    def __init__(self, program: Program, pipeline: str | None, fixed: Assignment | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        pipeline: str | None,
+        fixed: Assignment | None = None,
+        sizes: InputSizes | None = None,
+    ) -> None:
         self.program = program
+        self.sizes = sizes if sizes is not None else InputSizes()
+        """What is known of the questions; `know` sets it."""
         self.pipeline = pipeline
         self.symbol = pipeline_of(program, pipeline)
         self.fixed = dict(fixed or {})
@@ -108,6 +120,7 @@ class SearchSpace:
         self._active: dict[Key, frozenset[str]] = {}
         self._reasons: dict[Key, str] = {}
         self._facts: dict[str, object] = {}
+        self._priced: dict[Key, Plan] = {}
         self.order = self._ordered()
 
     @property
@@ -172,6 +185,25 @@ class SearchSpace:
         """The plan of an assignment for one question. Raises CompileError."""
         return self.program.plan(self.pipeline, params=self.params(assignment))
 
+    def know(self, sizes: InputSizes) -> None:
+        """Count prices, and what fits, by the sizes of the questions that are asked."""
+        self.sizes = sizes
+        self._priced.clear()
+        self._reasons.clear()
+
+    def price(self, assignment: Assignment) -> Plan:
+        """The plan of an assignment for a question of average size. Raises CompileError."""
+        key = self.key(assignment)
+        if key not in self._priced:
+            self._priced[key] = self.priced(self.plan(assignment).graph)
+        return self._priced[key]
+
+    def priced(self, graph: Graph) -> Plan:
+        """The plan of any graph of these inputs for a question of average size."""
+        return make_plan(
+            graph, input_tokens=self.sizes.mean, examples=example_amounts(graph, self.program.rows)
+        )  # fmt: skip
+
     def breaks_rule(self, assignment: Assignment) -> str:
         """The `require` that an assignment breaks; "" for none."""
         if not self._space.declaration.requires:
@@ -195,7 +227,8 @@ class SearchSpace:
             return f"{first.code}: {first.message}"
         if not self._facts:
             self._facts = {"known": known(look(plan.graph.models, self.program.folder))}
-        found = infeasible(plan.graph, self.symbol, self._facts["known"])  # type: ignore[arg-type]
+        known_models: Any = self._facts["known"]
+        found = infeasible(plan.graph, self.symbol, known_models, self.sizes.bounds)
         wrong = next((d for d in found if d.severity == "error"), None)
         return "" if wrong is None else f"{wrong.code}: {wrong.message}"
 
