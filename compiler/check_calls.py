@@ -35,7 +35,7 @@ from ttscale.compiler.check_names import member
 from ttscale.compiler.check_policies import policy_call
 from ttscale.compiler.check_row_steps import ROW_STEPS, check_row_step
 from ttscale.compiler.check_scores import same_latest_score
-from ttscale.compiler.check_stages import later_stage, stage
+from ttscale.compiler.check_stages import stage
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition, fit, value_of
 from ttscale.compiler.diagnostics import Label, suggest
@@ -43,7 +43,7 @@ from ttscale.compiler.foreign_names import instead_of
 from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.resolve import is_broken, param_type, type_of
 from ttscale.compiler.scope import Symbol
-from ttscale.compiler.signatures import FACETS, FUNCTIONS, LATER, RULES, SIGNATURES, FunctionSignature
+from ttscale.compiler.signatures import FACETS, FUNCTIONS, RULES, SIGNATURES, FunctionSignature
 
 ROWS = types.ListOf(types.ROW)
 GIVES: Mapping[str, types.Type] = {"Text": types.TEXT, "Float": types.FLOAT, "Int": types.INT, "Bool": types.BOOL}
@@ -80,7 +80,7 @@ def _called(
                 return _unknown_call(expr, frame)
             owner_text = frame.text(base.span)
             short = owner_text if len(owner_text) <= 30 and "\n" not in owner_text else "…"
-            if callee.name in SIGNATURES or (typed.is_pool and callee.name in LATER):
+            if callee.name in SIGNATURES:
                 hint = f"pipe into it: `{short} |> {callee.name}({'…' if expr.args else ''})`"
             elif callee.name in FUNCTIONS:
                 hint = f"write `{callee.name}({short})`"
@@ -109,8 +109,6 @@ def _called(
         return Typed(ROWS, static=True)
     if callee.name in SIGNATURES:
         return stage(expr, SIGNATURES[callee.name], piped, source, frame)
-    if callee.name in LATER:
-        return later_stage(expr, piped, frame)
     if callee.name in FUNCTIONS:
         return _function(expr, FUNCTIONS[callee.name], piped, source, frame)
     return _no_such(expr, frame)
@@ -151,7 +149,7 @@ def _no_such(expr: ast_expressions.Call, frame: Frame) -> Typed:
     if member is not None:
         hint = f"did you mean `{member}`?"
     if not hint:
-        hint = did_you_mean(name, [*SIGNATURES, *FUNCTIONS, *LATER], f"stages are {listed(tuple(SIGNATURES), 20)}")
+        hint = did_you_mean(name, [*SIGNATURES, *FUNCTIONS], f"stages are {listed(tuple(SIGNATURES), 20)}")
     labels = () if later is None else (Label(later, "this is bound further down, and is a value"),)
     frame.report("E0210", f"there is no stage or prompt `{name}`", expr.callee.span, hint=hint, labels=labels)
     return _unknown_call(expr, frame)

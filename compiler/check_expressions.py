@@ -26,7 +26,7 @@ from ttscale.compiler.check_values import must_be_static, typed_as, value_of, wa
 from ttscale.compiler.diagnostics import Label
 from ttscale.compiler.foreign_names import instead_of
 from ttscale.compiler.schema_types import as_list, fields_of, type_of_schema
-from ttscale.compiler.signatures import FUNCTIONS, LATER, SIGNATURES
+from ttscale.compiler.signatures import FUNCTIONS, SIGNATURES
 
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 TRACE: dict[str, types.Type] = {
@@ -115,7 +115,7 @@ def _unknown(expr: ast_expressions.Name, frame: Frame) -> None:
         inside = later.file == expr.span.file and later.start <= expr.span.start < later.end
         hint = f"give what stands before it a name of its own: `first_{name} = …`" if inside else "move that line up"
         frame.report("E0207", message, expr.span, labels=labels, hint=hint)
-    elif name in SIGNATURES or name in LATER:
+    elif name in SIGNATURES:
         signature = SIGNATURES.get(name)
         hint = f"write `… |> {name}(…)`" if signature is None or signature.source == "pool" else f"write `{name}(…)`"
         frame.report("E0210", f"`{name}` is a stage, not a value", expr.span, hint=hint)

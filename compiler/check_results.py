@@ -83,7 +83,7 @@ def _size(call: StageCall) -> Size:
             return call.counts.get("explored", UNKNOWN)
         case "decompose":
             return (size_of(given["most"], frame) if "most" in given else exactly(6)).some(1)
-        case "retrieve":
+        case "retrieve" | "recall":
             return (size_of(given["k"], frame) if "k" in given else exactly(5)).some(0)
         case "fuse":
             made = size_of(given["n"], frame) if "n" in given else ONE

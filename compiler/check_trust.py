@@ -9,6 +9,7 @@ refused where they are read, and nobody can grant them.
     code       runs programs that models write, in the sandbox: `run_tests`, `execute`, the metric `code`
     network    reaches another machine: `openai(…)`, `gguf("hf:…")`, `hf(…)`
     files      reads weights outside the recipe: absolute paths, paths with `..`, models of Ollama
+    memory     keeps what runs learned, and reads it: `recall`, `remember`
     env:NAME   reads a variable of the environment: `env("NAME")`
 
 Codes:
@@ -29,11 +30,13 @@ from ttscale.compiler.walk import nodes
 
 Granted = Callable[[str], Set[str] | None]
 RUNNERS = ("run_tests", "execute")
+LEARNERS = ("recall", "remember")
 WORDS = {
     "python": "runs Python",
     "code": "runs programs that models write",
     "network": "reaches another machine",
     "files": "reads weights outside its folder",
+    "memory": "keeps and reads what questions and answers taught",
 }
 
 
@@ -69,6 +72,8 @@ def _of_call(call: expr.Call, name: str) -> Iterator[Need]:
         yield Need(f"env:{first}", f'env("{first}")', call.span)
     elif name in RUNNERS:
         yield Need("code", f"`{name}`", call.span)
+    elif name in LEARNERS:
+        yield Need("memory", f"`{name}`", call.span)
     elif name == "openai":
         yield Need("network", f'openai("{first}")', call.span)
     elif name == "hf" or (name == "gguf" and first.startswith("hf:")):

@@ -82,9 +82,8 @@ def compile_source(
     pipelines = _pipelines(linked)
     found = [*resolving, *_with_sense(check(linked, each), resolving)]
     if not any(diagnostic.severity == "error" for diagnostic in found):
-        for name, declaration in pipelines.items():
-            if not _is_for_later(declaration, found):
-                found += assignments(linked, name)
+        for name in pipelines:
+            found += assignments(linked, name)
     columns: ColumnReader | None = getattr(load, "columns", None)
     if columns is not None and _reads_rows(linked):
         from ttscale.compiler.columns import check_columns
@@ -121,13 +120,6 @@ def in_order(diagnostics: list[Diagnostic], entry: str) -> tuple[Diagnostic, ...
         return (False, "", -1) if span is None else (span.file != entry, span.file, span.start)
 
     return tuple(sorted(dict.fromkeys(diagnostics), key=place))
-
-
-def _is_for_later(declaration: ast.PipelineDecl, found: list[Diagnostic]) -> bool:
-    """Whether a pipeline has something that this version reads and does not run, so that it makes no graph."""
-    span = declaration.span
-    places = [d.primary for d in found if d.code == "W0290" and d.primary is not None]
-    return any(p.file == span.file and span.start <= p.start < span.end for p in places)
 
 
 def _pipelines(linked: Linked) -> dict[str, ast.PipelineDecl]:

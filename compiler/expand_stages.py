@@ -17,6 +17,7 @@ from ttscale.compiler.expand_arguments import (
 from ttscale.compiler.expand_decompose import decompose
 from ttscale.compiler.expand_explore import explore
 from ttscale.compiler.expand_nodes import condition
+from ttscale.compiler.expand_recall import named_memory, recall
 from ttscale.compiler.expand_retrieve import retrieve
 from ttscale.compiler.expand_settings import settings
 from ttscale.compiler.expand_sources import classify, generate, result_of_prompt
@@ -48,6 +49,7 @@ SOURCES = {
     "explore": explore,
     "retrieve": retrieve,
     "decompose": decompose,
+    "recall": recall,
 }
 """Stages that no pool is piped into."""
 
@@ -111,6 +113,11 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
         args["meta"] = ir.Const(None)
         if not asks:
             args = {p.name: ir.Const(None) for p in signature.parameters} | {k: args[k] for k in ("by", "as", "meta")}
+    if signature.name == "remember":
+        named_memory(expansion, call, args)
+        asks = args["what"] != ir.Const("text")
+        if not asks:
+            args = {p.name: ir.Const(None) for p in signature.parameters} | args
     if signature.name == "run_tests":
         judged = args["method"] == ir.Const("judged")
         asks = judged or args["with"] == ir.Const(None)

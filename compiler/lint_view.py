@@ -9,7 +9,7 @@ from ttscale.compiler import ir
 from ttscale.compiler.source import Span
 from ttscale.compiler.types import Answers, Type
 
-MAKERS = frozenset({"generate", "fuse", "classify", "revise", "explore", "retrieve", "decompose"})
+MAKERS = frozenset({"generate", "fuse", "classify", "revise", "explore", "retrieve", "decompose", "recall"})
 JOINTS = frozenset({"concat", "choose"})
 JUDGES = frozenset({"verify", "score", "rank"})
 TESTS = frozenset({"tests", "unit_tests"})

@@ -42,7 +42,7 @@ from ttscale.compiler.resolve_types import (
     type_of,
 )
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol, SymbolKind
-from ttscale.compiler.signatures import FUNCTIONS, LATER, RULES, SIGNATURES
+from ttscale.compiler.signatures import FUNCTIONS, RULES, SIGNATURES
 from ttscale.compiler.source import SourceFile, Span
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ class _Names:
             if symbol.kind == "python" or symbol.module != self.module:
                 hint = f"give it another name here: `{symbol.name} as my_{name}`"
             self.diagnostics.append(Diagnostic("E0203", f"`{name}` is already {taken}", span, hint=hint))
-            if name in SIGNATURES or name in LATER:
+            if name in SIGNATURES:
                 # Broken: what is called by that name may be the stage, so nothing more is said about it.
                 symbol = Symbol(symbol.kind, symbol.name, symbol.module, ast.BadDecl(symbol.kind, name, span))
         self.symbols[name] = symbol
@@ -321,7 +321,7 @@ def _taken(name: str, symbol: Symbol) -> str | None:
     if symbol.kind == "prompt" and name in SIGNATURES and SIGNATURES[name].source == "none":
         return "a stage"
     if symbol.kind in ("pipeline", "metric", "python"):
-        if name in SIGNATURES or name in LATER:
+        if name in SIGNATURES:
             return "a stage"
         if name in FUNCTIONS:
             return "a function"

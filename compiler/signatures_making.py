@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from ttscale.compiler.parameters import Parameter
 from ttscale.compiler.signature import USING, Signature, asking
+from ttscale.compiler.signatures_memory import NEARNESS
+from ttscale.compiler.signatures_memory import NEARNESS
 
 BOUNDARIES = ("paragraph", "line", "sentence", "code", "tokens")
 """Where a step of `explore` may end."""
@@ -147,6 +149,8 @@ RETRIEVE = Signature(
         Parameter("among", "content", many=True, doc="texts of the run instead of files: an input, or a pool"),
         Parameter("k", "int", 5, low=1, high=1024, doc="passages, at most"),
         Parameter("field", "text", "text", doc="what is read of the rows of .jsonl and .json files"),
+        Parameter("by", "name", "words", choices=NEARNESS, doc="words in common, a model's vectors, or both"),
+        Parameter("from", "model", doc="the model that makes vectors, `by: embedding` and `by: both`"),
         Parameter("length", "int", 1200, low=16, doc="bytes of a passage, at most"),
         Parameter("order", "name", "reversed", choices=("reversed", "ranked"), doc="the best last, or first"),
     ),

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ttscale.compiler.diagnostics import suggest
 from ttscale.library.names import LIMIT, MANIFEST
 
-CAPABILITIES = ("python", "code", "network", "files")
+CAPABILITIES = ("python", "code", "network", "files", "memory")
 """What a recipe may ask for besides secrets, which are asked for by name: `env:OPENAI_API_KEY`."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]

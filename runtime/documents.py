@@ -3,21 +3,20 @@
     index = index_of([Path("notes.jsonl")], field="text", length=1200)
     index.best("when was the mill built", 3)     # [(passage number, score), …], the best first
 
-Scores are those of Lucene's BM25: sum over the query's words of idf f / (f + k1 (1 - b + b d / mean d)), with
-idf = ln(1 + (N - n + 1/2) / (n + 1/2)), f a word's count in the passage, d its length in words; k1 = 1.5, b = 0.75.
-Ties go to the passage that stands first. Indexes of files are kept while the files do not change.
+Scores are those of Lucene's BM25, by the package bm25s: sum over the query's words of idf f / (f + k1 (1 - b + b d /
+mean d)), with idf = ln(1 + (N - n + 1/2) / (n + 1/2)), f a word's count in the passage, d its length in words; k1 =
+1.5, b = 0.75. Words are runs of letters and digits without regard to case, none left out. Ties go to the passage that
+stands first. Indexes of files are kept while the files do not change.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 K1, B = 1.5, 0.75
 WORDS = re.compile(r"\w+")
@@ -33,37 +32,35 @@ class DocumentError(Exception):
         self.hint = hint
 
 
-@dataclass
 class Index:
-    """Passages and where each word occurs in them."""
+    """Passages and what BM25 knows of their words; made with the first look-up."""
 
-    passages: tuple[str, ...]
-    _places: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    _lengths: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        for number, passage in enumerate(self.passages):
-            counts = Counter(words(passage))
-            self._lengths.append(sum(counts.values()))
-            for word, count in counts.items():
-                self._places.setdefault(word, []).append((number, count))
+    def __init__(self, passages: tuple[str, ...]) -> None:
+        self.passages = passages
+        self._made: Any = None
 
     def scores(self, query: str) -> dict[int, float]:
-        """The score of every passage that has a word of the query."""
-        total = len(self.passages)
-        mean = sum(self._lengths) / total if total else 0.0
-        found: dict[int, float] = {}
-        for word in words(query):
-            places = self._places.get(word, [])
-            idf = math.log(1 + (total - len(places) + 0.5) / (len(places) + 0.5))
-            for number, count in places:
-                weight = count / (count + K1 * (1 - B + B * self._lengths[number] / mean))
-                found[number] = found.get(number, 0.0) + idf * weight
-        return found
+        """The score of every passage that has a word of the query. Raises DocumentError without bm25s."""
+        asked = words(query)
+        if not asked or not any(words(passage) for passage in self.passages):
+            return {}
+        if self._made is None:
+            self._made = _bm25()
+            self._made.index([words(passage) for passage in self.passages], show_progress=False)
+        return {place: float(score) for place, score in enumerate(self._made.get_scores(asked)) if score > 0}
 
     def best(self, query: str, count: int) -> list[tuple[int, float]]:
         """The passages with the highest scores, the best first; fewer where fewer have a word of the query."""
         return sorted(self.scores(query).items(), key=lambda item: (-item[1], item[0]))[:count]
+
+
+def _bm25() -> Any:
+    try:
+        import bm25s
+    except ImportError as error:
+        hint = 'install it: `pip install "ttscale[retrieve]"`'
+        raise DocumentError("looking things up by their words needs the package bm25s", hint=hint) from error
+    return bm25s.BM25(method="lucene", k1=K1, b=B)
 
 
 def words(text: str) -> list[str]:

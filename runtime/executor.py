@@ -17,6 +17,7 @@ Codes:
     R0710  a prompt does not fit how its stage asks (raised in `stages/rank`)
     R0717  a prover that is not installed (raised in `stages/prove`)
     R0716  documents that cannot be read (raised in `stages/retrieve`)
+    R0722  a concept memory that cannot be used (raised in `stages/recall`)
     R0714  the schema file of a `Json(…)` type is missing, or is no schema
 """
 
@@ -42,6 +43,7 @@ from ttscale.runtime.engines.base import ContextExceeded, Engine, EngineError
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate, single
 from ttscale.runtime.fewshot import RowStore
 from ttscale.runtime.ledger import Admission, Amount, Ledger
+from ttscale.runtime.memory import Memories, View
 from ttscale.runtime.plugins import PluginFault
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.result import BudgetExhausted, Result, RunError
@@ -81,16 +83,18 @@ async def execute(
     folder: Path | None = None,
     rows: RowStore | None = None,
     bank: BankRun | None = None,
+    memories: View | None = None,
 ) -> Result:
     """Answer one question.
 
     `inputs` are the pipeline's, by name. Setting `stop` ends the work as a spent budget does. `folder` is where schema
     files are looked for; `rows` keeps the rows of few-shot examples from one run to the next. Samples that the `bank`
-    has are not made again, and new ones are kept in it. Raises RunError where no answer can be given, BudgetExhausted
-    where a limit is why.
+    has are not made again, and new ones are kept in it. `memories` are the concept memories as this run sees them;
+    without them what is remembered ends with the question. Raises RunError where no answer can be given,
+    BudgetExhausted where a limit is why.
     """
     house = NamedEngines(engines) if isinstance(engines, Mapping) else engines
-    run = _Run(graph, plan, check_inputs(graph, inputs), house, run_seed, listener, folder, rows, bank)
+    run = _Run(graph, plan, check_inputs(graph, inputs), house, run_seed, listener, folder, rows, bank, memories)
     return await run.result(stop)
 
 
@@ -139,11 +143,13 @@ class _Run:
         folder: Path | None,
         rows: RowStore | None,
         bank: BankRun | None,
+        memories: View | None,
     ) -> None:
         self.graph = graph
         self.inputs = inputs
         self.folder = folder
         self.rows = rows if rows is not None else RowStore(folder)
+        self.memories = memories if memories is not None else Memories(kept=False).view()
         self.recorder = Recorder(listener)
         self.notes = RunNotes()
         self.values: dict[str, object] = {}
@@ -242,7 +248,8 @@ class _Run:
             self.finished[stage.path].set()
 
     async def _value(self, stage: Stage, caller: Caller) -> object:
-        context = StageContext(stage, caller, self.recorder, self.notes, self, self.folder, self.rows)
+        folder, rows, memories = self.folder, self.rows, self.memories
+        context = StageContext(stage, caller, self.recorder, self.notes, self, folder, rows, memories)
         piped = None if stage.source is None else self.evaluate(stage.source)
         if piped == ():  # what a source that a settled `when` left out stands for
             piped = Pool((), context.item_type)

@@ -39,9 +39,10 @@ from ttscale.runtime.data_columns import DataColumns
 from ttscale.runtime.desk import Engines
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore, plan_with_rows
+from ttscale.runtime.memory import Memories, View
 from ttscale.runtime.models import EngineHouse
-from ttscale.runtime.python_files import PythonFiles
 from ttscale.runtime.probes import told
+from ttscale.runtime.python_files import PythonFiles
 from ttscale.runtime.result import Result, RunError
 from ttscale.runtime.testing import TestReport, run_tests
 from ttscale.runtime.trace import Listener
@@ -129,6 +130,8 @@ class Program:
         self._folder = base_dir if base_dir is not None else Path.cwd()
         self._house = EngineHouse(self._folder)
         self.rows = RowStore(self._folder)
+        self.memories = Memories()
+        self._seen = self.memories.view()
         self._plans: dict[object, Plan] = {}
         self._loop: _LoopThread | None = None
         self._bank = BankRuns(bank)
@@ -194,7 +197,7 @@ class Program:
         """
         plan, values = self._bound(inputs, pipeline, params, named)
         stop = asyncio.Event()
-        future = self._thread().submit(self._execute(plan, values, seed, listener, stop))
+        future = self._thread().submit(self._execute(plan, values, seed, listener, stop, view=self.memories.view()))
         return self._wait(future, stop)
 
     async def arun(
@@ -208,7 +211,8 @@ class Program:
     ) -> Result:
         """As `run`, from a coroutine; cancelling it cancels the work."""
         plan, values = self._bound(inputs, pipeline, params, named)
-        return await asyncio.wrap_future(self._thread().submit(self._execute(plan, values, seed, listener, None)))
+        work = self._execute(plan, values, seed, listener, None, view=self.memories.view())
+        return await asyncio.wrap_future(self._thread().submit(work))
 
     async def run_many(
         self,
@@ -228,11 +232,12 @@ class Program:
         """
         waiting = iter(enumerate(rows))
         finished: asyncio.Queue[RowResult | None] = asyncio.Queue()
+        view = self.memories.view()
 
         async def worker() -> None:
             try:
                 for index, row in waiting:
-                    finished.put_nowait(await self._row(index, row, pipeline, params, seed, named))
+                    finished.put_nowait(await self._row(index, row, pipeline, params, seed, named, view))
             finally:
                 finished.put_nowait(None)
 
@@ -283,6 +288,7 @@ class Program:
         """
         from ttscale.runtime.evaluate import evaluate
 
+        self._seen = self.memories.view()
         stop = asyncio.Event()
         work = evaluate(self, rows, metric, stop=stop, **settings)
         return self._wait(self._thread().submit(work), stop)
@@ -302,6 +308,7 @@ class Program:
         """
         from ttscale.runtime.search.api import Wishes, carry_out, named
 
+        self._seen = self.memories.view()
         stop = asyncio.Event()
         work = carry_out(self, named(self, name), wishes or Wishes(), stop=stop, heard=heard, others=others)
         return self._wait(self._thread().submit(work), stop)
@@ -320,12 +327,13 @@ class Program:
         params: Mapping[str, object] | None,
         seed: int,
         named: Mapping[str, object],
+        view: View,
     ) -> RowResult:
         positional: tuple[object, ...] = () if isinstance(row, Mapping) else (row,)
         by_name: dict[str, object] = {**named, **(row if isinstance(row, Mapping) else {})}
         plan, values = self._bound(positional, pipeline, params, by_name)
         try:
-            future = self._thread().submit(self._execute(plan, values, seed, None, None))
+            future = self._thread().submit(self._execute(plan, values, seed, None, None, view=view))
             result: Result = await asyncio.wrap_future(future)
             return RowResult(index, values, result, None)
         except RunError as error:
@@ -339,6 +347,7 @@ class Program:
         listener: Listener | None,
         stop: asyncio.Event | None,
         of: Program | None = None,
+        view: View | None = None,
     ) -> Result:
         made_by = of if of is not None else self
         bank = self._bank.of(plan.graph, seed)
@@ -354,6 +363,7 @@ class Program:
             folder=made_by._folder,
             rows=made_by.rows,
             bank=bank,
+            memories=view if view is not None else self._seen,
         )
 
     def _bound(

@@ -1,7 +1,8 @@
 """Runs the tests written in the language and says, for what fails, the values on both sides.
 
 Every pipeline call of a test runs with scripted engines of its own, so that no expectation depends on another. A test
-marked `live` may ask real models and runs only when that is wished; one without that mark must not.
+marked `live` may ask real models and runs only when that is wished; one without that mark must not. A test has concept
+memories of its own, empty at its beginning; each of its calls sees what those before it remembered.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ttscale.compiler.ir import Apply, Expectation, Operand, TestCall, TestCase
 from ttscale.compiler.source import Span
@@ -18,6 +19,7 @@ from ttscale.runtime.answers import show
 from ttscale.runtime.evaluate_expr import EvaluationError, evaluate, single
 from ttscale.runtime.executor import execute, models_of
 from ttscale.runtime.fewshot import RowStore, plan_with_rows
+from ttscale.runtime.memory import Memories
 from ttscale.runtime.models import EngineHouse
 from ttscale.runtime.pool import Pool
 from ttscale.runtime.result import Result, RunError
@@ -96,6 +98,7 @@ async def _run_case(case: TestCase, house: EngineHouse, base_dir: Path, seed: in
     failures: list[FailedExpectation] = []
     trace = Trace()
     calls = tokens = 0
+    memories = Memories(kept=False)
     for expectation in case.expectations:
         values: dict[str, object] = {}
         unscripted = () if case.live else _unscripted(expectation)
@@ -105,7 +108,7 @@ async def _run_case(case: TestCase, house: EngineHouse, base_dir: Path, seed: in
             continue
         try:
             for number, call in enumerate(expectation.calls):
-                result = await _run_call(call, house, base_dir, seed)
+                result = await _run_call(call, house, base_dir, seed, memories)
                 trace = result.trace
                 calls, tokens = calls + trace.calls, tokens + trace.tokens
                 values[f"call[{number}]"] = result.pool if isinstance(call.graph.returns, Answers) else result.answer
@@ -124,11 +127,12 @@ def _unscripted(expectation: Expectation) -> tuple[str, ...]:
     return tuple(model.name for stage in stages for model in models_of(stage) if model.kind != "script")
 
 
-async def _run_call(call: TestCall, house: EngineHouse, base_dir: Path, seed: int) -> Result:
+async def _run_call(call: TestCall, house: EngineHouse, base_dir: Path, seed: int, memories: Memories) -> Result:
     rows = RowStore(base_dir)
     plan = plan_with_rows(call.graph, rows)
     engines = house.for_run()
-    return await execute(call.graph, plan, dict(call.inputs), engines, run_seed=seed, folder=base_dir, rows=rows)
+    settings: dict[str, Any] = {"run_seed": seed, "folder": base_dir, "rows": rows, "memories": memories.view()}
+    return await execute(call.graph, plan, dict(call.inputs), engines, **settings)
 
 
 def _figures(trace: Trace) -> dict[str, object]:

@@ -53,17 +53,6 @@ def test_the_designs_programs_check() -> None:
         assert [d for d in checked.diagnostics if d.severity == "error"] == [], path.name
 
 
-def test_what_does_not_run_yet_is_told_once() -> None:
-    found = body(
-        """
-  drafts = generate(p.write_code(question), from: small, n: 2)
-  return drafts |> remember() |> select(by: first)
-""",
-        "Code(python)",
-    )
-    assert found == ["W0290"]
-
-
 @pytest.mark.parametrize("name", ["prompts", "stages"])
 def test_the_standard_library_is_clean(name: str) -> None:
     source = load_source(ROOT / "library" / "std" / f"{name}.tts")

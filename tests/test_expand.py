@@ -190,12 +190,6 @@ def test_an_adaptive_source_needs_one_set_of_settings() -> None:
     assert [d.code for d in found] == ["E0253"]
 
 
-def test_a_stage_of_a_later_version_is_said_to_be_one() -> None:
-    graph, found = bound(main("return generate(solve(question), from: small) |> remember() |> vote()"))
-    assert graph is None
-    assert [d.code for d in found] == ["E0259"]
-
-
 def test_a_loop_over_known_values_is_computed() -> None:
     rounds = main("return repeat up to 3 with n = 1 until n > 2 { yield n + 1 }")
     assert graph_of(rounds).result == ir.Const(3)

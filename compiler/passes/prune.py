@@ -1,4 +1,7 @@
-"""Prune: drop stages that the result does not depend on, and models that no stage asks."""
+"""Prune: drop stages that the result does not depend on, and models that no stage asks.
+
+What outlives the run is kept too: a `remember` that nothing reads.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ from dataclasses import replace
 
 from ttscale.compiler import ir
 
+LASTING = "remember"
+
 
 def prune(graph: ir.Graph) -> ir.Graph:
     """Only what the result needs, in the same order."""
     by_path = {stage.path: stage for stage in graph.stages}
     needed: set[str] = set()
-    waiting = list(ir.refs(graph.result))
+    waiting = [*ir.refs(graph.result), *(stage.path for stage in graph.stages if stage.op == LASTING)]
     while waiting:
         path = waiting.pop()
         if path not in needed:

@@ -16,10 +16,12 @@ from ttscale.runtime.desk import Engines
 from ttscale.runtime.engines.base import (
     Capabilities,
     Completion,
+    Embedding,
     Engine,
     EngineError,
     EngineStats,
     Message,
+    Reading,
     Request,
     Scored,
 )
@@ -180,6 +182,16 @@ class MeteredEngine:
             return found
         finally:
             self._meter.settle(worst, actual)
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        """As the engine's own: vectors are no calls. Raises EngineError."""
+        assert isinstance(self._engine, Reading)
+        return await self._engine.embed(texts)
+
+    async def rank(self, query: str, documents: Sequence[str]) -> list[float]:
+        """As the engine's own. Raises EngineError."""
+        assert isinstance(self._engine, Reading)
+        return await self._engine.rank(query, documents)
 
     def stats(self) -> EngineStats:
         return self._engine.stats()

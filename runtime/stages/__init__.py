@@ -18,6 +18,8 @@ from ttscale.runtime.stages.joining import choose, concat, value
 from ttscale.runtime.stages.plugged import plugged
 from ttscale.runtime.stages.prove import prove
 from ttscale.runtime.stages.rank import rank
+from ttscale.runtime.stages.recall import recall
+from ttscale.runtime.stages.remember import remember
 from ttscale.runtime.stages.retrieve import retrieve
 from ttscale.runtime.stages.revise import revise
 from ttscale.runtime.stages.run_tests import run_tests
@@ -30,6 +32,7 @@ SOURCES: Mapping[str, Callable[[StageContext], Awaitable[object]]] = {
     "classify": classify,
     "explore": explore,
     "retrieve": retrieve,
+    "recall": recall,
     "decompose": decompose,
     "concat": concat,
     "choose": choose,
@@ -50,6 +53,7 @@ POOL_STAGES: Mapping[str, Callable[[StageContext, Pool], Awaitable[Pool]]] = {
     "select": by_rule,
     "prove": prove,
     "execute": execute,
+    "remember": remember,
     "python": plugged,
 }
 """Stages that a pool is piped into."""

@@ -17,24 +17,28 @@ from ttscale.runtime.documents import DocumentError, Index, index_of, passages
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import StageContext, as_argument, is_operand
-
-SCORE = "bm25"
+from ttscale.runtime.stages.nearness import SCORES, nearest
 
 
 async def retrieve(context: StageContext) -> Pool:
-    """At most `k` passages that have a word of the query; fewer, with a note, where fewer have one."""
+    """At most `k` passages, by their words those that share one with the query; fewer, with a note, where fewer do."""
     operand = context.stage.args.get("query")
     query = as_argument(context.value(operand), TEXT) if is_operand(operand) else None
     if not isinstance(query, str):
         context.note("retrieve found nothing, since what it should look up has no value in this run")
         return Pool((), TEXT)
     index = _index(context)
-    wanted = context.integer("k", 5)
-    found = index.best(query, wanted)
+    wanted, by = context.integer("k", 5), str(context.constant("by") or "words")
+    try:
+        found = await nearest(context, index, query, wanted, by)
+    except DocumentError as error:
+        raise RunError(Diagnostic("R0716", str(error), context.stage.span, hint=error.hint)) from error
     if len(found) < wanted:
-        context.note(f"retrieve found {len(found)} of {wanted} passages with a word of what it looked up")
+        what = "passages with a word of what it looked up" if by == "words" else "passages"
+        context.note(f"retrieve found {len(found)} of {wanted} {what}")
     candidates = [
-        _candidate(context, index.passages[number], score, rank) for rank, (number, score) in enumerate(found, 1)
+        _candidate(context, index.passages[number], {SCORES[by]: score}, rank)
+        for rank, (number, score) in enumerate(found, 1)
     ]
     if context.constant("order") != "ranked":
         candidates.reverse()
@@ -69,6 +73,6 @@ def _path(context: StageContext, name: str) -> Path:
     return path
 
 
-def _candidate(context: StageContext, text: str, score: float, rank: int) -> Candidate:
+def _candidate(context: StageContext, text: str, scores: dict[str, float], rank: int) -> Candidate:
     answer, key = coerce(TEXT, text)
-    return Candidate(text, answer, key, stage=context.stage.path, index=rank - 1, scores={SCORE: score}, rank=rank)
+    return Candidate(text, answer, key, stage=context.stage.path, index=rank - 1, scores=scores, rank=rank)

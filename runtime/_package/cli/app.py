@@ -43,6 +43,7 @@ COMMANDS = (
     Entry("import", "importing", "More", "Make programs from what other tools keep: Archon's configurations."),
     Entry("export", "exporting", "More", "Write programs as what other tools read: Archon's configurations."),
     Entry("bank", "bank", "More", "Look at the bank of samples; export, import, merge, clean and verify it."),
+    Entry("memory", "memory", "More", "Look at what programs remembered; export, import and clear it."),
     Entry("why", "why", "More", "Say which setting made a run generate what another had already."),
     Entry("lock", "lock", "More", "Pin weights and imports by their hashes in tts.lock."),
     Entry("recipe", "recipe", "More", "Find, make, measure and share recipes: programs that run by name."),

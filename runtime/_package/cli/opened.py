@@ -18,6 +18,7 @@ from ttscale.compiler.types import Type
 from ttscale.runtime.bank.runs import BankRuns
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import RowStore
+from ttscale.runtime.memory import Memories, View
 from ttscale.runtime.model_facts import Facts, known, look
 from ttscale.runtime.models import EngineHouse, home_of
 from ttscale.runtime.program import Program
@@ -94,6 +95,7 @@ class Opened:
     facts: Mapping[str, Facts] = field(default_factory=dict)
     warnings: Sequence[Diagnostic] = ()
     house: CountedHouse = field(init=False)
+    memories: View = field(default_factory=lambda: Memories().view())
 
     def __post_init__(self) -> None:
         self.house = CountedHouse(self.folder)
@@ -129,6 +131,7 @@ class Opened:
             folder=self.folder,
             rows=self.rows,
             bank=bank,
+            memories=self.memories,
         )
 
     def saved(self) -> int:
