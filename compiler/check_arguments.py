@@ -326,7 +326,7 @@ def _tests(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -
 
 
 def _later(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
-    """`policy:` and `judge:` are read when all other arguments are known (`check_explore`)."""
+    """`policy:`, `judge:` and `combine:` are read when all others are known (`check_explore`, `check_combine`)."""
 
 
 def _no_dataset(value: ast_expressions.Expr, frame: Frame) -> bool:
@@ -376,6 +376,7 @@ CHECKS: Mapping[str, Check] = {
     "name": _name,
     "pool": _pool,
     "policy": _later,
+    "combination": _later,
     "judge": _later,
     "content": content,
     "tests": _tests,

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from ttscale.compiler import ast_expressions, types
 from ttscale.compiler.check_arguments import argument, later_argument
+from ttscale.compiler.check_combine import check_combine
 from ttscale.compiler.check_conditions import MAYBE, TRUE
 from ttscale.compiler.check_decompose import check_decompose
 from ttscale.compiler.check_explore import check_explore
@@ -348,6 +349,7 @@ def _what_is_missing(call: StageCall) -> None:
             frame.report("E0239", message, span, hint=hint, label=label)
     if name == "generate":
         _rounds(call)
+        check_combine(call)
     if name == "vote":
         check_vote(given, call.source, frame)
     if name == "explore":

@@ -81,7 +81,8 @@ def graph_to_text(graph: ir.Graph) -> str:
     lines += [f"  param {name} = {value!r}" for name, value in graph.params.items()]
     for model in graph.models.values():
         options = "".join(f", {name}: {value!r}" for name, value in model.options)
-        lines.append(f"  model {model.name} = {model.kind}({model.locator!r}{options})")
+        combined = f" combine {argument_text(model.combine)}" if model.combine is not None else ""
+        lines.append(f"  model {model.name} = {model.kind}({model.locator!r}{options}){combined}")
     budget = graph.budget
     for name, limit in zip(
         ("calls", "tokens", "seconds", "cost"), (budget.calls, budget.tokens, budget.seconds, budget.cost), strict=True

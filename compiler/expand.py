@@ -98,6 +98,7 @@ def expand(
     else:
         face = memory.once("face", lambda: _face(linked, symbol))
         expansion.memory = memory
+        expansion.models.update(memory.combined)
     frame = replace(face.frame, names=with_names(values, face.frame.names))
     try:
         result = body(expansion, declaration, frame, symbol.name, declaration.span)

@@ -56,6 +56,7 @@ class Memory:
         self._asked: dict[int, tuple[ir.Stage, frozenset[str]]] = {}
         self._settled: dict[Hashable, object] = {}
         self.models: dict[str, ir.Model] = {}
+        self.combined: dict[str, ir.Model] = {}
         self.prompts: dict[int, ir.Prompt] = {}
         self._is_off = False
         self._follow: dict[int, tuple[Value, frozenset[str]]] = {}
@@ -85,6 +86,7 @@ class Memory:
         """Remember nothing from now on: what a model's declaration says must be said in every expansion anew."""
         self._is_off = True
         self.models.clear()
+        self.combined.clear()
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made when it is first asked for."""

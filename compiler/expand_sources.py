@@ -17,6 +17,7 @@ from ttscale.compiler.expand_arguments import (
     stage_of,
     values_of,
 )
+from ttscale.compiler.expand_combine import combined
 from ttscale.compiler.expand_nodes import concat
 from ttscale.compiler.expand_settings import normal, settings
 from ttscale.compiler.expansion import (
@@ -36,12 +37,15 @@ def result_of_prompt(expansion: Expansion, call: Call) -> Type:
 def generate(expansion: Expansion, call: Call) -> Pool:
     """The pool of a `generate`, split where prompts or models bring different settings."""
     prompts = prompts_of(expansion, call)
-    models = models_of(expansion, call, "from") or [only_model(expansion, call)]
+    models = combined(expansion, call, models_of(expansion, call, "from") or [only_model(expansion, call)])
     spots = [one(expansion, value, call.span_of("temperature")) for value in values_of(expansion, call, "temperature")]
     written = tuple(normal("temperature", spot.value) for spot in spots if isinstance(spot, ir.Const))
     given = given_settings(expansion, call)
     args = settle_examples(
-        expansion, call, prompts, plain_arguments(expansion, call, ("prompt", "from", "temperature", "more"))
+        expansion,
+        call,
+        prompts,
+        plain_arguments(expansion, call, ("prompt", "from", "temperature", "more", "watch", "combine")),
     )
     series = _first_series(expansion, call, args)
     model_series = tuple(series + sum(m.name == models[k].name for m in models[:k]) for k in range(len(models)))
@@ -87,7 +91,8 @@ def _split(
         grown["series"] = ir.Const(series)
         grown["model_series"] = ir.Const((series,))
         grown["hedge"] = args["hedge"] if index == 0 else ir.Const(False)
-        name = model.name if len(prompts) == 1 else f"{filled.prompt.name}.{model.name}"
+        own = model.name.partition("(")[0]
+        name = own if len(prompts) == 1 else f"{filled.prompt.name}.{own}"
         parts.append(_source(expansion, call, grown, filled.prompt.result, question, f"{scope}/{name}"))
     joined = concat(expansion, parts, call.frame, expansion.claim(scope), call.expr.span)
     return replace(joined, made=call.expr.span, amount=_amount(expansion, call, len(grid) * max(1, len(written)), args))

@@ -12,6 +12,7 @@ import re
 from ttscale.compiler.explanation import Explanation
 from ttscale.compiler.explanations_archon import ARCHON
 from ttscale.compiler.explanations_calls import CALLS
+from ttscale.compiler.explanations_combine import COMBINE
 from ttscale.compiler.explanations_data import DATA
 from ttscale.compiler.explanations_declarations import DECLARATIONS
 from ttscale.compiler.explanations_explore import EXPLORE
@@ -32,6 +33,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     **DECLARATIONS,
     **EXPLORE,
     **SEARCHES,
+    **COMBINE,
     **LINT,
     **OUTSIDE,
     **ARCHON,

@@ -135,7 +135,8 @@ class Model:
     `ctx gpu_layers thinking temperature …` for gguf, `name key price` for openai (`key` is the name of an
     environment variable, never a secret), `replies once` for script. Sampling defaults are among them. `plugin` is
     the key of the function that opens its engine where a package or Python file declares the kind, and `abilities`
-    are what that function's decorator says of its models (`logprobs scoring thinking`).
+    are what that function's decorator says of its models (`logprobs scoring thinking`). A model that `combine:`
+    made of several has the locator and options of the first, and a name that says what of which.
     """
 
     name: str
@@ -145,6 +146,14 @@ class Model:
     span: Span | None = field(default=None, compare=False)
     plugin: str = ""
     abilities: tuple[tuple[str, bool], ...] = ()
+    combine: Strategy | None = None
+    """How its next tokens are put together with those of the models among the arguments, where they are."""
+
+    @property
+    def beside(self) -> tuple[Model, ...]:
+        """The further models that compute every token, in the order of the rule's arguments."""
+        parts = () if self.combine is None else self.combine.named
+        return tuple(part for _, part in parts if isinstance(part, Model))
 
 
 @dataclass(frozen=True, slots=True)

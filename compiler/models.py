@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from ttscale.compiler import ast, ast_expressions, ir
@@ -152,8 +153,13 @@ def weights_locator(model: ir.Model) -> str:
 def prices(model: ir.Model) -> tuple[float, float]:
     """US dollars for one prompt token and for one new token; 0 for a local model or one without a price.
 
+    Models that compute every token together cost what all of them do.
+
     `price` is a map of dollars for a million tokens, `{input: 0.15usd, output: 0.60usd}`, or one amount for both.
     """
+    if model.beside:
+        each = [prices(part) for part in (replace(model, combine=None), *model.beside)]
+        return sum(price[0] for price in each), sum(price[1] for price in each)
     match option(model, "price"):
         case bool() | None:
             return 0.0, 0.0

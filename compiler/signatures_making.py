@@ -27,6 +27,7 @@ GENERATE = Signature(
         Parameter("start", "int", 4, low=1, doc="size of the first round of `n: up to N`"),
         Parameter("round", "int", low=1, doc="samples of every further round; default rounds double"),
         Parameter("until", "condition", doc="tested on complete rounds of `n: up to N`"),
+        Parameter("combine", "combination", doc="other models of one vocabulary that have a say in every token"),
         Parameter("hedge", "bool", False, doc="adds one greedy sample"),
         Parameter("constrain", "bool", doc="keep answers to the form of their type; JSON is unless this is false"),
         Parameter("more", "pool", doc="fresh samples: a series that this pool did not use"),

@@ -17,7 +17,7 @@ OWN_OPS = {"concat": ("sources",), "choose": ("arms",), "value": ("value",)}
 """The ops that only the compiler writes, with their arguments."""
 
 REPLACED = {
-    "generate": ("prompt", "from", "temperature"),
+    "generate": ("prompt", "from", "temperature", "combine"),
     "classify": ("prompt", "from"),
     "explore": ("prompt", "from"),
 }

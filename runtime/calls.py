@@ -273,6 +273,7 @@ class Caller:
         )
         if failed:
             reason = completion.error or f"it took longer than {item.ask.timeout or 0:g} seconds"
+                **({} if completion.routed_tokens is None else {"routed_tokens": completion.routed_tokens}),
             return Reply(item.ask, "failed", completion, cut, reason)
         return Reply(item.ask, "cancelled" if completion.finish == "cancelled" else "done", completion, cut)
 

@@ -13,7 +13,7 @@ from ttscale.compiler.ir import Model
 from ttscale.compiler.models import GGUF_PREFIXES, option, weights_locator
 from ttscale.runtime.engines.llama.digest import file_digest
 from ttscale.runtime.engines.llama.options import adapters_of, is_template_text
-from ttscale.runtime.models import load_options, locate
+from ttscale.runtime.models import home_of, load_options, locate, open_engine
 
 
 def files_of(model: Model, home: Path) -> list[tuple[str, Path]]:
@@ -31,6 +31,8 @@ def files_of(model: Model, home: Path) -> list[tuple[str, Path]]:
     template = given.get("chat_template")
     if isinstance(template, str) and not is_template_text(template):
         found.append((template, home / Path(template).expanduser()))
+    for part in model.beside:
+        found += files_of(part, home_of(part, home))
     return found
 
 
@@ -38,6 +40,8 @@ def answers_digest(model: Model, home: Path) -> str:
     """The digest of all that makes a gguf model's answers, as its engine has it; empty for other kinds."""
     if model.kind != "gguf" or model.plugin:
         return ""
+    if model.combine is not None:
+        return open_engine(model, home).digest
     return load_options(model, home).identity(file_digest(locate(model, home)), file_digest)
 
 

@@ -14,12 +14,15 @@ import importlib.metadata
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+from ttscale.compiler.diagnostics import InternalError
 from ttscale.compiler.gguf_options import GGUF_OPTIONS
-from ttscale.compiler.ir import Model
+from ttscale.compiler.ir import Const, Model
 from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
 from ttscale.compiler.models import option, weights_locator
 from ttscale.library.recipes import folder_of, recipe_of
@@ -30,6 +33,9 @@ from ttscale.runtime.engines.llama.options import LOAD_OPTIONS, LoadOptions, opt
 from ttscale.runtime.engines.script import ScriptEngine
 from ttscale.runtime.plugin_engines import open_plugin, place_of
 from ttscale.runtime.probes import Probed, kept
+
+if TYPE_CHECKING:
+    from ttscale.runtime.engines.llama.combining import Combination
 
 SEPARATE_SLOTS = 8
 """Samples at once where each has a cache of its own, unless `slots:` says otherwise."""
@@ -250,6 +256,7 @@ def _llama(model: Model, base_dir: Path) -> Engine:
     from ttscale.runtime.engines.llama.engine import LlamaEngine
 
     return LlamaEngine(
+    homes = [(part, home_of(part, base_dir)) for part in model.beside]
         path,
         ctx=_whole(model, "ctx"),
         gpu_layers=_whole(model, "gpu_layers"),
@@ -257,9 +264,36 @@ def _llama(model: Model, base_dir: Path) -> Engine:
         max_sequences=_whole(model, "slots") or (64 if options.kv_unified else SEPARATE_SLOTS),
         options=options,
     )
+        others=[(locate(part, home), load_options(part, home)) for part, home in homes],
+        combination=combination_of(model),
 
 
 def load_options(model: Model, base_dir: Path) -> LoadOptions:
+def combination_of(model: Model) -> Combination | None:
+    """What the engine is told of `combine:`; the language's words for the numbers are those of the papers."""
+    if model.combine is None:
+        return None
+    from ttscale.runtime.engines.llama.combining import Combination
+
+    told = {name: value.value for name, value in model.combine.named if isinstance(value, Const)}
+    match model.combine.name:
+        case "emulated_tuning":
+            return Combination("tuning", weight=_figure(told["beta"]))
+        case "contrastive":
+            return Combination("contrast", weight=_figure(told["beta"]), floor=_figure(told["alpha"]))
+        case "routing":
+            doubt: Literal["probability", "margin"] = "margin" if told["by"] == "margin" else "probability"
+            return Combination("route", floor=_figure(told["below"]), doubt=doubt)
+        case "mixture" | "product" as rule:
+            share = _figure(told["share"])
+            return Combination("mixture" if rule == "mixture" else "product", shares=(1 - share, share))
+    raise InternalError(f"there is no combination {model.combine.name}")
+
+
+def _figure(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
     """What `gguf(…)` says about loading, with the files that it names. Raises EngineError with a hint."""
 
     def find(locator: str) -> Path:
@@ -388,6 +422,9 @@ class EngineHouse:
         for engine in engines:
             await engine.close()
 
+        if model.combine is not None:
+            together = (replace(model, combine=None), *model.beside)
+            return combination_of(model), tuple(self._identity(part) for part in together)
 
 class RunEngines:
     """The engines of one run: the house's, but a new scripted engine for each scripted model."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_models import plain_model, sliding_window_model
 from ttscale.runtime.engines.base import EngineError, Message, Request, Sampling
-from ttscale.runtime.engines.llama.combining import Combination, Floats, combined, log_softmax
+from ttscale.runtime.engines.llama.combining import Combination, Floats, combined, log_softmax, route
 from ttscale.runtime.engines.llama.engine import LlamaEngine
 
 VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors" / "collaborative_decoding.json"
@@ -52,6 +52,9 @@ def test_a_route_asks_the_next_where_the_first_is_not_sure() -> None:
     sure, unsure = Combination("route", floor=0.6), Combination("route", floor=0.9)
     assert chances(combined([FIRST, THIRD], sure)) == pytest.approx(chances(FIRST), abs=1e-6)
     assert chances(combined([FIRST, THIRD], unsure)) == pytest.approx(chances(THIRD), abs=1e-6)
+    most, second = sorted(chances(FIRST))[:-3:-1]
+    for floor, place in ((most - second - 0.01, 0), (most - second + 0.01, 1)):
+        assert route([FIRST, THIRD], Combination("route", floor=floor, doubt="margin")) == place
 
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="the reference vectors are not beside the project")
@@ -77,6 +80,9 @@ def test_reference_logits_of_published_combinations() -> None:
             assert chances(combined([small, large], Combination("route", floor=floor))) == pytest.approx(
                 chances(answers)
             )
+        delta = wanted["delta_router_(p1-p2)/2"]  # half of our margin
+        for floor, place in ((2 * delta - 0.01, 0), (2 * delta + 0.01, 1)):
+            assert route([small, large], Combination("route", floor=floor, doubt="margin")) == place
 
 
 @pytest.mark.parametrize(

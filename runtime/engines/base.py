@@ -196,6 +196,8 @@ class Embedding:
 
     vector: tuple[float, ...]
     tokens: int
+    `routed_tokens` were drawn from another model than the first, where several take turns; None elsewhere, and of what
+    was not made now.
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,7 @@ class Capabilities:
     continuation: bool | None = True
     context: int | None = None
     resumes: bool = False
+    routed_tokens: int | None = None
     grammar: bool | None = False
     keeps: bool = False
     stop_patterns: bool = False

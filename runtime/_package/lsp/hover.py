@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ttscale.compiler import ast, ast_expressions
 from ttscale.compiler.driver import Checked
+from ttscale.compiler.combination_signatures import combination_named
 from ttscale.compiler.policy_signatures import POLICIES
 from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.scope import Symbol
@@ -145,7 +146,7 @@ def _argument(cursor: Cursor, checked: Checked) -> str | None:
     signature = SIGNATURES.get(call.callee)
     if signature is not None and (parameter := signature.parameter(cursor.word)) is not None:
         return parameter_line(parameter).removeprefix("- ")
-    rule = rule_of(call.callee) or POLICIES.get(call.callee)
+    rule = rule_of(call.callee) or POLICIES.get(call.callee) or combination_named(call.callee)
     if rule is not None:
         found = next((p for p in rule.parameters if p.name == cursor.word), None)
         return parameter_line(found).removeprefix("- ") if found is not None else None

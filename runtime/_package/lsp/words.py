@@ -5,6 +5,7 @@ from __future__ import annotations
 from ttscale.compiler.gguf_options import GGUF_OPTIONS
 from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
 from ttscale.compiler.models import OPTIONS
+from ttscale.compiler.combination_signatures import combination_named
 from ttscale.compiler.policy_signatures import POLICIES, POLICY_ALIASES
 from ttscale.compiler.readers import KIND_WORDS, READERS
 from ttscale.compiler.resolve_types import TYPE_NAMES
@@ -179,6 +180,11 @@ def word_doc(name: str) -> str | None:
     if policy is not None:
         lines = [f"```tts\n{policy.name}\n```", policy.doc, "a policy of explore", policy.paper]
         listed = "\n".join(map(parameter_line, policy.parameters))
+        return "\n\n".join(line for line in (*lines, listed) if line)
+    combination = combination_named(name)
+    if combination is not None:
+        lines = [f"```tts\n{combination.name}\n```", combination.doc, "a way to combine models", combination.paper]
+        listed = "\n".join(map(parameter_line, combination.parameters))
         return "\n\n".join(line for line in (*lines, listed) if line)
     if name in LATER:
         return f"`{name}` is about {LATER[name]}; this version reads it and does not run it yet"

@@ -10,8 +10,10 @@ contrast  (1 + weight) l1 - weight l2 among tokens with p1 >= floor max p1: cont
           amateur (Li and others 2023, 2210.15097; this form: O'Brien and Lewis 2023, 2309.09117).
 mixture   log of the mean of probabilities, by `shares`.
 product   the mean of log-probabilities, by `shares`: a product of experts (Hinton 2002).
-route     the first model's row where its likeliest token has at least `floor`, else the next model's, the last one's
-          without a condition. All models compute every token: this is what routing would answer, not what it saves.
+route     the first model's row where it is sure, else the next model's, the last one's without a condition. Sure is a
+          likeliest token of at least `floor`, or with the doubt "margin" one that is so much likelier than the second
+          (FS-GEN, Zhang and others 2024, arXiv 2406.12295, whose delta is half of that). All models compute every
+          token: this is what routing would answer, not what it saves.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class Combination:
     weight: float = 1.0
     floor: float = 0.1
     shares: tuple[float, ...] = ()
+    doubt: Literal["probability", "margin"] = "probability"
 
     def check(self, models: int) -> None:
         """Raise EngineError where so many models, or these numbers, cannot be combined."""
@@ -60,8 +63,20 @@ def log_softmax(row: Floats) -> npt.NDArray[np.float64]:
     return result
 
 
+def route(rows: Sequence[Floats], how: Combination) -> int:
+    """Whose row is taken, by its place: the first that is sure, else the last."""
+    for place, row in enumerate(rows[:-1]):
+        logs = log_softmax(row)
+        second = float(np.partition(logs, -2)[-2]) if how.doubt == "margin" and len(logs) > 1 else -math.inf
+        if math.exp(float(logs.max())) - math.exp(second) >= how.floor:
+            return place
+    return len(rows) - 1
+
+
 def combined(rows: Sequence[Floats], how: Combination) -> Floats:
     """One row of logits of as many as there are models, all over one vocabulary."""
+    if how.rule == "route":
+        return log_softmax(rows[route(rows, how)]).astype(np.float32)
     logs = [log_softmax(row) for row in rows]
     if how.rule == "tuning":
         result = logs[0] + how.weight * (logs[1] - logs[2])
@@ -69,9 +84,6 @@ def combined(rows: Sequence[Floats], how: Combination) -> Floats:
         result = (1 + how.weight) * logs[0] - how.weight * logs[1]
         low = result.min() - 60.0  # as good as never, and still a number that can be subtracted from
         result = np.where(logs[0] >= logs[0].max() + math.log(max(how.floor, 1e-300)), result, low)
-    elif how.rule == "route":
-        sure = (one for one in logs[:-1] if math.exp(float(one.max())) >= how.floor)
-        result = next(sure, logs[-1])
     else:
         given = np.asarray(how.shares or (1.0,) * len(rows))
         shares = given / given.sum()

@@ -59,8 +59,9 @@ class LlamaEngine:
     `ctx` is the context of one sequence in tokens (default: the trained one, up to 8192), `gpu_layers` the layers
     to offload (default: all where the build has a GPU), `threads` of the CPU (default: usable cores),
     `max_sequences` the samples that run at once, `memory` a limit in bytes for the cache, `options` all that llama.cpp
-    takes beside. `others` are up to two models of the same vocabulary that compute the same tokens; with `combination`
-    the answers are those of all of them. Nothing is opened before `start`.
+    takes beside. `others` are up to two models of the same vocabulary that compute the same tokens, each with
+    options of its own if it has some; with `combination` the answers are those of all of them. Nothing is opened before
+    `start`.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class LlamaEngine:
         max_sequences: int = 64,
         memory: int | None = None,
         options: LoadOptions | None = None,
-        others: Sequence[str | Path] = (),
+        others: Sequence[str | Path | tuple[Path, LoadOptions]] = (),
         combination: Combination | None = None,
     ) -> None:
         self._path = Path(path)
@@ -86,7 +87,7 @@ class LlamaEngine:
             max(1, min(max_sequences, 96)),
             memory,
             options or LoadOptions(),
-            tuple(map(Path, others)),
+            tuple(one if isinstance(one, tuple) else (Path(one), None) for one in others),
             combination,
         )
         self._open = open_link(in_process)

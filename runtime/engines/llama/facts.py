@@ -24,6 +24,8 @@ MOST_OTHERS = 2
 
 
 @dataclass(frozen=True)
+
+
 class ModelFacts:
     """A model as it shall be loaded, with others that compute the same tokens. `info` and what needs it may raise."""
 
@@ -34,7 +36,7 @@ class ModelFacts:
     active: int
     cache_limit: int | None
     options: LoadOptions
-    others: tuple[Path, ...] = ()
+    others: tuple[tuple[Path, LoadOptions | None], ...] = ()
     combination: Combination | None = None
 
     def __post_init__(self) -> None:
@@ -55,7 +57,11 @@ class ModelFacts:
         own = self.options.identity(file_digest(self.path), file_digest)
         if self.combination is None:
             return own
-        parts = [own, *(file_digest(path) for path in self.others), repr(self.combination)]
+        others = [
+            file_digest(path) if options is None else options.identity(file_digest(path), file_digest)
+            for path, options in self.others
+        ]
+        parts = [own, *others, repr(self.combination)]
         return f"sha256:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
 
     @property
@@ -102,7 +108,7 @@ class ModelFacts:
     @property
     def _sum(self) -> GgufInfo:
         """The header, with what all models take together."""
-        infos = [self.info, *(describe_gguf(path) for path in self.others)]
+        infos = [self.info, *(describe_gguf(path) for path, _ in self.others)]
         return replace(
             infos[0],
             context=min((one.context for one in infos if one.context), default=0),
@@ -154,7 +160,7 @@ class ModelFacts:
             active=self.active,
             gpu_layers=self.gpu_layers,
             options=self.options,
-            beside=tuple((str(path), replace(self.options, lora=())) for path in self.others),
+            beside=tuple((str(path), self._beside(options)) for path, options in self.others),
             combination=self.combination,
             shelf=str(default_folder()) if self._keeps_prompts else "",
             identity=self._state_identity if self._keeps_prompts else "",
@@ -163,6 +169,21 @@ class ModelFacts:
     @property
     def _keeps_prompts(self) -> bool:
         """Whether states of prompts are kept on disk: not where models are combined, or each sequence has a cache.
+
+    def _beside(self, options: LoadOptions | None) -> LoadOptions:
+        """How a further model is loaded: in batches and caches as the first, which decides what is computed when."""
+        own = self.options
+        if options is None:
+            return replace(own, lora=())
+        return replace(
+            options,
+            batch=own.batch,
+            ubatch=own.ubatch,
+            kv_unified=own.kv_unified,
+            swa_full=own.swa_full,
+            reproducible=own.reproducible,
+            keep_prompts=False,
+        )
 
         A copy from one such cache to another is only made with the next call, so that there is nothing to write before.
         """

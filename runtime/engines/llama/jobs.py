@@ -31,6 +31,13 @@ class Job:
     constrained: list[Constrained] = field(default_factory=list)
     row: Floats | None = None
     deadline: float | None = None
+    route: bool = False  # whether `row` is that of another model than the first
+    routed: list[int] = field(default_factory=list)  # tokens drawn from such rows, where models take turns
+
+    def count_route(self, member: Member, routed: bool) -> None:
+        """Count a token that is about to be drawn."""
+        if self.routed:
+            self.routed[member.index] += routed
 
 
 class Board:
@@ -42,6 +49,7 @@ class Board:
         self.context = context
         self.jobs: dict[int, Job] = {}
         self.out: list[Outbound] = []
+        self.routes = False
         self.asked = self.computed = self.recomputed = self.new = self.steps = self.requests = 0
 
     def count(self, piece: Piece) -> None:
@@ -96,6 +104,7 @@ class Board:
             top=tuple(job.tops[index]) if job.tops else (),
             stopped_by=job.answers[index].stopped_by if finish == "stop" else "",
             computed_tokens=self.charge(job.group, member),
+            routed_tokens=job.routed[index] if job.routed else None,
             beyond=None if parts.thought_tokens or parts.thoughts else rest_of(b"".join(pieces), parts.text),
         )
         self.scheduler.finish(job.group, member)

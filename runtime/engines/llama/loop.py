@@ -71,6 +71,7 @@ class Loop:
         self.board = Board(self.scheduler, self.vocabulary, min(settings.context, cells))
         sampler = Sampler(self.weights.vocabulary if self.runner is None else self.runner.vocabulary)
         self.samples = Samples(self.board, sampler, Thoughts.of(self.template, self.vocabulary), self._grammar)
+        self.board.routes = settings.combination is not None and settings.combination.rule == "route"
         self.scores = Scores(self.board, sampler)
         self.embedder = Embedder(self.weights, info, settings, self.board, self.vocabulary, self.board.context)
         self.openings = self._openings()
@@ -242,7 +243,8 @@ class Loop:
             calls = self.scheduler.plan()
             runner.apply(self.scheduler.take_operations())
             for call in calls:
-                self._consume(call, runner.decode(call.pieces, call.idle), runner.raws)
+                rows = runner.decode(call.pieces, call.idle)
+                self._consume(call, rows, runner.raws, runner.routes)
         except NoRoom:
             # The counts of cells differ from llama.cpp's: begin anew, samples keep what they have drawn.
             self.scheduler.reset()
@@ -265,16 +267,17 @@ class Loop:
             self.samples.draw(job, request, member, distribution)
         runner.apply(self.scheduler.take_operations())
 
-    def _consume(self, call: Call, rows: Floats, raws: Sequence[Floats]) -> None:
+    def _consume(self, call: Call, rows: Floats, raws: Sequence[Floats], routes: Sequence[int]) -> None:
         at = 0
         for piece in call.pieces:
             count = len(piece.outputs)
             self.board.count(piece)
             if count:
-                self._use(piece, rows[at : at + count], [raw[at] for raw in raws])
+            job.count_route(member, job.route)
+                self._use(piece, rows[at : at + count], [raw[at] for raw in raws], bool(routes and routes[at]))
                 at += count
 
-    def _use(self, piece: Piece, rows: Floats, raws: Sequence[Floats]) -> None:
+    def _use(self, piece: Piece, rows: Floats, raws: Sequence[Floats], routed: bool) -> None:
         job, member = self.board.jobs.get(piece.group.key), piece.member
         if job is None:
             return
@@ -283,7 +286,7 @@ class Loop:
             piece.group.ready = True
             if self.openings is not None:
                 self.openings.after(piece.group)
-            job.row = rows[0].copy()
+            job.row, job.route = rows[0].copy(), routed
             if job.ask.what == "next":
                 self.scores.tell_next(job, raws)
             elif request is None:
@@ -296,3 +299,4 @@ class Loop:
     def stats(self) -> EngineStats:
         """Counters since load."""
         return self.board.stats(self.runner.decode_seconds if self.runner is not None else 0.0)
+            job.count_route(member, routed)

@@ -77,6 +77,7 @@ class Runner:
         self.api = weights.api
         self.vocabulary = weights.vocabulary
         self.raws: list[Floats] = []
+        self.routes: list[int] = []
         self.context = self._make_context()
         self.memory = self.api.llama_get_memory(self.context)
         self.cells = int(self.api.llama_n_ctx(self.context))

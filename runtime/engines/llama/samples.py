@@ -82,6 +82,7 @@ class Samples:
         job.begun = [now for _ in members]
         if request.timeout_seconds is not None:
             job.deadline = now + request.timeout_seconds
+        job.routed = [0 for _ in members] if board.routes else []
         board.jobs[ask.key] = job
         for member, beginning in zip(members, given, strict=True):
             self._begin(job, request, member, beginning)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from ttscale.runtime.engines.base import EngineError
-from ttscale.runtime.engines.llama.combining import Combination, combined
+from ttscale.runtime.engines.llama.combining import Combination, combined, log_softmax, route
 from ttscale.runtime.engines.llama.runner import Floats, Runner
 from ttscale.runtime.engines.llama.vocabulary import Vocabulary
 from ttscale.runtime.engines.llama.weights import Weights
@@ -25,9 +25,10 @@ def shared_size(all_weights: Sequence[Weights]) -> int:
         if wrong is None and extra is None and one.adds_bos == words[0].adds_bos:
             continue
         place = wrong if wrong is not None else extra if extra is not None else 0
+        there = words[0].text(place) if place < words[0].size else ""
         raise EngineError(
-            f"{weights.path} has another vocabulary than {all_weights[0].path}: token {place} is "
-            f"{one.text(place)!r} here and {words[0].text(place) if place < words[0].size else ''!r} there",
+            f"{weights.path} has another vocabulary than {all_weights[0].path} ({one.size:,} tokens and "
+            f"{words[0].size:,}): token {place} is {one.text(place)!r} here and {there!r} there",
             hint="only models of one family, with the same tokens, can be combined",
         )
     return size
@@ -43,6 +44,7 @@ class Together:
         self.vocabulary = shared_size([one.weights for one in runners])
         self.cells = min(one.cells for one in runners)
         self.raws: list[Floats] = []
+        self.routes: list[int] = []
 
     @property
     def models(self) -> list[Weights]:
@@ -60,12 +62,19 @@ class Together:
             one.apply(operations)
 
     def decode(self, pieces: Sequence[Piece], idle: Sequence[int] = ()) -> Floats:
-        """As a runner's; `raws` are then the rows of each model, valid until the next call."""
+        """As a runner's; `raws` are then the rows of each model, valid until the next call.
+
+        Where the rule is to route, `routes` says whose row each one is, by its place.
+        """
         self.raws = [one.decode(pieces, idle)[:, : self.vocabulary] for one in self.runners]
         if self.how is None:
             return self.raws[0]
-        how = self.how
-        rows = [combined(list(rows), how) for rows in zip(*self.raws, strict=True)]
+        how, sets = self.how, list(zip(*self.raws, strict=True))
+        if how.rule == "route":
+            self.routes = [route(rows, how) for rows in sets]
+            rows = [log_softmax(s[at]).astype(np.float32) for s, at in zip(sets, self.routes, strict=True)]
+        else:
+            rows = [combined(list(rows), how) for rows in sets]
         return np.stack(rows) if rows else np.zeros((0, self.vocabulary), np.float32)
 
     def clear(self) -> None:
