@@ -28,7 +28,7 @@ from ttscale.compiler.check_frame import (
     listed,
 )
 from ttscale.compiler.check_retrieve import content
-from ttscale.compiler.check_strategies import is_rule, rule_call, strategy
+from ttscale.compiler.check_strategies import is_rule, strategy
 from ttscale.compiler.check_tests import tests_given
 from ttscale.compiler.check_types import describe, is_numeric, join
 from ttscale.compiler.check_using import using_prompt
@@ -37,7 +37,6 @@ from ttscale.compiler.check_values import (
     condition,
     expect,
     must_be_static,
-    value_of,
     was_unreadable,
     within,
 )
@@ -382,24 +381,3 @@ CHECKS: Mapping[str, Check] = {
     "tests": _tests,
     "thinking": _thinking,
 }
-
-
-def later_argument(value: ast_expressions.Expr, frame: Frame) -> Typed:
-    """An argument of a stage that does not run yet: an expression is typed, an option's name let through."""
-    if isinstance(value, ast_expressions.UpTo):
-        return later_argument(value.limit, frame)
-    if isinstance(value, ast_expressions.Name):
-        if not frame.is_known(value.name):
-            return ANYTHING
-    elif (
-        isinstance(value, ast_expressions.Call)
-        and isinstance(value.callee, ast_expressions.Name)
-        and is_rule(value.callee.name)
-    ):
-        rule_call(value, RULES[is_rule(value.callee.name) or ""], ANYTHING, frame)
-        return ANYTHING
-    return (
-        value_of(frame.type(value), value, frame, "here")
-        if isinstance(value, ast_expressions.Slice)
-        else frame.type(value)
-    )

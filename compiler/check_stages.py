@@ -10,7 +10,6 @@ Codes (besides those of check_arguments and check_facets):
     E0248  `until:` or `start:` without `n: up to N`
     W0297  `n: up to N` that always takes N
     E0299  a stage that changes the answers' type under a condition
-    W0290  a stage that is read but not run by this version
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ttscale.compiler import ast_expressions, types
-from ttscale.compiler.check_arguments import argument, later_argument
+from ttscale.compiler.check_arguments import argument
 from ttscale.compiler.check_combine import check_combine
-from ttscale.compiler.check_conditions import MAYBE, TRUE
+from ttscale.compiler.check_conditions import TRUE
 from ttscale.compiler.check_decompose import check_decompose
 from ttscale.compiler.check_explore import check_explore
 from ttscale.compiler.check_facets import GIVEN, must_have
@@ -29,7 +28,6 @@ from ttscale.compiler.check_fill import look_at
 from ttscale.compiler.check_frame import (
     ANYTHING,
     SOME_SCORE,
-    UNKNOWN,
     Facet,
     Frame,
     Size,
@@ -38,6 +36,7 @@ from ttscale.compiler.check_frame import (
     listed,
     merged,
 )
+from ttscale.compiler.check_memory import check_memory
 from ttscale.compiler.check_results import result_of
 from ttscale.compiler.check_retrieve import check_retrieve
 from ttscale.compiler.check_scores import same_latest_score
@@ -47,7 +46,7 @@ from ttscale.compiler.check_values import condition
 from ttscale.compiler.check_votes import check_vote
 from ttscale.compiler.diagnostics import Label, suggest
 from ttscale.compiler.foreign_names import STEPWISE
-from ttscale.compiler.signatures import FACETS, LATER, RULES, Parameter, RuleSignature, Signature
+from ttscale.compiler.signatures import FACETS, RULES, Parameter, RuleSignature, Signature
 
 ELSEWHERE: Mapping[str, str] = {
     "model": "from",
@@ -340,6 +339,8 @@ def _what_is_missing(call: StageCall) -> None:
     asks = call.asks if name in ("score", "select") else signature.calls != "none"
     if name == "run_tests":
         asks = check_tests(given, call.source, span, frame)
+    if name in ("recall", "remember"):
+        asks = check_memory(call)
     if asks and "from" not in given and "from" not in call.meant and not call.asked_in_rule:
         models = frame.models()
         if len(models) != 1 and frame.names_are_complete():
@@ -378,33 +379,3 @@ def _rounds(call: StageCall) -> None:
     if "examples" in given and "shots" not in given:
         message = "`examples:` says which rows may be shown, and nothing says how many are"
         frame.report("E0212", message, given["examples"].span, hint="add `shots: 4`")
-
-
-# --- stages of later versions --------------------------------------------------------------------
-
-_KEEPS: Mapping[str, frozenset[str]] = {
-    "remember": frozenset(),
-}
-"""Later stages that work on a pool, with the facets that they give."""
-
-
-def later_stage(expr: ast_expressions.Call, piped: Typed | None, frame: Frame) -> Typed:
-    """A stage that the language names and this version does not run: typed as far as what follows it needs."""
-    name = expr.callee.name
-    message = f"`{name}` is read but not run by this version"
-    frame.report("W0290", message, expr.callee.span, label=f"{LATER[name]} comes later")
-    typed = [later_argument(arg.value, frame) for arg in expr.args]
-    if expr.when is not None:
-        condition(expr.when, frame)
-    if name == "recall":
-        return Typed(types.ListOf(types.TEXT))
-    if name == "explore":
-        message_type = next((t.type for t in typed if isinstance(t.type, types.MessageType)), None)
-        if message_type is None:
-            return ANYTHING
-        facets = {facet: Facet(TRUE) for facet in ("scored", "stepped")} | {SOME_SCORE: Facet(MAYBE)}
-        return Typed(types.Answers(message_type.result), UNKNOWN, facets)
-    if piped is None or not piped.is_pool:
-        return ANYTHING
-    gives = {facet: Facet(TRUE) for facet in _KEEPS[name]} | {SOME_SCORE: Facet(MAYBE)}
-    return replace(piped, facets={**piped.facets, **gives})

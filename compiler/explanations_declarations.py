@@ -276,16 +276,6 @@ DECLARATIONS = table(
         '"q", logprobs: true)',
     ),
     page(
-        "W0290",
-        "Something that is read but not run by this version",
-        "The language names it, and a later version runs it. The file checks; running what uses it stops with this.",
-        pipeline(
-            FOUR + "return drafts |> remember() |> vote()",
-        ),
-        " |> remember()",
-        "",
-    ),
-    page(
         "W0602",
         "A prompt that may not fit into the context",
         "Where answers are as long as their `max_tokens` allows, what a stage shows its model and the reply are longer "

@@ -18,8 +18,8 @@ OUTSIDE = table(
     ),
     page(
         "E0259",
-        "Something that this version does not run",
-        "The language names this stage, and a later version runs it. `check` warns of it as W0290.",
+        "A call of something that cannot be called",
+        "Only stages, functions, prompts, pipelines and what Python files declare can be called.",
     ),
     page(
         "E0267",

@@ -41,6 +41,7 @@ from ttscale.compiler.signatures_making import (
     RETRIEVE,
     REVISE,
 )
+from ttscale.compiler.signatures_memory import RECALL, REMEMBER
 from ttscale.compiler.types import INT, TEXT, Choice, Code, Field, ListOf, Record, Type
 
 __all__ = [
@@ -51,7 +52,6 @@ __all__ = [
     "FACETS",
     "FUNCTIONS",
     "GENERATE",
-    "LATER",
     "LIKENESS",
     "META",
     "PART",
@@ -75,7 +75,7 @@ __all__ = [
 
 _STAGES = (
     *(GENERATE, CLASSIFY, SCORE, CRITIQUE, RANK, VERIFY, RUN_TESTS, FUSE, FILTER, VOTE, SELECT),
-    *(EXPLORE, RETRIEVE, PROVE, REVISE, EXECUTE, DECOMPOSE),
+    *(EXPLORE, RETRIEVE, PROVE, REVISE, EXECUTE, DECOMPOSE, RECALL, REMEMBER),
 )
 
 SIGNATURES: dict[str, Signature] = {s.name: s for s in _STAGES}
@@ -121,13 +121,6 @@ def judging(stage: str, rule: str = "", argued: bool = False) -> Signature:
         offers=(own.offers if own is not None else ()) or signature.offers,
         prompt_results=(own.results if own is not None else ()) or signature.prompt_results,
     )
-
-
-LATER: dict[str, str] = {
-    "recall": "concept memory",
-    "remember": "concept memory",
-}
-"""Stages that the language names and this version does not run yet, with what they are about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from cli_runs import tts
 from ttscale.compiler.check_rows import ROW_FUNCTIONS
 from ttscale.compiler.driver import compile_source
 from ttscale.compiler.render import render
-from ttscale.compiler.signatures import FUNCTIONS, LATER, RULES, SIGNATURES, asking
+from ttscale.compiler.signatures import FUNCTIONS, RULES, SIGNATURES, asking
 from ttscale.compiler.source import SourceFile
 from ttscale.library.loader import FileLoader
 
@@ -108,10 +108,3 @@ def test_the_reference_has_every_rule_with_its_arguments_and_names() -> None:
 def test_the_reference_has_every_function() -> None:
     assert set(FUNCTIONS) <= words_in_code(reference("### Functions", "### Flow"))
     assert set(ROW_FUNCTIONS) <= words_in_code(reference("## Data, metrics", "## Modules"))
-
-
-def test_the_reference_says_what_does_not_run_yet_and_no_more() -> None:
-    text = reference("## Read but not run yet")
-    named = set(re.findall(r"`(\w+)\(…\)`", text))
-    assert named == set(LATER)
-    assert "W0290" in text

@@ -36,6 +36,7 @@ from ttscale.runtime.desk import Ask, Reply
 from ttscale.runtime.engines.base import Constraint, EngineError, Message, Sampling
 from ttscale.runtime.fewshot import RowStore, with_examples
 from ttscale.runtime.grammars import constraint_for, is_structured
+from ttscale.runtime.memory import Memories, View
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.prompts import PromptError, render
 from ttscale.runtime.result import Judgements, RunError
@@ -97,6 +98,7 @@ class StageContext:
         values: Values,
         folder: Path | None = None,
         rows: RowStore | None = None,
+        memories: View | None = None,
     ) -> None:
         self.stage = stage
         self.caller = caller
@@ -105,10 +107,12 @@ class StageContext:
         self._values = values
         self._folder = folder
         self._rows = rows if rows is not None else RowStore(folder)
+        self.memories = memories if memories is not None else Memories(kept=False).view()
 
     def acting(self, stage: Stage) -> StageContext:
         """The same run as another stage sees it, whose calls are this one's: for a judge inside a stage."""
-        return StageContext(stage, self.caller, self._recorder, self._notes, self._values, self._folder, self._rows)
+        notes, values, folder, rows = self._notes, self._values, self._folder, self._rows
+        return StageContext(stage, self.caller, self._recorder, notes, values, folder, rows, self.memories)
 
     @property
     def folder(self) -> Path | None:
@@ -330,6 +334,11 @@ class StageContext:
         """A sentence for the result's notes and the trace."""
         self._notes.notes.setdefault(text)
         self._recorder.emit("note", self.stage, cause=text)
+
+    def remembered(self, memory: str, texts: Sequence[str], new: int) -> None:
+        """Record what was kept in a concept memory, and how many of it were new."""
+        cause = f"kept in the memory `{memory}`: {len(texts)}, of which {new} new"
+        self._recorder.emit("note", self.stage, cause=cause, data={"concepts": list(texts)})
 
     def decided(self, pool: Pool, words: str) -> None:
         """Keep what this stage chose among, and why it chose as it did."""

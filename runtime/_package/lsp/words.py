@@ -9,7 +9,7 @@ from ttscale.compiler.combination_signatures import combination_named
 from ttscale.compiler.policy_signatures import POLICIES, POLICY_ALIASES
 from ttscale.compiler.readers import KIND_WORDS, READERS
 from ttscale.compiler.resolve_types import TYPE_NAMES
-from ttscale.compiler.signatures import FUNCTIONS, LATER, RULES, SIGNATURES, Parameter, RuleSignature, Signature
+from ttscale.compiler.signatures import FUNCTIONS, RULES, SIGNATURES, Parameter, RuleSignature, Signature
 
 DECLARATIONS = {
     "use": ("brings in names of another file", "use ${1:std/prompts@1} as ${2:p}"),
@@ -186,8 +186,6 @@ def word_doc(name: str) -> str | None:
         lines = [f"```tts\n{combination.name}\n```", combination.doc, "a way to combine models", combination.paper]
         listed = "\n".join(map(parameter_line, combination.parameters))
         return "\n\n".join(line for line in (*lines, listed) if line)
-    if name in LATER:
-        return f"`{name}` is about {LATER[name]}; this version reads it and does not run it yet"
     for table in (DECLARATIONS, STATEMENTS, EXPRESSIONS):
         if name in table:
             return f"`{name}`: {table[name][0]}"
