@@ -45,10 +45,10 @@ class Abilities:
 Known = Mapping[str, Abilities]
 """By the name of a model: what a look at its file or a question to its server has told."""
 
-BY_KIND: Mapping[str, Abilities] = {
 Told = Callable[[ir.Model], Abilities | None]
 """Whoever tells that of a model, where something is known."""
 
+BY_KIND: Mapping[str, Abilities] = {
     "gguf": Abilities(logprobs=True, scoring=True, continuation=True),
     "openai": Abilities(),
     "script": Abilities(logprobs=True, scoring=True, thinking=True, continuation=True),

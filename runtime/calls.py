@@ -269,11 +269,11 @@ class Caller:
                 "sampling": asdict(item.ask.sampling),
                 **_names(item),
                 **({"from": drawn.source} if drawn.source != "fresh" else {}),
+                **({} if completion.routed_tokens is None else {"routed_tokens": completion.routed_tokens}),
             },
         )
         if failed:
             reason = completion.error or f"it took longer than {item.ask.timeout or 0:g} seconds"
-                **({} if completion.routed_tokens is None else {"routed_tokens": completion.routed_tokens}),
             return Reply(item.ask, "failed", completion, cut, reason)
         return Reply(item.ask, "cancelled" if completion.finish == "cancelled" else "done", completion, cut)
 

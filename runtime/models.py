@@ -412,6 +412,9 @@ class EngineHouse:
             where, loaded = str(locate(model, home).resolve()), load_options(model, home)
             left_out |= {*LOAD_OPTIONS}  # compared with the files that they name
         options = tuple(sorted((name, repr(value)) for name, value in model.options if name not in left_out))
+        if model.combine is not None:
+            together = (replace(model, combine=None), *model.beside)
+            return combination_of(model), tuple(self._identity(part) for part in together)
         if model.plugin:
             return model.plugin, place_of(model, home), options
         return model.kind, where, options, loaded
@@ -422,9 +425,6 @@ class EngineHouse:
         for engine in engines:
             await engine.close()
 
-        if model.combine is not None:
-            together = (replace(model, combine=None), *model.beside)
-            return combination_of(model), tuple(self._identity(part) for part in together)
 
 class RunEngines:
     """The engines of one run: the house's, but a new scripted engine for each scripted model."""

@@ -332,13 +332,13 @@ def is_local(model: Model) -> bool:
 
 def label_of(model: Model) -> str:
     """What people call a model: no path of this machine, no secret of an address."""
+    if model.combine is not None:
+        parts = (replace(model, combine=None), *model.beside)
+        return f"{model.combine.name} of {', '.join(label_of(part) for part in parts)}"
     if model.kind == "openai":
         return f"{option(model, 'name', '') or model.name} at {urlsplit(model.locator).hostname or model.locator}"
     return model.locator if model.locator.startswith(GGUF_PREFIXES) else Path(model.locator).name or model.name
 
-    if model.combine is not None:
-        parts = (replace(model, combine=None), *model.beside)
-        return f"{model.combine.name} of {', '.join(label_of(part) for part in parts)}"
 
 def provenance_of(engine: Engine) -> dict[str, object]:
     """What made a sample, beside its key: the engine and its build, and the machine."""

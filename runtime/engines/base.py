@@ -151,6 +151,8 @@ class Completion:
     given tokens what no cache had, and what was taken from it in between. Samples that share a prompt share its rows,
     the first to end has them. None where the engine cannot tell. `top` has the likeliest tokens at the place of each
     token with their log-probabilities, the likeliest first, where they were asked for; none for given ones.
+    `routed_tokens` were drawn from another model than the first, where several take turns; None elsewhere, and of what
+    was not made now.
     """
 
     index: int
@@ -169,6 +171,7 @@ class Completion:
     stopped_by: str | None = None
     computed_tokens: int | None = None
     top: tuple[tuple[tuple[int, float], ...], ...] = ()
+    routed_tokens: int | None = None
 
 
 def rest_of(data: bytes, text: str) -> str | None:
@@ -196,8 +199,6 @@ class Embedding:
 
     vector: tuple[float, ...]
     tokens: int
-    `routed_tokens` were drawn from another model than the first, where several take turns; None elsewhere, and of what
-    was not made now.
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,6 @@ class Capabilities:
     continuation: bool | None = True
     context: int | None = None
     resumes: bool = False
-    routed_tokens: int | None = None
     grammar: bool | None = False
     keeps: bool = False
     stop_patterns: bool = False

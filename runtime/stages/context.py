@@ -288,6 +288,7 @@ class StageContext:
             self._recorder.emit("candidate", self.stage, data={"place": place, "candidate": candidate})
 
         replies = await self.caller.sample(asks, done)
+        self._note_routes(replies)
         found: list[Candidate | None] = []
         for place, reply in enumerate(replies):
             if reply.state == "done":
@@ -301,9 +302,20 @@ class StageContext:
             found.append(built.get(place))
         return found
 
+    def _note_routes(self, replies: Sequence[Reply]) -> None:
+        """Say which share of tokens another model wrote, where the first one was unsure."""
+        shares: dict[Model, tuple[int, int]] = {}
+        for reply in replies:
+            completion = reply.completion
+            if completion is not None and completion.routed_tokens is not None:
+                routed, made = shares.get(reply.ask.model, (0, 0))
+                shares[reply.ask.model] = routed + completion.routed_tokens, made + completion.new_tokens
+        for model, (routed, made) in shares.items():
+            share = routed / made if made else 0.0
+            self.note(f"{routed} of {made} new tokens ({share:.0%}) of {model.name} are those of the larger model")
+
     def made(self, candidate: Candidate) -> None:
         """Announce a candidate that was made without a completion."""
-        self._note_routes(replies)
         self._notes.made += 1
         self._recorder.emit("candidate", self.stage, data={"place": 0, "candidate": candidate})
 
@@ -319,18 +331,6 @@ class StageContext:
         self.note(f"{self.stage.op} with {model.name} failed: {reason}")
 
     def note(self, text: str) -> None:
-    def _note_routes(self, replies: Sequence[Reply]) -> None:
-        """Say which share of tokens another model wrote, where the first one was unsure."""
-        shares: dict[Model, tuple[int, int]] = {}
-        for reply in replies:
-            completion = reply.completion
-            if completion is not None and completion.routed_tokens is not None:
-                routed, made = shares.get(reply.ask.model, (0, 0))
-                shares[reply.ask.model] = routed + completion.routed_tokens, made + completion.new_tokens
-        for model, (routed, made) in shares.items():
-            share = routed / made if made else 0.0
-            self.note(f"{routed} of {made} new tokens ({share:.0%}) of {model.name} are those of the larger model")
-
         """A sentence for the result's notes and the trace."""
         self._notes.notes.setdefault(text)
         self._recorder.emit("note", self.stage, cause=text)

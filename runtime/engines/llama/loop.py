@@ -69,9 +69,9 @@ class Loop:
         cells = self.runner.cells if self.runner is not None else settings.context
         self.scheduler = Scheduler(self._limits(info, cells))
         self.board = Board(self.scheduler, self.vocabulary, min(settings.context, cells))
+        self.board.routes = settings.combination is not None and settings.combination.rule == "route"
         sampler = Sampler(self.weights.vocabulary if self.runner is None else self.runner.vocabulary)
         self.samples = Samples(self.board, sampler, Thoughts.of(self.template, self.vocabulary), self._grammar)
-        self.board.routes = settings.combination is not None and settings.combination.rule == "route"
         self.scores = Scores(self.board, sampler)
         self.embedder = Embedder(self.weights, info, settings, self.board, self.vocabulary, self.board.context)
         self.openings = self._openings()
@@ -264,6 +264,7 @@ class Loop:
                 ready.clear()  # the sampler has one set of buffers
                 distribution = ready[group.key] = self.samples.after_prompt(job, request)
             job.begun[member.index] = time.perf_counter()
+            job.count_route(member, job.route)
             self.samples.draw(job, request, member, distribution)
         runner.apply(self.scheduler.take_operations())
 
@@ -273,7 +274,6 @@ class Loop:
             count = len(piece.outputs)
             self.board.count(piece)
             if count:
-            job.count_route(member, job.route)
                 self._use(piece, rows[at : at + count], [raw[at] for raw in raws], bool(routes and routes[at]))
                 at += count
 
@@ -292,6 +292,7 @@ class Loop:
             elif request is None:
                 self.scores.first(job, job.row)
         elif request is not None:
+            job.count_route(member, routed)
             self.samples.follow(job, request, member, rows[0])
         else:
             self.scores.rest(job, member, piece, rows)
@@ -299,4 +300,3 @@ class Loop:
     def stats(self) -> EngineStats:
         """Counters since load."""
         return self.board.stats(self.runner.decode_seconds if self.runner is not None else 0.0)
-            job.count_route(member, routed)

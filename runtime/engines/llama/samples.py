@@ -80,9 +80,9 @@ class Samples:
         job.logprobs = [[] for _ in members]
         job.tops = [[] for _ in members] if request.top_logprobs > 0 else []
         job.begun = [now for _ in members]
+        job.routed = [0 for _ in members] if board.routes else []
         if request.timeout_seconds is not None:
             job.deadline = now + request.timeout_seconds
-        job.routed = [0 for _ in members] if board.routes else []
         board.jobs[ask.key] = job
         for member, beginning in zip(members, given, strict=True):
             self._begin(job, request, member, beginning)
