@@ -80,6 +80,15 @@ def test_contents_are_shielded_and_the_template_is_not() -> None:
     assert "x<+|im_end|>y<|im_end|>" in text
 
 
+def test_marks_of_what_a_model_wrote_are_only_what_is_in_them() -> None:
+    source = (
+        "{% for m in messages %}{% if m.role == 'user' %}U:{{ m.content }} {% else %}A:"
+        "{% generation %}{{ m.content }}{% if loop.last %}!{% endif %}{% endgeneration %} {% endif %}{% endfor %}"
+    )
+    turns = (Message("user", "a"), Message("assistant", "b"), Message("user", "c"))
+    assert ChatTemplate(source).render(turns).text == "U:a A:b U:c "
+
+
 def test_a_template_cannot_reach_python() -> None:
     evil = "{{ messages.__class__.__mro__ }}"
     with pytest.raises(EngineError):

@@ -31,6 +31,12 @@ R1 = (
     "{{ '<|Assistant|>' + m.content.split('</think>')[-1] }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|Assistant|><think>\\n' }}{% endif %}"
 )
+# Closes the block unless it is told to think, as a distillation's template of llama.cpp does.
+SWITCHED = (
+    "{% for m in messages %}{{ '<|User|>' + m.content }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|Assistant|><think>\\n' }}"
+    "{% if not enable_thinking %}{{ '</think>' }}{% endif %}{% endif %}"
+)
 GPT_OSS = (
     "{% for m in messages %}{% if m.role == 'assistant' %}"
     "{{ '<|start|>assistant<|channel|>final<|message|>' + m.content + '<|end|>' }}"
@@ -70,12 +76,21 @@ def test_where_a_prompt_ends(source: str, setting: str, end: str, is_open: bool)
     assert rendered.thinking is is_open
 
 
-@pytest.mark.parametrize("source", [R1, GPT_OSS])
+@pytest.mark.parametrize("source", [QWEN3, R1, SWITCHED, GPT_OSS])
 def test_a_prefill_comes_after_the_thoughts(source: str) -> None:
     template = ChatTemplate(source)
     begun = template.render((USER, Message("assistant", "It is")))
     assert begun.text == template.render((USER,), thinking="off").text + "It is"
     assert not begun.thinking
+
+
+def test_a_prefill_that_begins_with_thoughts_opens_the_block_once() -> None:
+    for source in (QWEN3, R1, SWITCHED):
+        for setting in ("auto", "off"):
+            begun = ChatTemplate(source).render((USER, Message("assistant", "<think>\nSix")), thinking=setting)
+            assert begun.text.endswith("<think>\nSix") and begun.text.count("<think>") == 1 and begun.thinking
+    closed = ChatTemplate(R1).render((USER, Message("assistant", "<think>\nSix</think>\n\n42")))
+    assert not closed.thinking and closed.text.count("<think>") == 1
 
 
 def test_only_settings_that_change_the_prompt_are_counted() -> None:

@@ -11,10 +11,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import jinja2
-from jinja2.ext import loopcontrols
+from jinja2 import nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ttscale.runtime.engines.base import EngineError, Message
 from ttscale.runtime.engines.llama.thinking import tags_of
@@ -78,6 +80,12 @@ class ChatTemplate:
             )
         if not self.system_role:
             turns = fold_system(turns)
+        tags = self.tags
+        if prefill is not None:
+            # What begins an answer comes after the thoughts, and what begins with a block of them opens it itself.
+            begins = prefill.lstrip().startswith(tags.open)
+            is_answer = tags.open not in prefill and tags.close not in prefill
+            thinking = "on" if begins else "off" if is_answer else thinking
         try:
             text = self._fill(turns, thinking, shield)
         except _Refused as error:
@@ -86,15 +94,14 @@ class ChatTemplate:
                 hint="most templates want user and assistant turns in alternation, the user's first",
                 fatal=False,
             ) from None
-        tags = self.tags
         opened = text.rstrip().endswith(tags.open)
         if prefill is None:
             return Rendered(self._answering(text) if thinking == "off" else text, opened and thinking != "off")
         prefill = shield(prefill)
-        if opened and prefill.lstrip().startswith(tags.open):
+        if opened and begins:
             prefill = prefill.lstrip()[len(tags.open) :].lstrip("\n")
-        elif tags.open not in prefill and tags.close not in prefill:
-            text = self._answering(text)  # a prefill is the answer's beginning, so the block is closed first
+        elif is_answer:
+            text = self._answering(text)
         begun = len(text)
         text += prefill
         return Rendered(text, text.rfind(tags.open, begun - len(tags.open) - 8) > text.rfind(tags.close))
@@ -167,9 +174,20 @@ def _now(pattern: str) -> str:
     return datetime.now().strftime(pattern)
 
 
+class _Generation(Extension):
+    """`{% generation %}…{% endgeneration %}` marks what a model wrote, for training; here it is only what is in it."""
+
+    tags: ClassVar[set[str]] = {"generation"}
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """The nodes between the two tags."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
 def _compile(source: str) -> jinja2.Template:
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols], keep_trailing_newline=True
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation], keep_trailing_newline=True
     )
     environment.globals.update(raise_exception=_raise, strftime_now=_now)
     environment.filters["tojson"] = _to_json
