@@ -6,6 +6,7 @@ function that does it, in `runtime/explore`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from ttscale.compiler.frozen import dataclass
@@ -95,6 +96,18 @@ _ALL = (
         aliases=("a_star",),
         doc="goes on from the state with the least g + h; h = 1 - score, g the sum of all rises of h",
         paper="A*-Decoding (Chatziveroglou 2025)",
+    ),
+    PolicySignature(
+        "prune",
+        (
+            Parameter("keep", "float", 0.5, low=0.01, high=1, doc="which share of the states goes on, the best"),
+            Parameter("rounds", "int", 1, low=1, high=64, doc="after how many of the first steps states are given up"),
+        ),
+        positional=("keep", "rounds"),
+        aliases=("mid_generation_pruning", "early_pruning"),
+        branches=False,
+        doc="begins `width` answers and finishes only the share of them that looks best after the first step",
+        paper="Adaptive Inference-Time Compute (Manvi et al. 2024)",
     ),
     PolicySignature(
         "particles",
@@ -191,10 +204,30 @@ def reach_of(
         both = 2 * width * steps
         limit = both if expansions is None else min(both, expansions)
         return Reach(limit, limit, limit, 2 * steps, width, min(limit, width * steps))
+    if name == "prune":
+        return _pruned(own, width, steps, expansions)
     chains = _whole(own, "chains") or 1
     again = max(0, (_whole(own, "iterations") or 1) - 1)
     each = chains * (width + again * max(0, width - 1)) * steps
     return _cut(Reach(each, each, 0, steps * (1 + again), width), expansions, 1, 0)
+
+
+def survivors(count: int, keep: float) -> int:
+    """How many of `count` states go on: keep x count, rounded up."""
+    return min(count, math.ceil(round(keep * count, 9)))
+
+
+def _pruned(own: Mapping[str, object], width: int, steps: int, expansions: int | None) -> Reach:
+    keep, rounds = own.get("keep"), _whole(own, "rounds") or 1
+    share = keep if isinstance(keep, int | float) else 1.0
+    live, written = width, 0
+    for step in range(steps):
+        written += live
+        live = survivors(live, share) if step < rounds else live
+    most = 1 + written - width
+    limit = most if expansions is None else min(most, expansions)
+    written = min(written, width + limit - 1)
+    return Reach(limit, written, written, steps, width)
 
 
 def _cut(reach: Reach, expansions: int | None, each: int, ahead: int) -> Reach:

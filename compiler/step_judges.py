@@ -13,6 +13,7 @@ EXPLORE_JUDGES: Mapping[str, str] = {
     "yes_no": "judge_step",
     "digit": "grade_step",
     "verdicts": "argue_step",
+    "another_try": "better_again",
     "likelihood": "",
     "confidence": "",
     "length": "",

@@ -9,6 +9,7 @@ from ttscale.runtime.explore.chance import Chance
 from ttscale.runtime.explore.montecarlo import MonteCarlo
 from ttscale.runtime.explore.particles import Particles
 from ttscale.runtime.explore.policies import AStar, Beam, BestFirst, Cascade, DepthFirst, DiverseTrees, Policy, Shape
+from ttscale.runtime.explore.pruning import Prune
 
 DIGIT_ACCEPTS, SHARE_ACCEPTS = 7.0, 0.5
 """From which score on a cascade accepts a step: of grades from 0 to 9 as SpecReason does, and of shares."""
@@ -26,6 +27,8 @@ def policy_named(
             return Beam(shape, ahead)
         case "lookahead":
             return Beam(shape, _int(own, "ahead"))
+        case "prune":
+            return Prune(shape, _float(own, "keep"), _int(own, "rounds"))
         case "dvts":
             return DiverseTrees(shape, ahead)
         case "best_first":

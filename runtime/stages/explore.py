@@ -26,7 +26,7 @@ from ttscale.runtime.explore.steps import Boundaries, boundaries, step_of
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.seeds import messages_digest
 from ttscale.runtime.stages.context import MissingValue, StageContext
-from ttscale.runtime.stages.judging import affirmative, argued, grades, labels_of, opinions
+from ttscale.runtime.stages.judging import affirmative, argued, grades, labels_of, opinions, share_of
 from ttscale.runtime.strategies import numbers
 from ttscale.runtime.strategies.sources import argument
 
@@ -224,7 +224,7 @@ class _Judge:
             self._writer.spent = True
         place = affirmative(labels_of(filled.prompt.result))
         return [
-            None if one.state != "done" else one.number if one.number is not None else one.probabilities[place]
+            one.number if one.number is not None or one.state != "done" else share_of(rule, one.probabilities[place])
             for one in found
         ]
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ttscale.compiler.ir import Filled, Model
+from ttscale.compiler.ir import Filled, Model, Strategy
 from ttscale.compiler.types import BOOL, Choice, Simple, Type
 from ttscale.runtime.answers import read
 from ttscale.runtime.desk import Judgement, Reply
@@ -22,6 +22,7 @@ from ttscale.runtime.stages import forms
 from ttscale.runtime.stages.closing import closed, was_cut
 from ttscale.runtime.stages.context import JUDGE_TOKENS, StageContext
 from ttscale.runtime.stages.forms import is_kept
+from ttscale.runtime.strategies import no_better
 from ttscale.runtime.strategies.judgements import digit_mean
 
 AFFIRMATIVE = ("yes", "true", "correct", "right", "accept", "accepted", "valid", "good")
@@ -71,6 +72,11 @@ def labels_of(type_: Type) -> tuple[Label, ...]:
 def affirmative(labels: Sequence[Label]) -> int:
     """The place of the label that means acceptance: a word such as yes, else the first."""
     return next((place for place, label in enumerate(labels) if label.words[0].lower() in AFFIRMATIVE), 0)
+
+
+def share_of(rule: Strategy, yes: float) -> float:
+    """P(yes); where the question is whether another try would do better, the chance that it would not."""
+    return no_better(yes, 1 - yes) if rule.name == "another_try" else yes
 
 
 async def opinions(

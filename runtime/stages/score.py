@@ -11,9 +11,10 @@ from ttscale.runtime.chats import asked_in
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import MissingValue, StageContext, is_operand, latest_score, offered_answer, usable
-from ttscale.runtime.stages.judging import affirmative, argued, grades, labels_of, opinions
+from ttscale.runtime.stages.judging import affirmative, argued, grades, labels_of, opinions, share_of
+from ttscale.runtime.stages.reading import likenesses, rewards
 from ttscale.runtime.stages.rubric import by_rubric, whole
-from ttscale.runtime.strategies import no_better, numbers
+from ttscale.runtime.strategies import numbers
 from ttscale.runtime.strategies.composing import composed
 from ttscale.runtime.strategies.grounding import grounded
 from ttscale.runtime.strategies.sources import argument, source_of
@@ -31,6 +32,8 @@ async def score(context: StageContext, pool: Pool) -> Pool:
         given = await _judged(context, pool, rule)
     elif rule.name == "composed":
         given = _composed(context, pool, rule)
+    elif rule.name in ("reward", "likeness"):
+        given = await (rewards if rule.name == "reward" else likenesses)(context, usable(pool), rule)
     elif rule.name == "grounded":
         source = _source(context, rule)
         given = {id(c): grounded(show(context.item_type, c.answer), source) for c in pool if c.is_readable}
@@ -87,15 +90,10 @@ async def _judged(context: StageContext, pool: Pool, rule: Strategy) -> dict[int
     if unscored:
         context.note(f"{unscored} of {len(found)} answers have no score, since the budget ended")
     return {
-        id(candidate): opinion.number if opinion.number is not None else _share(rule, opinion.probabilities[place])
+        id(candidate): opinion.number if opinion.number is not None else share_of(rule, opinion.probabilities[place])
         for candidate, opinion in zip(candidates, found, strict=True)
         if opinion.state == "done"
     }
-
-
-def _share(rule: Strategy, yes: float) -> float:
-    """P(yes); where the question is whether another try would do better, the chance that it would not."""
-    return no_better(yes, 1 - yes) if rule.name == "another_try" else yes
 
 
 def _with_score(candidate: Candidate, name: str, number: float | None) -> Candidate:
