@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Literal
 from ttscale.compiler.diagnostics import suggest
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.python_names import LoadFault
+from ttscale.library.elsewhere import instead
 from ttscale.library.names import FILE, LIMIT, MANIFEST, normal
 from ttscale.library.versions import fits, numbers
 
@@ -185,7 +186,7 @@ def find(path: str, wanted: str, locked: Collection[str] = ()) -> tuple[Recipe, 
             if near
             else f"install the package that has it; a file beside this one is `./{path}`"
         )
-        raise LoadFault("E0408", f"there is no recipe `{name}`", label=listed, hint=hint)
+        raise LoadFault("E0408", f"there is no recipe `{name}`", label=listed, hint=instead(name) or hint)
     fitting = [recipe for recipe in versions if fits(recipe.version, wanted)]
     if not fitting:
         shown = ", ".join(recipe.version for recipe in versions)

@@ -16,10 +16,12 @@ from ttscale.compiler.driver import Checked
 from ttscale.compiler.evidence import all_evidence
 from ttscale.compiler.graph import to_mermaid
 from ttscale.compiler.lint import lint
+from ttscale.library.elsewhere import NOT_HERE, instead
 from ttscale.library.gallery import gallery
 from ttscale.library.manifest import read_manifest
 from ttscale.library.names import normal
 from ttscale.library.packing import files_of
+from ttscale.library.recipes import called
 from ttscale.library.standard import stage_prompts
 from ttscale.runtime.sandbox import why_not
 
@@ -28,20 +30,49 @@ SHELF = ROOT / "library" / "shelf"
 PAGE = ROOT / "docs" / "gallery.md"
 FOLDERS = recipe_folders(SHELF)
 PICTURE = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.DOTALL)
-OPTILLM = (
-    "bon",
-    "moa",
-    "self_consistency",
-    "plansearch",
-    "cot_reflection",
-    "re2",
-    "rto",
-    "leap",
-    "genselect",
-    "deepconf",
-    "mcts",
-    "router",
+# the names of optillm's approaches and plugins, as its command line takes them
+OPTILLM = {
+    "bon": "best-of-n",
+    "moa": "mixture-of-agents",
+    "mcts": "tree-search",
+    "self_consistency": "self-consistency",
+    "majority_voting": "self-consistency",
+    "plansearch": "plan-search",
+    "cot_reflection": "cot-reflection",
+    "re2": "re2",
+    "rto": "rto",
+    "leap": "leap",
+    "rstar": "mutual-consistency",
+    "pvg": "prover-verifier",
+    "z3": "logic-proof",
+    "thinkdeeper": "budget-forcing",
+    "autothink": "difficulty-budget",
+    "deepthink": "self-discover",
+    "mars": "agents-with-review",
+    "cepo": "plan-and-solve",
+    "genselect": "generative-selection",
+    "deepconf": "confidence-pruning",
+    "router": "router",
+    "coc": "program-aided",
+    "executecode": "program-aided",
+}
+OPTILLM_WITHOUT_RECIPE = (
+    *("cot_decoding", "entropy_decoding", "longcepo", "memory", "spl", "readurls", "web_search", "deep_research"),
+    *("mcp", "proxy", "privacy", "json"),
 )
+SEARCHED = {
+    "pal": "program-aided",
+    "program-of-thoughts": "program-aided",
+    "tree-of-thoughts": "step-beam",
+    "tot": "step-beam",
+    "beam-search": "step-beam",
+    "multi-agent-debate": "debate",
+    "self-refine": "critique-and-revise",
+    "rag": "retrieve-and-answer",
+    "linc": "logic-proof",
+    "s1": "budget-forcing",
+    "chain-of-thought": "single",
+}
 
 every = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
@@ -60,6 +91,8 @@ def test_the_architectures_that_people_know_are_there() -> None:
         *("parallel-distill-refine", "cascade", "adaptive-sampling", "judge-tournament", "code-with-tests"),
         *("plan-search", "debate", "cot-reflection", "re2", "rto", "leap", "generative-selection", "router"),
         *("step-beam", "particle-filter", "tree-search", "speculative-reasoning", "retrieve-and-answer"),
+        *("program-aided", "budget-forcing", "self-discover", "plan-and-solve", "agents-with-review"),
+        *("prover-verifier", "mutual-consistency", "difficulty-budget", "logic-proof"),
     }
 
 
@@ -72,10 +105,30 @@ def test_no_two_recipes_have_one_name() -> None:
             assert owners.setdefault(name, said.name) == said.name, f"`{name}` is {owners[name]} and {said.name}"
 
 
-@pytest.mark.parametrize("name", OPTILLM)
-def test_names_of_optillm_are_known(name: str) -> None:
-    known = {normal(alias) for folder in FOLDERS for alias in (folder.name, *read_manifest(folder).aliases)}
-    assert normal(name) in known
+@pytest.mark.parametrize(("name", "recipe"), (OPTILLM | SEARCHED).items())
+def test_names_that_people_search_for_are_known(name: str, recipe: str) -> None:
+    found = called(name)
+    assert found is not None and found.name == recipe
+
+
+@pytest.mark.parametrize("name", OPTILLM_WITHOUT_RECIPE)
+def test_what_no_recipe_can_do_is_said_with_what_comes_nearest(name: str) -> None:
+    told = tts("run", name, "?", "--no-bank")
+    assert told.code == 1 and "nearest is" in told.err, told.err
+    assert "nearest is" in tts("recipe", "show", name).err
+    assert instead(name.upper().replace("_", "-"))
+
+
+def test_what_comes_nearest_is_there() -> None:
+    own = {folder.name for folder in FOLDERS}
+    for name, found in NOT_HERE.items():
+        assert normal(name) == name
+        recipe, _, rest = found.nearest.partition(" ")
+        if "`" in found.nearest:
+            continue
+        assert recipe.rstrip(",") in own, found.nearest
+        if rest.startswith("--pipeline "):
+            assert rest.removeprefix("--pipeline ") in checked_of(SHELF / recipe).pipelines
 
 
 @every
@@ -106,6 +159,8 @@ def test_every_value_of_the_parameters_has_room_in_the_budget(folder: Path) -> N
 async def test_the_tests_of_a_recipe_pass(folder: Path) -> None:
     if "code" in read_manifest(folder).needs and all([await why_not(backend) for backend in SAFE]):
         pytest.skip("this machine has no sandbox to run programs in")
+    if "prove()" in (folder / "recipe.tts").read_text(encoding="utf-8"):
+        pytest.importorskip("z3")
     await asyncio.to_thread(passes, folder)
 
 

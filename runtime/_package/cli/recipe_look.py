@@ -53,7 +53,10 @@ def find(words: tuple[str, ...], as_json: bool) -> None:
 
     found = [recipe for recipe in installed() if all(holds(recipe, word) for word in words)]
     if not found and not as_json:
-        raise Failure(f"no recipe is about {' '.join(words)}", "`ttscale recipe list` shows all of them")
+        from ttscale.library.elsewhere import instead
+
+        hint = instead("-".join(words)) or "`ttscale recipe list` shows all of them"
+        raise Failure(f"no recipe is about {' '.join(words)}", hint)
     show_table(found, as_json)
 
 
@@ -142,10 +145,11 @@ def versions_of(name: str) -> list[Recipe]:
 def missing(name: str, names: Sequence[str]) -> tuple[str, str]:
     """What to say where no recipe has this name: the message and the hint."""
     from ttscale.compiler.diagnostics import suggest
+    from ttscale.library.elsewhere import instead
 
     near = suggest(name, names)
     hint = f"did you mean `{near}`?" if near else "`ttscale recipe list` shows those that there are"
-    return f"there is no recipe `{name}`", hint
+    return f"there is no recipe `{name}`", instead(name) or hint
 
 
 def data_of(recipe: Recipe, models: tuple[str, ...]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def recipe_named(name: str) -> Recipe | None:
     try:
         return called(name)
     except LoadFault as fault:
-        is_near = "did you mean" in fault.hint or "@" in name
+        is_near = "did you mean" in fault.hint or "nearest is" in fault.hint or "@" in name
         hint = fault.hint if is_near else "`ttscale recipe list` shows those that there are"
         raise Failure(f"there is no file {name}, and {_lower(fault)}", hint) from None
 
