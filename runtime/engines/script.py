@@ -8,7 +8,6 @@ import json
 import math
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from itertools import pairwise
 
 from ttscale.runtime.engines.base import (
     Capabilities,
@@ -20,15 +19,9 @@ from ttscale.runtime.engines.base import (
     Scored,
     thoughts_limit,
 )
+from ttscale.runtime.engines.script_parts import TOKEN_LOGPROB, WORDS, Parts, count, pieces_of, split_thoughts
 
-TOKEN_LOGPROB = -0.5
 AGREED, REFUSED = math.log(0.9), math.log(0.1)  # a scored continuation that is, or is not, the next reply
-WORDS = re.compile(r"\w+|[^\w\s]")
-
-
-def count(text: str) -> int:
-    """Tokens of a text for a scripted engine: runs of word characters, and every other visible character."""
-    return len(WORDS.findall(text))
 
 
 class ScriptEngine:
@@ -53,6 +46,7 @@ class ScriptEngine:
         material = json.dumps([list(self._lists.items()), once], ensure_ascii=False)
         self._digest = "sha256:" + hashlib.sha256(material.encode()).hexdigest()
         self._requests = self._asked = self._new = 0
+        self._parts = Parts()
 
     @property
     def digest(self) -> str:
@@ -60,7 +54,7 @@ class ScriptEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(stop_patterns=True)
+        return Capabilities(stop_patterns=True, pauses=True)
 
     async def start(self) -> None:
         """Nothing to load."""
@@ -102,6 +96,9 @@ class ScriptEngine:
         failure: EngineError | None = None
         for index in range(len(request.seeds)):
             try:
+                if request.pause is not None or request.given is not None:
+                    completions.append(self._part(request, index, prompt))
+                    continue
                 reply = self._next(request.messages)
             except EngineError as error:
                 failure = error
@@ -111,7 +108,7 @@ class ScriptEngine:
 
     def _complete(self, request: Request, index: int, reply: str, prompt: int) -> Completion:
         limit = request.most[index]
-        thoughts, text = _split_thoughts(reply)
+        thoughts, text = split_thoughts(reply)
         allowed = thoughts_limit(request.thinking)
         if allowed is not None:
             thoughts = _first(thoughts, allowed)
@@ -120,7 +117,7 @@ class ScriptEngine:
         thought_tokens = count(thoughts)
         words = list(WORDS.finditer(text))
         room = max(0, limit - thought_tokens)
-        pieces = _pieces(text, words) if "think>" not in reply else ()
+        pieces = pieces_of(text) if "think>" not in reply else ()
         if allowed is not None:
             room = min(room, request.max_tokens)
         cut = len(words) > room
@@ -141,6 +138,20 @@ class ScriptEngine:
             beyond="" if cut else beyond,
             stopped_by="" if cut else stopped_by,
         )
+
+    def _part(self, request: Request, index: int, prompt: int) -> Completion:
+        """A sample up to its next pause; one that goes on from other tokens than its own takes the next reply."""
+        key = (tuple(request.messages), request.seeds[index])
+        part = self._parts.write(key, request, index, lambda: self._next(request.messages), prompt)
+        self._new += part.new_tokens
+        return part
+
+    async def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text that is put into an answer."""
+        return self._parts.tokens(text)
+
+    def release(self, names: Sequence[str]) -> None:
+        """Nothing is kept."""
 
     async def score(
         self, messages: Sequence[Message], continuations: Sequence[str], *, priority: tuple[int, ...] = ()
@@ -189,17 +200,3 @@ def _first(text: str, tokens: int) -> str:
     """The first so many tokens of a text."""
     words = list(WORDS.finditer(text))
     return text if len(words) <= tokens else text[: words[tokens].start()].rstrip()
-
-
-def _pieces(text: str, words: Sequence[re.Match[str]]) -> tuple[bytes, ...]:
-    """The text token by token: each word with the space before it, the last one with all that follows."""
-    ends = [0, *(word.end() for word in words[:-1]), len(text)]
-    return tuple(text[low:high].encode() for low, high in pairwise(ends)) if words else ()
-
-
-def _split_thoughts(reply: str) -> tuple[str, str]:
-    lead = reply.lstrip()
-    if not lead.startswith("<think>"):
-        return "", reply
-    thoughts, closed, text = lead.removeprefix("<think>").partition("</think>")
-    return thoughts.strip(), text.lstrip() if closed else ""
