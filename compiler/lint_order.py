@@ -80,14 +80,20 @@ def _joined(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
         yield Diagnostic("L101", message, stage.span, "lint", labels=labels, hint=hint)
 
 
+NO_CANDIDATES = ("retrieve", "decompose")
+"""Stages whose pools are something to be read, not answers to choose from."""
+
+
 def _later_generator(view: View, stage: ir.Stage) -> Iterator[Diagnostic]:
     read: dict[str, ir.Stage] = {}
     for filled in prompts_of(stage):
         for _, operand in filled.args:
             for path in ir.refs(operand):
                 read[path] = view.stages[path]
-    # passages that were looked up are no candidates, whatever chose among them
-    written = {path: any(view.stages[made].op != "retrieve" for made in view.made(one)) for path, one in read.items()}
+    # passages that were looked up and parts of a question are no candidates, whatever chose among them
+    written = {
+        path: any(view.stages[made].op not in NO_CANDIDATES for made in view.made(one)) for path, one in read.items()
+    }
     pools = [one for path, one in read.items() if one.op != "value" and written[path]]
     if sum(one.size.high for one in pools) < 2:
         return
