@@ -255,20 +255,19 @@ def _llama(model: Model, base_dir: Path) -> Engine:
     path, options = locate(model, base_dir), load_options(model, base_dir)
     from ttscale.runtime.engines.llama.engine import LlamaEngine
 
-    return LlamaEngine(
     homes = [(part, home_of(part, base_dir)) for part in model.beside]
+    return LlamaEngine(
         path,
         ctx=_whole(model, "ctx"),
         gpu_layers=_whole(model, "gpu_layers"),
         threads=_whole(model, "threads"),
         max_sequences=_whole(model, "slots") or (64 if options.kv_unified else SEPARATE_SLOTS),
         options=options,
-    )
         others=[(locate(part, home), load_options(part, home)) for part, home in homes],
         combination=combination_of(model),
+    )
 
 
-def load_options(model: Model, base_dir: Path) -> LoadOptions:
 def combination_of(model: Model) -> Combination | None:
     """What the engine is told of `combine:`; the language's words for the numbers are those of the papers."""
     if model.combine is None:
@@ -294,6 +293,7 @@ def _figure(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
+def load_options(model: Model, base_dir: Path) -> LoadOptions:
     """What `gguf(…)` says about loading, with the files that it names. Raises EngineError with a hint."""
 
     def find(locator: str) -> Path:

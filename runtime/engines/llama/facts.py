@@ -166,10 +166,6 @@ class ModelFacts:
             identity=self._state_identity if self._keeps_prompts else "",
         )
 
-    @property
-    def _keeps_prompts(self) -> bool:
-        """Whether states of prompts are kept on disk: not where models are combined, or each sequence has a cache.
-
     def _beside(self, options: LoadOptions | None) -> LoadOptions:
         """How a further model is loaded: in batches and caches as the first, which decides what is computed when."""
         own = self.options
@@ -184,6 +180,10 @@ class ModelFacts:
             reproducible=own.reproducible,
             keep_prompts=False,
         )
+
+    @property
+    def _keeps_prompts(self) -> bool:
+        """Whether states of prompts are kept on disk: not where models are combined, or each sequence has a cache.
 
         A copy from one such cache to another is only made with the next call, so that there is nothing to write before.
         """
