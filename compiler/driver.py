@@ -76,9 +76,9 @@ def compile_source(
     `read`, `assignments` and `each` are steps that an editor replaces by ones that remember their outcomes.
     """
     linked, resolving = resolve(source, load, read)
-    told: Told | None = getattr(load, "told", None)
-    if told is not None:
-        linked = replace(linked, told=told)
+    found_of: Told | None = getattr(load, "told", None)
+    if found_of is not None:
+        linked = replace(linked, told=found_of)
     pipelines = _pipelines(linked)
     found = [*resolving, *_with_sense(check(linked, each), resolving)]
     if not any(diagnostic.severity == "error" for diagnostic in found):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ttscale.runtime.engines.llama.threads import LATEST, ThreadChoice
+from ttscale.runtime.engines.llama.threads import LATEST, ThreadChoice, levels
 
 
 def run(choice: ThreadChoice, calls: int, seconds: Callable[[int], float], rows: int = 16) -> list[int]:
@@ -52,6 +52,35 @@ def test_all_threads_come_back_when_the_neighbour_has_gone() -> None:
     choice = ThreadChoice(2)
     run(choice, 200, contended)
     assert run(choice, 2 * LATEST, quiet)[-1] == 2
+
+
+def test_all_threads_come_back_soon_where_the_load_tells_that_the_neighbour_has_gone() -> None:
+    others = [2.0]
+    choice = ThreadChoice(2, meter=lambda: others[0] + 1.0)  # one thread of ours
+    run(choice, 20 * LATEST, contended)
+    assert choice.choose(16) == 1
+    others[0] = 0.0
+    used = run(choice, 40, quiet)
+    assert 2 in used[:20] and used[-1] == 2
+    slow = ThreadChoice(2, meter=lambda: 0.0)  # free as it is, two threads are no faster
+    used = run(slow, 5000, lambda threads: 1.0 if threads == 1 else 1.3)
+    assert used[200:].count(2) / len(used) < 0.02, "a load that stays low is no reason to try again and again"
+
+
+def test_half_of_the_threads_are_tried_where_another_model_takes_the_other_half() -> None:
+    assert levels(16) == (16, 15, 8) and levels(2) == (2, 1) and levels(1) == (1,)
+    shared = ThreadChoice(16)
+    used = run(shared, 400, lambda threads: 1.0 if threads == 8 else 9.0 + threads)
+    assert used[-1] == 8
+    assert run(shared, 6 * LATEST, lambda threads: 1.0 / threads)[-1] >= 15, "one more or less is no difference"
+
+
+def test_prompts_and_samples_have_numbers_of_their_own() -> None:
+    choice, prompts, samples = ThreadChoice(4), [], []
+    for _ in range(600):
+        prompts += run(choice, 1, lambda threads: 1.0 / threads, rows=256)
+        samples += run(choice, 1, lambda threads: 1.0 if threads == 3 else 5.0, rows=16)
+    assert prompts[300:].count(4) > 280 and samples[300:].count(3) > 280
 
 
 def test_another_size_begins_with_what_the_nearest_has_found() -> None:

@@ -26,6 +26,7 @@ from ttscale.runtime.engines.llama.samples import Samples, Thoughts
 from ttscale.runtime.engines.llama.sampling import Distribution, Sampler
 from ttscale.runtime.engines.llama.scheduler import Scheduler
 from ttscale.runtime.engines.llama.scores import Scores
+from ttscale.runtime.engines.llama.selftest import Sharing, sharing
 from ttscale.runtime.engines.llama.shelf import Shelf
 from ttscale.runtime.engines.llama.template import ChatTemplate
 from ttscale.runtime.engines.llama.together import Together
@@ -61,6 +62,7 @@ class Loop:
         info = describe_gguf(settings.path)
         self.weights = Weights(settings.path, settings.options, settings.gpu_layers)
         self.runner = self._runner(info)
+        self.shares: Sharing = "range"
         self.vocabulary = Vocabulary(self.weights.api, self.weights.vocab)
         self.template = ChatTemplate(
             template_of(info, settings), bos=self.vocabulary.bos_text, eos=self.vocabulary.eos_text
@@ -105,6 +107,12 @@ class Loop:
         unified = settings.options.kv_unified
         shared = unified and not self.weights.offloaded  # rows look at all cells in use
         moves = not settings.options.swa_full and any(describe_gguf(one.path).sliding_window > 0 for one in models)
+        # A part of a state, or of a window that moves on, is nothing.
+        ranges = not moves and not any(one.recurrent for one in models)
+        if self.runner is not None and settings.sequences > 1:
+            self.shares = sharing(self.runner.runners, ranges=ranges)
+            for one in self.runner.runners:
+                one.forget_costs()
         return Limits(
             cells=cells,
             sequences=settings.sequences,
@@ -112,8 +120,7 @@ class Loop:
             active=settings.active,
             piece=settings.options.batch or PIECE,
             outputs=min(LOGIT_ROWS, settings.batch),
-            ranges=not moves
-            and not any(one.recurrent for one in models),  # a part of a state, or of a window that moves on, is nothing
+            ranges=self.shares == "range",
             separate=not unified,
             fixed=settings.options.reproducible,
             balance=CPU_BALANCE if shared else 0,
@@ -129,7 +136,9 @@ class Loop:
         """Work until told to stop."""
         board = self.board
         board.out.append(
-            Ready(self.template.exists, self.template.system_role, board.context, self.scheduler.limits.cells)
+            Ready(
+                self.template.exists, self.template.system_role, board.context, self.scheduler.limits.cells, self.shares
+            )
         )
         self._flush()
         while True:

@@ -42,6 +42,7 @@ class Ready:
     system_role: bool
     context: int
     cells: int
+    shares: str = ""
 
 
 @dataclass(frozen=True, slots=True)

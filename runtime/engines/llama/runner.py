@@ -82,10 +82,13 @@ class Runner:
         self.memory = self.api.llama_get_memory(self.context)
         self.cells = int(self.api.llama_n_ctx(self.context))
         self.positions = [0] * settings.sequences
-        self.decode_seconds = 0.0
-        self.calls = 0
-        self.threads = ThreadChoice(settings.threads, adapts=settings.adapt_threads, busy=load() >= settings.threads)
+        self.forget_costs()
         self._make_batch(settings.batch)
+
+    @property
+    def runners(self) -> tuple[Runner, ...]:
+        """The runners that compute rows."""
+        return (self,)
 
     @property
     def models(self) -> list[Weights]:
@@ -257,6 +260,13 @@ class Runner:
         """Forget every sequence."""
         self.api.llama_memory_clear(self.memory, True)
         self.positions = [0] * self.settings.sequences
+
+    def forget_costs(self) -> None:
+        """Begin to count calls and seconds anew, as after those of a test."""
+        self.calls, self.decode_seconds = 0, 0.0
+        self.threads = ThreadChoice(
+            self.settings.threads, adapts=self.settings.adapt_threads, busy=load() >= self.settings.threads, meter=load
+        )
 
     def _logits(self, rows: int) -> Floats:
         if rows == 0:

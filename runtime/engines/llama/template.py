@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 import jinja2
 from jinja2 import nodes
@@ -177,7 +177,7 @@ def _now(pattern: str) -> str:
 class _Generation(Extension):
     """`{% generation %}…{% endgeneration %}` marks what a model wrote, for training; here it is only what is in it."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags: set[str] = {"generation"}  # noqa: RUF012 (as the base class declares it)
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         """The nodes between the two tags."""

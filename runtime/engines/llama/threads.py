@@ -1,16 +1,19 @@
-"""How many threads compute the next call: all, or one less where another program takes a core.
+"""How many threads compute the next call: all, or fewer where another program takes cores.
 
 llama.cpp's threads meet at a barrier after every operation, hundreds of times a call. On a quiet machine they should
 spin there, which is fastest. Where another program keeps one core busy, each barrier waits for the thread that has
 been put aside, and two threads may be four times slower than one (measured: 10 against 43 tokens a second, 16
 sequences of a 135M model on two cores), or hundreds of times, where the others have a higher priority. So calls are
-timed, and now and then the other number of threads is tried, once only where that is much slower. Where the machine
-is busy from the start, the first call has one thread less. Pure: the caller measures.
+timed, and now and then another number of threads is tried, once only where that is much slower: one less, or half of
+them, as where two models share the machine. Where the machine is busy from the start, the first call has one thread
+less, and where fewer threads run and the load of the machine has fallen, more are tried at once. Pure: the caller
+measures.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -21,6 +24,8 @@ SOONEST = 48
 LATEST = 768
 BETTER = 0.85
 SLOW = 2.0
+METER_CALLS = 16
+SPARE = 0.5  # of a core: so much of the load may be others', for the cores to count as free
 
 
 @dataclass(slots=True)
@@ -29,29 +34,39 @@ class _Size:
 
     seconds: dict[int, deque[float]]
     current: int
+    target: int
     probing: int = 0
     wait: int = FIRST_PROBE
     pause: int = SOONEST
 
 
+def levels(most: int) -> tuple[int, ...]:
+    """The numbers of threads that are chosen from, the largest first."""
+    return tuple(sorted({most, max(1, most - 1), max(1, most // 2)}, reverse=True))
+
+
 @dataclass(slots=True)
 class ThreadChoice:
-    """Chooses between `most` threads and one less, for each order of magnitude of rows on its own.
+    """Chooses among `levels(most)`, for each order of magnitude of rows on its own, so for prompts and samples apart.
 
     `adapts` False always gives `most`: what a user wrote is kept. `busy` says that others use all cores at the start.
+    `meter` tells how many programs want to compute, our threads among them, as the system's load.
     """
 
     most: int
     adapts: bool = True
     busy: bool = False
+    meter: Callable[[], float] | None = None
     _sizes: dict[int, _Size] = field(default_factory=dict)
+    _calls: int = 0
+    _was_free: bool = True
 
     def choose(self, rows: int) -> int:
         """Threads for a call of `rows` rows."""
         if self.most < 2 or not self.adapts:
             return self.most
         size = self._size(rows)
-        return self._other(size) if size.probing else size.current
+        return size.target if size.probing else size.current
 
     def observe(self, rows: int, threads: int, seconds: float) -> None:
         """Learn from a call that took `seconds` with `threads` threads."""
@@ -62,6 +77,7 @@ class ThreadChoice:
         cost = seconds / rows
         slowed = threads == size.current and len(known) == KEPT and cost > SLOW * median(known)
         known.append(cost)
+        self._look(size)
         if size.probing:
             size.probing -= 1
             if cost > SLOW * median(size.seconds[size.current]):
@@ -75,19 +91,36 @@ class ThreadChoice:
             size.wait = min(size.wait, 2)
         if size.wait <= 0:
             size.probing = PROBE_CALLS
-            size.seconds[self._other(size)].clear()
+            size.seconds[size.target].clear()
+
+    def _look(self, current: _Size) -> None:
+        """Try more threads soon, for every size that has fewer, once the cores have become free."""
+        self._calls += 1
+        if self.meter is None or self._calls % METER_CALLS:
+            return
+        is_free = self.meter() <= current.current + SPARE
+        if is_free and not self._was_free:
+            for size in self._sizes.values():
+                if size.current < self.most:
+                    size.target, size.wait, size.pause = self.most, min(size.wait, 1), SOONEST
+        self._was_free = is_free
 
     def _decide(self, size: _Size) -> None:
-        other = self._other(size)
-        if median(size.seconds[other]) < BETTER * median(size.seconds[size.current]):
-            size.current = other
+        """Keep to the better of two numbers; another one is tried next, the nearest first."""
+        tried = size.target
+        if median(size.seconds[tried]) < BETTER * median(size.seconds[size.current]):
+            size.current = tried
             size.pause = SOONEST
+            size.target = self._others(size.current)[0]
         else:
             size.pause = min(2 * size.pause, LATEST)
+            others = self._others(size.current)
+            size.target = others[(others.index(tried) + 1) % len(others)]
         size.wait = size.pause
 
-    def _other(self, size: _Size) -> int:
-        return self.most - 1 if size.current == self.most else self.most
+    def _others(self, current: int) -> list[int]:
+        """The other numbers, the nearest first."""
+        return sorted((level for level in levels(self.most) if level != current), key=lambda n: (abs(n - current), -n))
 
     def _size(self, rows: int) -> _Size:
         key = rows.bit_length()
@@ -96,6 +129,6 @@ class ThreadChoice:
             # A size seen for the first time begins with what the nearest one has found.
             nearest = min(self._sizes, key=lambda k: abs(k - key), default=None)
             current = self._sizes[nearest].current if nearest is not None else self.most - self.busy
-            empty: dict[int, deque[float]] = {count: deque(maxlen=KEPT) for count in (self.most, self.most - 1)}
-            found = self._sizes[key] = _Size(empty, current)
+            empty: dict[int, deque[float]] = {count: deque(maxlen=KEPT) for count in levels(self.most)}
+            found = self._sizes[key] = _Size(empty, current, self._others(current)[0])
         return found
