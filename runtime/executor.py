@@ -158,7 +158,7 @@ class _Run:
         self.before = _turns(graph.stages)
         bounds = [_bound(plan, stage, input_excess(graph, inputs)) for stage in graph.stages]
         self.admission = Admission(Ledger(graph.budget, bounds), graph.budget.seconds, self._expired)
-        noting = NotingEngines(engines, self.notes.notes, self.recorder)
+        self.noting = noting = NotingEngines(engines, self.notes.notes, self.recorder)
         asking = None if bank is None else Asking(bank, inputs)
         self.desk = Desk(noting, self.admission, self.recorder, run_seed, bank=asking)
 
@@ -286,6 +286,7 @@ class _Run:
         if not isinstance(returns, Answers):
             answer = as_argument(value, returns)  # type: ignore[assignment]
         limits = tuple(self.desk.limits_met)
+        self.noting.end(self.graph)
         if self.desk.bank is not None and self.desk.bank.trouble:
             self.notes.notes.setdefault(f"samples may not have been kept: {self.desk.bank.trouble}")
         if answer is None and isinstance(returns, Text):

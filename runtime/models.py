@@ -36,6 +36,7 @@ from ttscale.runtime.probes import Probed, kept
 
 if TYPE_CHECKING:
     from ttscale.runtime.engines.llama.combining import Combination
+    from ttscale.runtime.engines.llama.engine import LlamaEngine
 
 SEPARATE_SLOTS = 8
 """Samples at once where each has a cache of its own, unless `slots:` says otherwise."""
@@ -396,12 +397,21 @@ class EngineHouse:
             engine = self._engines.get(key)
             if engine is None:
                 engine = self._engines[key] = open_engine(model, home_of(model, self._base_dir))
+                for one in _local([engine]):
+                    one.make_room = self._make_room
             self._by_model[model] = engine
         if load or not is_local(model):
             await engine.start()
         else:
             await asyncio.to_thread(getattr, engine, "digest")  # a hash of the whole file, where none is remembered
         return engine
+
+    async def _make_room(self, wanting: LlamaEngine) -> bool:
+        """Unload the model that was used least lately among those that do nothing now; whether there was one."""
+        for other in sorted(_local(self._engines.values()), key=lambda one: one.used):
+            if other is not wanting and await other.unload():
+                return True
+        return False
 
     def _identity(self, model: Model) -> object:
         """What makes two declared models one engine: the file or address, and the options that are not for sampling."""
@@ -424,6 +434,13 @@ class EngineHouse:
         engines, self._engines, self._by_model = list(self._engines.values()), {}, {}
         for engine in engines:
             await engine.close()
+
+
+def _local(engines: Iterable[Engine]) -> list[LlamaEngine]:
+    """Those that hold weights in this machine's memory."""
+    from ttscale.runtime.engines.llama.engine import LlamaEngine
+
+    return [engine for engine in engines if isinstance(engine, LlamaEngine)]
 
 
 class RunEngines:

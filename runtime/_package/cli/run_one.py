@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttscale.cli.console import duration, err, is_terminal, out, out_json, plural
 from ttscale.cli.faults import INTERRUPTED, USAGE, EndedRun, Failure
+from ttscale.cli.gpu_note import gpu_note
 from ttscale.cli.interrupt import Interrupt
 from ttscale.cli.opened import Opened, open_program
 from ttscale.cli.options import assignments
@@ -151,7 +152,7 @@ def show(result: Result, opened: Opened, inputs: dict[str, object], saved: int, 
     if wishes.quiet:
         return
     sys.stdout.flush()
-    for note in (*result.notes, note_for(opened)):
+    for note in (*result.notes, note_for(opened), gpu_note(opened)):
         if note:
             err(f"note: {note}")
     for path, judged in result.judgements.items():

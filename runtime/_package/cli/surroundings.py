@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ttscale.cli.install import installer
+from ttscale.cli.install import in_place
+from ttscale.runtime.engines.llama.gpu import build_line
 
 PORTS = {8080: "llama-server", 8000: "vLLM", 11434: "Ollama", 1234: "LM Studio"}
 """Where local servers listen when nobody says otherwise."""
 PATIENCE = 0.5
 """Seconds that a local server has to tell its models."""
-FLAGS = {"NVIDIA": "-DGGML_CUDA=on", "AMD": "-DGGML_VULKAN=on", "Apple": "-DGGML_METAL=on"}
 ASK = "import llama_cpp; print(llama_cpp.llama_print_system_info().decode())"
 
 
@@ -59,4 +60,4 @@ def gpu_fix(gpu: str | None, used: bool) -> list[str]:
     """The line that builds an engine which uses this machine's GPU, where the one installed does not."""
     if gpu is None or used:
         return []
-    return [f'CMAKE_ARGS="{FLAGS[gpu]}" {installer("")} --force-reinstall --no-cache-dir llama-cpp-python']
+    return [build_line(gpu, in_place(platform.system()))]

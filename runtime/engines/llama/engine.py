@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from ttscale.compiler.stop_patterns import problem
@@ -26,7 +27,7 @@ from ttscale.runtime.engines.base import (
     Scored,
 )
 from ttscale.runtime.engines.llama.combining import Combination
-from ttscale.runtime.engines.llama.facts import ModelFacts
+from ttscale.runtime.engines.llama.facts import ModelFacts, NoMemory
 from ttscale.runtime.engines.llama.gguf import GgufInfo
 from ttscale.runtime.engines.llama.link import Link, open_link
 from ttscale.runtime.engines.llama.machine import Memory
@@ -35,6 +36,9 @@ from ttscale.runtime.engines.llama.options import LoadOptions
 from ttscale.runtime.engines.llama.weights import INSTALL_LINE
 
 MAX_RESTARTS = 16
+
+
+MakeRoom = Callable[["LlamaEngine"], Awaitable[bool]]
 
 
 @dataclass(slots=True, eq=False)
@@ -105,6 +109,11 @@ class LlamaEngine:
         self._closed = False
         self._capabilities: Capabilities | None = None
         self._stats = EngineStats()
+        self._before = EngineStats()
+        self.make_room: MakeRoom | None = None
+        """Unloads another model where this one does not fit; whether one was."""
+        self.used = 0.0
+        """When something was asked last, on the monotonic clock."""
 
     # ------------------------------------------------------------------ facts
 
@@ -135,11 +144,33 @@ class LlamaEngine:
         return self._facts.memory
 
     def stats(self) -> EngineStats:
-        return self._stats
+        """Counters since the engine was made, whatever was unloaded in between."""
+        return added(self._before, self._stats)
 
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
+        while True:
+            try:
+                await self._loaded()
+                return
+            except NoMemory:
+                if self.make_room is None or not await self.make_room(self):
+                    raise
+
+    async def unload(self) -> bool:
+        """Give the memory back while nothing is asked, until something is; whether there was any to give."""
+        with self._lock:
+            if self._pending or self._restarting or self._link is None or self._closed:
+                return False
+            if self._ready is None or not self._ready.done():
+                return False
+            link, self._link, self._started, self._ready = self._link, None, None, None
+            self._before, self._stats = added(self._before, self._stats), EngineStats()
+        await asyncio.to_thread(link.close)
+        return True
+
+    async def _loaded(self) -> None:
         with self._lock:
             if self._closed:
                 raise EngineError("this engine has been closed", hint="make a new one")
@@ -203,8 +234,7 @@ class LlamaEngine:
                 raise EngineError(f"{wrong[0]}: {pattern!r}", hint=wrong[1], fatal=False)
         if not request.seeds:
             return
-        await self.start()
-        pending = self._ask(Ask(0, "generate", request.messages, request))
+        pending = await self._begin(Ask(0, "generate", request.messages, request))
         try:
             while True:
                 report = await pending.queue.get()
@@ -264,8 +294,7 @@ class LlamaEngine:
             link.send(Release(tuple(names)))
 
     async def _one(self, ask: Ask) -> object:
-        await self.start()
-        pending = self._ask(ask)
+        pending = await self._begin(ask)
         try:
             report = await pending.queue.get()
         finally:
@@ -274,10 +303,23 @@ class LlamaEngine:
             raise report.error
         return report.value
 
-    def _ask(self, ask: Ask) -> _Pending:
+    async def _begin(self, ask: Ask) -> _Pending:
+        """Ask, once the model is loaded."""
+        while True:
+            await self.start()
+            pending = self._ask(ask)
+            if pending is not None:
+                return pending
+
+    def _ask(self, ask: Ask) -> _Pending | None:
+        """Send an ask on its way; None where the model has been unloaded since it was loaded."""
         with self._lock:
             if self._closed:
                 raise _closed_error()
+            is_loaded = self._link is not None and self._ready is not None and self._ready.done()
+            if not (is_loaded or self._restarting or self._suspect is not None or self._suspects):
+                return None
+            self.used = time.monotonic()
             self._keys += 1
             ask = replace(ask, key=self._keys)
             pending = _Pending(ask, asyncio.get_running_loop(), asyncio.Queue())
@@ -314,7 +356,7 @@ class LlamaEngine:
             if isinstance(message, Report):
                 self._on_report(message)
             elif isinstance(message, EngineStats):
-                self._stats = message
+                self._stats = message if link is self._link else self._stats
             else:
                 self._on_load(link, message)
 
@@ -431,6 +473,13 @@ class LlamaEngine:
             pending = list(self._pending.values())
         for item in pending:
             self._fail(item, str(error), fatal=True)
+
+
+def added(first: EngineStats, second: EngineStats) -> EngineStats:
+    """The sums of two sets of counters."""
+    return EngineStats(
+        **{one.name: getattr(first, one.name) + getattr(second, one.name) for one in fields(EngineStats)}
+    )
 
 
 def _closed_error() -> EngineError:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ttscale.runtime.engines.base import Capabilities, EngineError
+from ttscale.runtime.engines.llama import gpu
 from ttscale.runtime.engines.llama.combining import Combination
 from ttscale.runtime.engines.llama.digest import file_digest
 from ttscale.runtime.engines.llama.fixed import sequences
@@ -23,9 +24,11 @@ SEQUENCE_IDS = 160  # running samples, their prompts and cached prefixes; llama.
 MOST_OTHERS = 2
 
 
+class NoMemory(EngineError):
+    """A model does not fit the memory that is free; it may once others have made room."""
+
+
 @dataclass(frozen=True)
-
-
 class ModelFacts:
     """A model as it shall be loaded, with others that compute the same tokens. `info` and what needs it may raise."""
 
@@ -132,14 +135,14 @@ class ModelFacts:
 
         Weights on a GPU, and those that are mapped and can be read again from disk, take none.
         """
-        if self.gpu_layers not in (None, 0):
+        if self.gpu_layers not in (None, 0) or (self.gpu_layers is None and gpu.present() and gpu.is_built_in()):
             return
         wanted, free = self.memory, free_memory()
         needed = wanted.total if self.options.mmap is False or self.options.mlock else wanted.total - wanted.weights
         mapped = wanted.total - needed
         if free is None or needed + mapped // 2 <= free:  # with less than half of its weights a model only reads disk
             return
-        raise EngineError(
+        raise NoMemory(
             f"{self.path.name} does not fit: it takes {_size(wanted.weights)} of weights, {_size(wanted.cache)} for "
             f"{wanted.cells:,} tokens of cache and {_size(wanted.outputs)} for results, {_size(wanted.total)} in all; "
             f"{_size(free)} are free",
