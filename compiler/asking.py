@@ -18,6 +18,7 @@ from ttscale.compiler.prompt_tokens import (
 from ttscale.compiler.said import INPUT_TOKENS, JOIN_SLACK, SAME_READER, Reader, new_tokens, stage_size
 from ttscale.compiler.signatures import RULES, SIGNATURES
 from ttscale.compiler.types import BOOL, Choice, ListOf, Type
+from ttscale.compiler.watch_signatures import forks_of, watchers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +259,11 @@ def _generate(stage: ir.Stage, reader: Reader) -> list[Asked]:
         if not (isinstance(filled, ir.Filled) and isinstance(model, ir.Model)):
             continue
         extra = 1 if index == 0 and args["hedge"] == ir.Const(True) else 0
-        spots = len(temperatures)
+        spots, forks = len(temperatures), 1 + forks_of(watchers_of(stage))
         prompt = reader.prompt(filled, stage, model).plus(_examples(stage, filled, reader))
         count = (low * spots + extra, most * spots + extra)
-        call = Asked(model, prompt, new, *count, (count[0] + count[1]) // 2, count[1], rounds)
+        usual = (count[0] + count[1]) // 2
+        call = Asked(model, prompt, new, count[0], count[1] * forks, usual, count[1], rounds * min(forks, 2))
         found.append(_with_retries(call, args))
     return found
 

@@ -24,6 +24,7 @@ from ttscale.compiler.diagnostics import Diagnostic, Label
 from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.lint_view import View, asked_by, constant, number, prompts_of
 from ttscale.compiler.models import option
+from ttscale.compiler.watch_signatures import watchers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,16 @@ def lacks(graph: ir.Graph, known: Known | None = None) -> Iterator[Diagnostic]:
     """Stages that need what a model of theirs cannot do (E0280) or may not be able to do (W0280)."""
     can = {model: abilities(model, known) for model in graph.models.values()}
     thinkers = [model for model, one in can.items() if one.thinking or (one.thinking is None and model.kind == "gguf")]
-    if len(thinkers) == len(can) and all(one.logprobs and one.scoring and one.continuation for one in can.values()):
+    is_able = all(one.logprobs and one.scoring and one.continuation for one in can.values())
+    if len(thinkers) == len(can) and is_able and not any(map(_needs_more, graph.stages)):
         return
     view = View(graph)
     said: set[tuple[object, ...]] = set()
     for stage in graph.stages:
-        wanting = (_likelihoods(view, stage, can), _labels(stage, can), _thoughts(stage, can), _beginnings(stage, can))
+        wanting = (
+            *(_likelihoods(view, stage, can), _labels(stage, can), _thoughts(stage, can), _beginnings(stage, can)),
+            *(_watched(stage), _read(stage)),
+        )
         for lack in chain(*wanting):
             diagnostic = lack.diagnostic()
             key = (diagnostic.primary, diagnostic.message)
@@ -223,6 +228,47 @@ def _steps(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack
             instead = "use `generate`, or a model that runs in the process"
             what = "`explore` gives a model the beginning of an answer"
             yield _Lack(stage, model, goes_on, "continuation: true", what, never, perhaps, instead)
+
+
+def _needs_more(stage: ir.Stage) -> bool:
+    """Whether a stage needs something that no ability tells of: pauses, or texts read by a model."""
+    rule = stage.args.get("by")
+    return bool(watchers_of(stage)) or (isinstance(rule, ir.Strategy) and rule.name in READERS)
+
+
+# --- texts that are read -------------------------------------------------------------------------
+
+READERS = {"reward": "scores texts by a head of the model", "likeness": "compares vectors of texts"}
+
+
+def _read(stage: ir.Stage) -> Iterator[_Lack]:
+    """Rules that read texts with a model, which only weights in the process do."""
+    rule = stage.args.get("by")
+    if not (stage.op == "score" and isinstance(rule, ir.Strategy) and rule.name in READERS):
+        return
+    model = dict(rule.named).get("model")
+    if isinstance(model, ir.Model) and model.kind in ("openai", "script"):
+        what = f"`{rule.name}` {READERS[rule.name]}"
+        instead = "name a model that runs in the process: `gguf(…)`"
+        yield _Lack(stage, model, False, "", what, "cannot", "", instead)
+
+
+# --- samples that are watched --------------------------------------------------------------------
+
+
+def _watched(stage: ir.Stage) -> Iterator[_Lack]:
+    """Watchers, for a model whose samples cannot be looked at and gone on from."""
+    watchers = watchers_of(stage)
+    other = stage.args.get("or_else")
+    for model in (*asked_by(stage), *((other,) if isinstance(other, ir.Model) else ())) if watchers else ():
+        exact = model.kind == "gguf" and option(model, "reproducible") is True
+        if model.kind in ("gguf", "script") and not exact:
+            continue
+        what = f"`watch: {watchers[0].name}` needs a model whose samples can pause and go on"
+        never = "never goes on from tokens that are given, with `reproducible: true`" if exact else "cannot"
+        instead = "leave `watch:` out, or ask a model that runs in the process, such as `gguf(…)`"
+        has = False if exact or model.kind == "openai" else None
+        yield _Lack(stage, model, has, "pauses: true", what, never, "may not be able to", instead)
 
 
 # --- what is said --------------------------------------------------------------------------------

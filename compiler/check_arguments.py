@@ -325,7 +325,7 @@ def _tests(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -
 
 
 def _later(call: StageCall, parameter: Parameter, value: ast_expressions.Expr) -> None:
-    """`policy:`, `judge:` and `combine:` are read when all others are known (`check_explore`, `check_combine`)."""
+    """`policy:`, `judge:`, `watch:` and `combine:` are read when all others are known (`check_explore`, …)."""
 
 
 def _no_dataset(value: ast_expressions.Expr, frame: Frame) -> bool:
@@ -375,9 +375,10 @@ CHECKS: Mapping[str, Check] = {
     "name": _name,
     "pool": _pool,
     "policy": _later,
-    "combination": _later,
     "judge": _later,
     "content": content,
     "tests": _tests,
     "thinking": _thinking,
+    "watch": _later,
+    "combination": _later,
 }

@@ -76,7 +76,8 @@ def _size(call: StageCall) -> Size:
             size = _samples(call)
             for part in ("prompt", "from", "temperature"):
                 size = size.times(call.counts.get(part, ONE))
-            return size.plus(ONE) if "hedge" in given else size
+            size = size.plus(ONE) if "hedge" in given else size
+            return size.times(call.counts.get("watch", ONE))
         case "classify":
             return ONE
         case "explore":

@@ -44,6 +44,7 @@ from ttscale.compiler.check_tests import check_tests
 from ttscale.compiler.check_types import describe
 from ttscale.compiler.check_values import condition
 from ttscale.compiler.check_votes import check_vote
+from ttscale.compiler.check_watch import check_watch
 from ttscale.compiler.diagnostics import Label, suggest
 from ttscale.compiler.foreign_names import STEPWISE
 from ttscale.compiler.signatures import FACETS, RULES, Parameter, RuleSignature, Signature
@@ -350,6 +351,7 @@ def _what_is_missing(call: StageCall) -> None:
             frame.report("E0239", message, span, hint=hint, label=label)
     if name == "generate":
         _rounds(call)
+        check_watch(call)
         check_combine(call)
     if name == "vote":
         check_vote(given, call.source, frame)

@@ -20,6 +20,7 @@ from ttscale.compiler.expand_arguments import (
 from ttscale.compiler.expand_combine import combined
 from ttscale.compiler.expand_nodes import concat
 from ttscale.compiler.expand_settings import normal, settings
+from ttscale.compiler.expand_watch import watch
 from ttscale.compiler.expansion import (
     Expansion,
     Pool,
@@ -27,6 +28,7 @@ from ttscale.compiler.expansion import (
 )
 from ttscale.compiler.shots import settle_examples
 from ttscale.compiler.types import TEXT, Type
+from ttscale.compiler.watch_signatures import forks_of, watchers_in
 
 
 def result_of_prompt(expansion: Expansion, call: Call) -> Type:
@@ -132,6 +134,8 @@ def _source(
     else:
         count = n.value if isinstance(n, ir.Const) and isinstance(n.value, int) else 1
         size = sizes.exactly(count * cells + extra)
+    args = {**args, "watch": watch(expansion, call, args)}
+    size = ir.Bounds(size.low, size.high * (1 + forks_of(watchers_in(args["watch"]))))
     args["until"] = _with_limit(args["until"], size.high)
     if call.when is not None:
         size = ir.Bounds(0, size.high)

@@ -21,6 +21,7 @@ from ttscale.compiler.explanations_names import NAMES
 from ttscale.compiler.explanations_run import OUTSIDE
 from ttscale.compiler.explanations_search import SEARCHES
 from ttscale.compiler.explanations_syntax import SYNTAX
+from ttscale.compiler.explanations_watch import WATCH
 from ttscale.compiler.lint_rules import RULES
 
 __all__ = ["EXPLANATIONS", "MILDER", "Explanation", "explain", "twin"]
@@ -32,8 +33,9 @@ EXPLANATIONS: dict[str, Explanation] = {
     **DATA,
     **DECLARATIONS,
     **EXPLORE,
-    **SEARCHES,
+    **WATCH,
     **COMBINE,
+    **SEARCHES,
     **LINT,
     **OUTSIDE,
     **ARCHON,

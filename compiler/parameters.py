@@ -23,10 +23,11 @@ Kind = Literal[
     "pool",
     "thinking",
     "policy",  # how `explore` searches: a policy's name, with arguments
+    "watch",  # watchers on a running answer, with arguments
     "judge",  # what scores the beginning of an answer: a rule with its prompt and model, or a prompt
     "tests",  # what programs are tried on: a pool, a Text, or a list of texts or of records
-    "content",  # a Text of the run: an input, or what a stage gave
     "combination",  # how next tokens of several models are put together: a rule's name with arguments
+    "content",  # a Text of the run: an input, or what a stage gave
 ]
 
 

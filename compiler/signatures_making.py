@@ -7,7 +7,6 @@ from dataclasses import replace
 from ttscale.compiler.parameters import Parameter
 from ttscale.compiler.signature import USING, Signature, asking
 from ttscale.compiler.signatures_memory import NEARNESS
-from ttscale.compiler.signatures_memory import NEARNESS
 
 BOUNDARIES = ("paragraph", "line", "sentence", "code", "tokens")
 """Where a step of `explore` may end."""
@@ -29,6 +28,7 @@ GENERATE = Signature(
         Parameter("until", "condition", doc="tested on complete rounds of `n: up to N`"),
         Parameter("hedge", "bool", False, doc="adds one greedy sample"),
         Parameter("combine", "combination", doc="other models of one vocabulary that have a say in every token"),
+        Parameter("watch", "watch", many=True, doc="watchers on each running answer: repetition, overthinking, …"),
         Parameter("constrain", "bool", doc="keep answers to the form of their type; JSON is unless this is false"),
         Parameter("more", "pool", doc="fresh samples: a series that this pool did not use"),
         Parameter("examples", "pool", doc="rows shown as few-shot turns"),
@@ -149,9 +149,9 @@ RETRIEVE = Signature(
         Parameter("files", "text", many=True, doc="files or patterns, beside the file that names them"),
         Parameter("among", "content", many=True, doc="texts of the run instead of files: an input, or a pool"),
         Parameter("k", "int", 5, low=1, high=1024, doc="passages, at most"),
-        Parameter("field", "text", "text", doc="what is read of the rows of .jsonl and .json files"),
         Parameter("by", "name", "words", choices=NEARNESS, doc="words in common, a model's vectors, or both"),
         Parameter("from", "model", doc="the model that makes vectors, `by: embedding` and `by: both`"),
+        Parameter("field", "text", "text", doc="what is read of the rows of .jsonl and .json files"),
         Parameter("length", "int", 1200, low=16, doc="bytes of a passage, at most"),
         Parameter("order", "name", "reversed", choices=("reversed", "ranked"), doc="the best last, or first"),
     ),

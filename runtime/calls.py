@@ -23,6 +23,7 @@ from ttscale.runtime.engines.base import ContextExceeded, Engine, EngineError, R
 from ttscale.runtime.ledger import Call, CallKey, Decision, Price
 from ttscale.runtime.seeds import messages_digest, sample_seed
 from ttscale.runtime.verdicts import score_labels
+from ttscale.runtime.watch import WatchingEngine
 
 _GRACE_SECONDS = 1.0
 """How much longer than a call's own `timeout:` we wait for an engine to end it by itself."""
@@ -209,6 +210,7 @@ class Caller:
             constraint=ask.constraint,
             stop_patterns=ask.stop_patterns,
             keep=tuple(item.ask.keep for item in items) if items[0].engine.capabilities.keeps else None,
+            watch=ask.watched_by,
         )
         missing = dict(enumerate(items))
         state: ReplyState = "failed"
@@ -238,16 +240,18 @@ class Caller:
     def _drawn(self, items: Sequence[_Pending], request: Request) -> AsyncGenerator[Drawn, None]:
         """The completions of a request, from the bank where there is one; scripts reply in the order of their calls."""
         bank, first = self._desk.bank, items[0]
+        engine = first.engine if first.ask.watch is None else WatchingEngine(first.engine, first.ask.watch)
         if bank is None or first.model.kind == "script":
-            return plainly(first.engine, request)
+            return plainly(engine, request)
         spots = [Spot(item.ask.series, item.attempt, item.ask.index) for item in items]
-        return bank.samples(self._stage.path, first.model, first.engine, request, spots, self._desk.run_seed)
+        return bank.samples(self._stage.path, first.model, engine, request, spots, self._desk.run_seed)
 
     # --- what became of a call -------------------------------------------------------------------------
 
     def _completed(self, item: _Pending, drawn: Drawn) -> Reply:
         completion = drawn.completion
-        actual = self._desk.admission.finish(item.key, completion.new_tokens, completion.prompt_tokens or None)
+        made = completion.made_tokens
+        actual = self._desk.admission.finish(item.key, made, completion.prompt_tokens or None)
         decision = item.decision
         cut = decision is not None and decision.cut and completion.finish == "length"
         if decision is not None and decision.cut:
@@ -261,7 +265,7 @@ class Caller:
             "call_failed" if failed else "call_finished",
             self._stage,
             cause=completion.error,
-            cost=Cost(1, prompt_tokens, completion.new_tokens, completion.new_tokens, actual.usd),
+            cost=Cost(1, prompt_tokens, made, made, actual.usd),
             fresh=_fresh(item, drawn, prompt_tokens),
             seconds=completion.seconds,
             data={
@@ -272,6 +276,13 @@ class Caller:
                 **({} if completion.routed_tokens is None else {"routed_tokens": completion.routed_tokens}),
             },
         )
+        for event in completion.watched:
+            self._desk.recorder.emit(
+                "watched",
+                self._stage,
+                cause=event.cause,
+                data={**asdict(event), "dropped": event.dropped, **_names(item)},
+            )
         if failed:
             reason = completion.error or f"it took longer than {item.ask.timeout or 0:g} seconds"
             return Reply(item.ask, "failed", completion, cut, reason)
@@ -312,6 +323,8 @@ def _requests(pending: Sequence[_Pending], ordered: bool) -> list[list[_Pending]
     def settings(item: _Pending) -> tuple[object, ...]:
         ask = item.ask
         limits = (ask.max_tokens, ask.stop, ask.stop_patterns, ask.thinking, ask.timeout, ask.grammar)
+        begun = None if ask.watch is None else ask.watch.begun
+        limits = (*limits, ask.watched_by, None if begun is None else begun.token_ids)
         return (id(item.engine), ask.messages, ask.sampling, *limits)
 
     if ordered:

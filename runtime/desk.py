@@ -14,6 +14,7 @@ from ttscale.runtime.trace import Recorder
 
 if TYPE_CHECKING:
     from ttscale.runtime.bank.asking import Asking
+    from ttscale.runtime.watch import Watch
 
 
 class Engines(Protocol):
@@ -28,8 +29,8 @@ class Engines(Protocol):
 class Ask:
     """One sample that a stage wants. `series` and `index` are part of its identity, `timeout` is in seconds.
 
-    `constraint` is kept where the engine can. What is computed of it stays in the engine's memory under the name
-    `keep`, if it has one and the engine can.
+    `watch` looks at it while it runs. `constraint` is kept where the engine can. What is computed of it stays in the
+    engine's memory under the name `keep`, if it has one and the engine can.
     """
 
     model: Model
@@ -46,6 +47,12 @@ class Ask:
     constraint: Constraint | None = None
     keep: str = ""
     stop_patterns: tuple[str, ...] = ()
+    watch: Watch | None = None
+
+    @property
+    def watched_by(self) -> str:
+        """What identifies its watchers; empty where nobody watches it."""
+        return "" if self.watch is None else self.watch.key
 
     @property
     def grammar(self) -> str:
@@ -76,6 +83,12 @@ class Reply:
     reason: str = ""
     can_retry: bool = True
     error: EngineError | None = None
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether a watcher ended it as one that gives no answer."""
+        events = () if self.completion is None else self.completion.watched
+        return bool(events) and events[-1].what == "drop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ EventKind = Literal[
     "call_refused",
     "candidate",
     "explored",
+    "watched",
     "unreadable",
     "note",
 ]

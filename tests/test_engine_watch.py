@@ -90,7 +90,7 @@ async def test_a_repetition_is_cut_and_counted(engine: LlamaEngine) -> None:
     if one.watched:
         assert one.finish == "stop" and one.new_tokens == one.watched[0].at
         assert one.made_tokens == one.watched[0].seen <= 60
-        assert one.text == b"".join(one.pieces).decode("utf-8", "replace")
+        assert b"".join(one.pieces).decode("utf-8", "replace").startswith(one.text)
 
 
 async def test_a_branch_shares_what_is_computed(engine: LlamaEngine) -> None:

@@ -83,8 +83,10 @@ class Asking:
             ask.thinking,
             run_seed,
             ask.stop_patterns,
+            ask.watched_by,
         )
-        want = Want(Spot(ask.series, attempt, ask.index), ask.max_tokens if apart else ask.most_tokens, apart)
+        spot, limit = Spot(ask.series, attempt, ask.index), ask.max_tokens if apart else ask.most_tokens
+        want = Want(spot, limit, apart, bool(ask.watched_by))
         try:
             rows = self._bank.find(draw, [want.spot])
         except (BankError, sqlite3.Error) as error:
@@ -117,8 +119,9 @@ class Asking:
     ) -> AsyncGenerator[Drawn, None]:
         """As `engine.generate`, for samples at these spots, one a seed; each says where it came from."""
         apart = thoughts_limit(request.thinking) is not None
-        if apart and request.limits is not None:
-            # A budget's limit counts thoughts and answer together, and rows are cut by the answer's alone.
+        if (apart or request.watch) and request.limits is not None:
+            # A budget's limit counts thoughts and answer together, and rows are cut by the answer's alone; watchers may
+            # do something else with a shorter sample than they did with a longer one.
             async for drawn in plainly(engine, request):
                 yield drawn
             return
@@ -133,9 +136,10 @@ class Asking:
             request.thinking,
             run_seed,
             request.stop_patterns,
+            request.watch,
         )
         limits = (request.max_tokens,) * len(spots) if apart else request.most
-        wants = {place: Want(spot, limits[place], apart) for place, spot in enumerate(spots)}
+        wants = {place: Want(spot, limits[place], apart, bool(request.watch)) for place, spot in enumerate(spots)}
         missing = dict(wants)
         for drawn in self._there(stage, draw, engine, missing):
             yield drawn

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ttscale.runtime.bank.keys import Spot, digest_of, messages_of, messages_text
-from ttscale.runtime.bank.rows import COLUMNS, Row, figures, numbers
+from ttscale.runtime.bank.rows import COLUMNS, Row, events_of, figures, numbers
 from ttscale.runtime.bank.schema import BankError, connect, open_file
 from ttscale.runtime.bank.store import Bank, enter, enter_draw, insert_sample, next_version
 from ttscale.runtime.bank.why import run_named
@@ -27,7 +27,7 @@ from ttscale.runtime.seeds import messages_digest
 T = TypeVar("T")
 BATCH = 500
 SAMPLE = "series, attempt, position, finish, text, thoughts, thought_tokens, prompt_tokens, new_tokens, token_ids, "
-SAMPLE += "logprobs, sizes, raw, seconds, error"
+SAMPLE += "logprobs, sizes, raw, seconds, error, watched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +164,7 @@ def _sample(row: Row, fields: Mapping[str, Any], prompt: str, label: str, full: 
             "pieces": pieces,
             "seconds": row.seconds,
             "error": row.error,
+            **({"watched": json.loads(row.watched)} if row.watched else {}),
         }
     return sample
 
@@ -222,6 +223,7 @@ def _add(connection: sqlite3.Connection, sample: Mapping[str, Any]) -> bool:
             0, sample["text"], sample["finish"], part["prompt_tokens"], sample["tokens"], part["thoughts"],
             part["thought_tokens"], tuple(part["token_ids"]), tuple(part["logprobs"]), part["seconds"], part["error"],
             () if sizes is None else _cut_up(base64.b64decode(part["pieces"]), sizes),
+            watched=events_of(json.dumps(part["watched"])) if part.get("watched") else (),
         )  # fmt: skip
         draw = enter_draw(connection, digest_of(fields), fields, messages_text(messages), str(sample["model"]))
         series, attempt, index = part["spot"]

@@ -42,6 +42,7 @@ class Draw:
     thinking: str = "auto"
     run_seed: int = 0
     stop_patterns: tuple[str, ...] = ()
+    watch: str = ""
     digest: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -50,8 +51,10 @@ class Draw:
     def fields(self) -> dict[str, object]:
         """The fields as plain data, by name, numbers in one form (1 and 1.0 are one temperature)."""
         patterns = {"stop_patterns": list(self.stop_patterns)} if self.stop_patterns else {}
+        watch = {"watch": self.watch} if self.watch else {}
         return {
             **patterns,
+            **watch,
             "kind": "sample",
             "model": self.model,
             "prompt": self.prompt,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import codecs
+import json
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ttscale.runtime.bank.keys import Spot
-from ttscale.runtime.engines.base import Completion, Finish, Given, rest_of
+from ttscale.runtime.engines.base import Completion, Finish, Given, Watched, rest_of
 
 COLUMNS = (
     "series, attempt, position, version, finish, text, thoughts, thought_tokens, prompt_tokens, new_tokens, token_ids, "
-    "logprobs, sizes, raw, seconds, error"
+    "logprobs, sizes, raw, seconds, error, watched"
 )
 WIDE = 255
 """The longest piece, in bytes, whose length fits one byte; rows with longer ones keep no pieces."""
@@ -23,12 +24,14 @@ WIDE = 255
 class Want:
     """A sample wanted: its place among the draw's, and the most new tokens it may have.
 
-    With `answer_only` these are the tokens after its thoughts, which have a limit of their own in the key.
+    With `answer_only` these are the tokens after its thoughts, which have a limit of their own in the key. With `whole`
+    the limit is in the key too: what is there is what is wanted.
     """
 
     spot: Spot
     limit: int
     answer_only: bool = False
+    whole: bool = False
 
 
 class Row(NamedTuple):
@@ -53,6 +56,7 @@ class Row(NamedTuple):
     raw: bytes | None
     seconds: float
     error: str
+    watched: str = ""
 
     @property
     def spot(self) -> Spot:
@@ -81,6 +85,8 @@ class Row(NamedTuple):
     def serves(self, want: Want, context: int | None) -> bool:
         """Whether this is, or can be cut to, what was wanted of an engine with this context."""
         counted = self.new_tokens - (self.thought_tokens if want.answer_only else 0)
+        if want.whole and not self.error:
+            return True
         if counted > want.limit:
             return self.can_be_cut
         if self.finish == "stop" or counted == want.limit:
@@ -91,7 +97,7 @@ class Row(NamedTuple):
     def completion(self, index: int, want: Want) -> Completion:
         """What was wanted, without its pieces, `index` being its place in the request; the row must serve it."""
         counted = self.new_tokens - (self.thought_tokens if want.answer_only else 0)
-        if counted > want.limit:
+        if counted > want.limit and not want.whole:
             return self._cut(index, want.limit)
         return Completion(
             index=index,
@@ -106,6 +112,7 @@ class Row(NamedTuple):
             seconds=self.seconds,
             error=self.error,
             beyond=self._beyond(),
+            watched=events_of(self.watched),
         )
 
     def _beyond(self) -> str | None:
@@ -138,6 +145,16 @@ def base(rows: Sequence[Row]) -> Row | None:
     """The longest row whose tokens are known, to go on from; a finished one where only its beginning is wanted."""
     known = [row for row in rows if 2 * len(row.token_ids) == len(row.logprobs) == 8 * row.new_tokens > 0]
     return max(known, key=lambda row: row.new_tokens, default=None)
+
+
+def pack_events(events: Sequence[Watched]) -> str:
+    """What watchers did, as JSON; empty where they did nothing."""
+    return json.dumps([asdict(event) for event in events], ensure_ascii=False) if events else ""
+
+
+def events_of(text: str) -> tuple[Watched, ...]:
+    """The events that `pack_events` wrote."""
+    return tuple(Watched(**event) for event in json.loads(text)) if text else ()
 
 
 def packed(completion: Completion) -> tuple[bytes, bytes, bytes, bytes | None]:

@@ -65,7 +65,12 @@ def _first(connection: sqlite3.Connection) -> None:
         )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first,)
+def _with_watchers(connection: sqlite3.Connection) -> None:
+    """What watchers did with a sample, as JSON."""
+    connection.execute("ALTER TABLE samples ADD COLUMN watched TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _with_watchers)
 """Each makes a file of version N, its place here, one of version N + 1; a version is never edited once released."""
 
 VERSION = len(MIGRATIONS)

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from ttscale.runtime.bank import claims
 from ttscale.runtime.bank.claims import Grant
 from ttscale.runtime.bank.keys import Draw, Key, Scoring, Spot, messages_text
-from ttscale.runtime.bank.rows import Row, Want, packed
+from ttscale.runtime.bank.rows import Row, Want, pack_events, packed
 from ttscale.runtime.bank.schema import BankError, connect, open_file
 from ttscale.runtime.bank.writer import Writer
 from ttscale.runtime.engines.base import Completion, Given, Message, Scored
@@ -313,12 +313,12 @@ def insert_sample(
     ids, logprobs, sizes, raw = packed(completion)
     connection.execute(
         "INSERT INTO samples (draw, series, attempt, position, version, finish, text, thoughts, thought_tokens, "
-        "prompt_tokens, new_tokens, token_ids, logprobs, sizes, raw, seconds, error, provenance, made) "
-        f"VALUES ({', '.join('?' * 19)})",
+        "prompt_tokens, new_tokens, token_ids, logprobs, sizes, raw, seconds, error, watched, provenance, made) "
+        f"VALUES ({', '.join('?' * 20)})",
         (
             draw, *spot, version, completion.finish, _sound(completion.text), _sound(completion.thoughts),
             completion.thought_tokens, completion.prompt_tokens, completion.new_tokens, ids, logprobs, sizes, raw,
-            completion.seconds, completion.error, provenance, time.time(),
+            completion.seconds, completion.error, pack_events(completion.watched), provenance, time.time(),
         ),
     )  # fmt: skip
     return True

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Literal, Protocol, runtime_checkable
 
 Role = Literal["system", "user", "assistant"]
-Finish = Literal["stop", "length", "cancelled", "failed", "running"]
+Finish = Literal["stop", "length", "cancelled", "failed", "running", "paused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,50 @@ _EVER = frozenset({"temperature", "top_p", "top_k", "min_p", "repeat_penalty"})
 class Given:
     """The beginning of an answer that is already there: its tokens and their log-probabilities, as many of each.
 
-    With `stops` False what would end a sample is looked for behind it only, so that it may end with such a text.
+    With `stops` False what would end a sample is looked for behind it only, so that it may end with such a text; behind
+    the first `free` tokens only, where that is more than 0. With `closes` an open block of thoughts is ended behind it.
     """
 
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     stops: bool = True
+    free: int = 0
+    closes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Where samples end for now, with finish "paused", so that they may be looked at and gone on from as `given`.
+
+    Behind a token with which one of `texts` has come, in thoughts or in the answer; at so many tokens as `at` says, one
+    number a seed, 0 for none; and with `thoughts` behind the token that closes a block of thoughts.
+    """
+
+    texts: tuple[str, ...] = ()
+    at: tuple[int, ...] = ()
+    thoughts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a watcher did with a sample that had `seen` tokens, and why.
+
+    `what` is stop, drop, inject or branch. It is gone on from, ends, or has branches from its first `at` tokens; where
+    it is cut back to these, the rest is lost (`dropped`). `said` was put in there, which is `tokens` tokens.
+    """
+
+    watcher: str
+    what: str
+    seen: int
+    at: int
+    cause: str
+    said: str = ""
+    tokens: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Tokens that were made and taken back."""
+        return self.seen - self.at if self.what in ("stop", "inject") else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +129,8 @@ class Request:
     until `Keeping.release` is told its name. With `top_logprobs` k an engine with that capability tells the k likeliest
     tokens at every place.
     With `report_every` n a completion with finish "running" comes for every n tokens of a sample, with these alone.
+    Where the engine `pauses`, samples end at `pause` for now. `watch` is what identifies the watchers that look at
+    these samples, "" without any; it is part of what a sample is, and nothing to an engine.
     Where the engine has the capability `grammar`, every answer (after its thoughts) that is not cut fits `constraint`.
     """
 
@@ -109,6 +149,8 @@ class Request:
     stop_patterns: tuple[str, ...] = ()
     keep: tuple[str, ...] | None = None
     top_logprobs: int = 0
+    pause: Pause | None = None
+    watch: str = ""
 
     @property
     def most(self) -> tuple[int, ...]:
@@ -123,6 +165,9 @@ class Request:
             limits=None if self.limits is None else tuple(self.limits[place] for place in places),
             given=None if self.given is None else tuple(self.given[place] for place in places),
             keep=None if self.keep is None else tuple(self.keep[place] for place in places),
+            pause=None
+            if self.pause is None
+            else replace(self.pause, at=tuple(self.pause.at[place] for place in places if self.pause.at)),
         )
 
 
@@ -153,6 +198,8 @@ class Completion:
     token with their log-probabilities, the likeliest first, where they were asked for; none for given ones.
     `routed_tokens` were drawn from another model than the first, where several take turns; None elsewhere, and of what
     was not made now.
+    `thinking` says that a block of thoughts was open at its end, `block_tokens` how many tokens stand before the tag
+    that closed the last one, -1 where there is none. `watched` is what watchers did with it, in order.
     """
 
     index: int
@@ -172,6 +219,14 @@ class Completion:
     computed_tokens: int | None = None
     top: tuple[tuple[tuple[int, float], ...], ...] = ()
     routed_tokens: int | None = None
+    thinking: bool = False
+    block_tokens: int = -1
+    watched: tuple[Watched, ...] = ()
+
+    @property
+    def made_tokens(self) -> int:
+        """All tokens that were made for it: its new ones, and those that watchers took back."""
+        return self.new_tokens + sum(one.dropped for one in self.watched)
 
 
 def rest_of(data: bytes, text: str) -> str | None:
@@ -206,8 +261,9 @@ class Capabilities:
     """What this engine can do with this model; `None` means unprobed.
 
     `resumes` says that it goes on from given tokens of an answer and reports running ones (see Request), `grammar`
-    that it keeps answers to a `constraint`, `keeps` that it has the methods of `Keeping`, `stop_patterns` that it takes
-    those of a request, `top_logprobs` that it tells likely tokens. `writes` is False for models that only read;
+    that it keeps answers to a `constraint`, `keeps` that it has the methods of `Keeping`, `pauses` that it has them
+    too, lets samples `pause` and goes on from given tokens, `stop_patterns` that it takes those of a request,
+    `top_logprobs` that it tells likely tokens. `writes` is False for models that only read;
     `embeds` and `ranks` say that it has the methods of `Reading` for this model. `models` is how many models it holds,
     whose next tokens may be combined.
     """
@@ -221,6 +277,7 @@ class Capabilities:
     resumes: bool = False
     grammar: bool | None = False
     keeps: bool = False
+    pauses: bool = False
     stop_patterns: bool = False
     top_logprobs: bool = False
     writes: bool = True

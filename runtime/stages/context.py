@@ -41,6 +41,7 @@ from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.prompts import PromptError, render
 from ttscale.runtime.result import Judgements, RunError
 from ttscale.runtime.trace import Recorder
+from ttscale.runtime.watch import Watch
 
 JUDGE_TOKENS = 256
 """New tokens of a judgement in words, where the stage has no `max_tokens` of its own."""
@@ -206,6 +207,7 @@ class StageContext:
         series: int | None = None,
         index: int = 0,
         reads: Type | None = None,
+        watch: Watch | None = None,
     ) -> Ask:
         """An ask with this stage's settings; `reads` is what a new candidate's answer is read as."""
         stop, patterns = self.constant("stop"), self.constant("stop_pattern")
@@ -223,6 +225,7 @@ class StageContext:
             self.optional_model("or_else"),
             None if reads is None or messages[-1].role == "assistant" else self._constraint(reads),
             stop_patterns=(patterns,) if isinstance(patterns, str) else tuple(patterns or ()),  # type: ignore[arg-type]
+            watch=watch,
         )
 
     def _constraint(self, reads: Type) -> Constraint | None:
@@ -277,9 +280,17 @@ class StageContext:
         return with_examples(messages, known, shots, choose, filled.prompt.result, seed, span)
 
     async def candidates(
-        self, asks: Sequence[Ask], origins: Sequence[Origin], *, stage_path: str | None = None
+        self,
+        asks: Sequence[Ask],
+        origins: Sequence[Origin],
+        *,
+        stage_path: str | None = None,
+        heard: list[Reply] | None = None,
     ) -> list[Candidate | None]:
-        """New candidates, in order; None where the budget refused one. Failed ones are there, without an answer."""
+        """New candidates, in order; None where the budget refused one. Failed ones are there, without an answer.
+
+        What became of each ask is added to `heard`.
+        """
         path = stage_path or self.stage.path
         built: dict[int, Candidate] = {}
 
@@ -288,6 +299,8 @@ class StageContext:
             self._recorder.emit("candidate", self.stage, data={"place": place, "candidate": candidate})
 
         replies = await self.caller.sample(asks, done)
+        if heard is not None:
+            heard += replies
         self._note_routes(replies)
         found: list[Candidate | None] = []
         for place, reply in enumerate(replies):
@@ -390,7 +403,7 @@ def make_candidate(reply: Reply, origin: Origin, stage: str, folder: Path | None
         finish="cut" if reply.cut else completion.finish,
         error=reply.reason,
     )
-    if base.finish not in ("stop", "length"):
+    if base.finish not in ("stop", "length") or reply.is_dropped:
         return base
     last = ask.messages[-1]
     opening = last.content if last.role == "assistant" else ""

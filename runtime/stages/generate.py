@@ -10,6 +10,7 @@ from ttscale.runtime.desk import Ask
 from ttscale.runtime.engines.base import Message
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.stages.context import MissingValue, Origin, StageContext, is_operand
+from ttscale.runtime.stages.watching import watched_candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ async def generate(context: StageContext) -> Pool:
     if isinstance(n, UpTo):
         return await _rounds(context, combinations, n.limit)
     drawn = await _draw(context, combinations, 0, context.integer("n", 1), hedge=bool(context.constant("hedge")))
-    return Pool(_present([*drawn.samples, [drawn.hedge]]), context.item_type)
+    return Pool(_present([*drawn.samples, drawn.hedge]), context.item_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class _Drawn:
     """Samples of each combination, None where the budget refused one, and the hedge."""
 
     samples: list[list[Candidate | None]]
-    hedge: Candidate | None
+    hedge: list[Candidate | None]
     refused: bool
 
 
@@ -50,7 +51,7 @@ async def _rounds(context: StageContext, combinations: list[Combination], limit:
     """Rounds that double the total, or add `round` samples, until the condition holds on a complete round."""
     until = context.stage.args.get("until")
     samples: list[list[Candidate | None]] = [[] for _ in combinations]
-    hedge: Candidate | None = None
+    hedge: list[Candidate | None] = []
     total = min(context.integer("start", 4), limit)
     low = 0
     while True:
@@ -58,7 +59,7 @@ async def _rounds(context: StageContext, combinations: list[Combination], limit:
         for earlier, new in zip(samples, drawn.samples, strict=True):
             earlier.extend(new)
         hedge = drawn.hedge if low == 0 else hedge
-        pool = Pool(_present([*samples, [hedge]]), context.item_type)
+        pool = Pool(_present([*samples, hedge]), context.item_type)
         if drawn.refused or total >= limit:
             return pool
         if is_operand(until) and context.value(until, pool):
@@ -91,10 +92,14 @@ async def _draw(context: StageContext, combinations: list[Combination], low: int
             )
         )
         origins.append(first.origin)
-    found = await context.candidates(asks, origins)
+    found = await watched_candidates(context, asks, origins)
     width = high - low
-    samples = [found[place * width : (place + 1) * width] for place in range(len(combinations))]
-    return _Drawn(samples, found[-1] if hedge else None, any(candidate is None for candidate in found))
+    samples = [
+        [candidate for each in found[place * width : (place + 1) * width] for candidate in each]
+        for place in range(len(combinations))
+    ]
+    refused = any(candidate is None for each in found for candidate in each)
+    return _Drawn(samples, found[-1] if hedge else [], refused)
 
 
 def _combinations(context: StageContext) -> list[Combination]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ttscale.compiler.driver import Checked
 from ttscale.compiler.combination_signatures import COMBINATIONS
+from ttscale.compiler.driver import Checked
 from ttscale.compiler.policy_signatures import POLICIES
 from ttscale.compiler.resolve import EDITION, STD_MODULES, is_broken
 from ttscale.compiler.signatures import RULES, SIGNATURES, Parameter, Signature
 from ttscale.compiler.step_judges import EXPLORE_JUDGES
+from ttscale.compiler.watch_signatures import WATCHERS
 from ttscale.library.recipes import installed
 from ttscale.lsp.cursor import Cursor, OpenCall
 from ttscale.lsp.declared import complete_imported, complete_made, complete_measured, complete_python_files
@@ -134,7 +135,12 @@ def _in_call(cursor: Cursor, call: OpenCall, checked: Checked) -> list[Item]:
     if cursor.open and cursor.open[0] <= 2 and len(cursor.open) == 1:
         return []  # the inputs of a declaration: names that nobody knows yet
     signature = SIGNATURES.get(call.callee)
-    rule = RULES.get(call.callee) or POLICIES.get(call.callee) or COMBINATIONS.get(call.callee)
+    rule = (
+        RULES.get(call.callee)
+        or POLICIES.get(call.callee)
+        or WATCHERS.get(call.callee)
+        or COMBINATIONS.get(call.callee)
+    )
     offered = offered_functions(checked, "selector", "scorer", "policy", "stage").get(call.callee)
     parameters = next((one.parameters for one in (signature, rule, offered) if one is not None), ())
     if call.argument:
@@ -169,6 +175,9 @@ def _for_parameter(parameter: Parameter, signature: Signature | None, cursor: Cu
             return [*offered_items(checked, *kinds), *given_names(cursor, "param"), *items]
         case "policy":
             named = [Item(label=one.name, kind=Kind.EnumMember, documentation=one.doc) for one in POLICIES.values()]
+            return [*given_names(cursor, "param"), *named]
+        case "watch":
+            named = [Item(label=one.name, kind=Kind.EnumMember, documentation=one.doc) for one in WATCHERS.values()]
             return [*given_names(cursor, "param"), *named]
         case "combination":
             return [Item(label=o.name, kind=Kind.EnumMember, documentation=o.doc) for o in COMBINATIONS.values()]

@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 from ttscale.compiler import ast, ast_expressions
-from ttscale.compiler.driver import Checked
 from ttscale.compiler.combination_signatures import combination_named
+from ttscale.compiler.driver import Checked
 from ttscale.compiler.policy_signatures import POLICIES
 from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.scope import Symbol
 from ttscale.compiler.signatures import SIGNATURES
+from ttscale.compiler.watch_signatures import WATCHERS
 from ttscale.lsp.cursor import Cursor, Given
 from ttscale.lsp.facts import Facts, described, facts_of
 from ttscale.lsp.navigation import symbol_at
@@ -146,7 +147,9 @@ def _argument(cursor: Cursor, checked: Checked) -> str | None:
     signature = SIGNATURES.get(call.callee)
     if signature is not None and (parameter := signature.parameter(cursor.word)) is not None:
         return parameter_line(parameter).removeprefix("- ")
-    rule = rule_of(call.callee) or POLICIES.get(call.callee) or combination_named(call.callee)
+    rule = (
+        rule_of(call.callee) or POLICIES.get(call.callee) or WATCHERS.get(call.callee) or combination_named(call.callee)
+    )
     if rule is not None:
         found = next((p for p in rule.parameters if p.name == cursor.word), None)
         return parameter_line(found).removeprefix("- ") if found is not None else None

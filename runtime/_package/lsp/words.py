@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from ttscale.compiler.combination_signatures import combination_named
 from ttscale.compiler.gguf_options import GGUF_OPTIONS
 from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
 from ttscale.compiler.models import OPTIONS
-from ttscale.compiler.combination_signatures import combination_named
 from ttscale.compiler.policy_signatures import POLICIES, POLICY_ALIASES
 from ttscale.compiler.readers import KIND_WORDS, READERS
 from ttscale.compiler.resolve_types import TYPE_NAMES
 from ttscale.compiler.signatures import FUNCTIONS, RULES, SIGNATURES, Parameter, RuleSignature, Signature
+from ttscale.compiler.watch_signatures import WATCHER_ALIASES, WATCHERS
 
 DECLARATIONS = {
     "use": ("brings in names of another file", "use ${1:std/prompts@1} as ${2:p}"),
@@ -95,9 +96,9 @@ OPTION_DOCS = {
     "headers": "further headers of every request",
     "logprobs": "whether the server tells log-probabilities",
     "continuation": "whether the server goes on from the beginning of a reply",
-    "slots": "requests at once",
     "stream": "whether answers are asked for in pieces",
     "samples_a_call": "the most samples of a prompt that one call asks for (`n`)",
+    "slots": "requests at once",
     "ctx": "a number of tokens, such as `ctx: 4096`",
     "once": "whether running out of replies is an error",
     "replies": "the replies, instead of writing them without a name",
@@ -180,6 +181,11 @@ def word_doc(name: str) -> str | None:
     if policy is not None:
         lines = [f"```tts\n{policy.name}\n```", policy.doc, "a policy of explore", policy.paper]
         listed = "\n".join(map(parameter_line, policy.parameters))
+        return "\n\n".join(line for line in (*lines, listed) if line)
+    watcher = WATCHERS.get(WATCHER_ALIASES.get(name, name))
+    if watcher is not None:
+        lines = [f"```tts\n{watcher.name}\n```", watcher.doc, "a watcher of generate", watcher.paper]
+        listed = "\n".join(map(parameter_line, watcher.parameters))
         return "\n\n".join(line for line in (*lines, listed) if line)
     combination = combination_named(name)
     if combination is not None:

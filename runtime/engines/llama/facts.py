@@ -85,6 +85,7 @@ class ModelFacts:
             resumes=writes and not self.options.reproducible,
             grammar=writes,
             keeps=writes,
+            pauses=writes and not self.options.reproducible,
             stop_patterns=writes,
             top_logprobs=writes,
             writes=writes,

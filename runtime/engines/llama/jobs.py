@@ -106,6 +106,8 @@ class Board:
             computed_tokens=self.charge(job.group, member),
             routed_tokens=job.routed[index] if job.routed else None,
             beyond=None if parts.thought_tokens or parts.thoughts else rest_of(b"".join(pieces), parts.text),
+            thinking=job.answers[index].thinking,
+            block_tokens=job.answers[index].block_tokens,
         )
         self.scheduler.finish(job.group, member)
         last = all(other.over for other in job.group.members)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ttscale.runtime.engines.base import Completion, Constraint, EngineError, Given, Request, thoughts_limit
 from ttscale.runtime.engines.llama.grammar import AGAIN, Constrained, Grammar
@@ -57,7 +58,8 @@ class Samples:
         """Put a request in the queue; with `thinking` its prompt ends in a block of thoughts. Raises EngineError."""
         board = self._board
         room = board.context - len(prompt)
-        given = request.given or (None,) * len(request.seeds)
+        begun = request.given or (None,) * len(request.seeds)
+        given = tuple(self._closed(one, most, thinking) for one, most in zip(begun, request.most, strict=True))
         stem = _common(given)
         names = request.keep or ("",) * len(request.seeds)
         members = [
@@ -90,6 +92,18 @@ class Samples:
         if ask.key in board.jobs:
             board.scheduler.submit(group)
 
+    def _closed(self, given: Given | None, most: int, thinking: bool) -> Given | None:
+        """A beginning with the tokens that end its open block, where it is to be ended, there is one, and room."""
+        if given is None or not given.closes:
+            return given
+        answer = Answer((), thinking=thinking, tags=self._thoughts.tags)
+        for token in given.token_ids:
+            answer.push(self._board.vocabulary.piece(token))
+        ending = tuple(self._thoughts.endings[1])[: max(0, most - len(given.token_ids))] if answer.thinking else ()
+        return replace(
+            given, token_ids=(*given.token_ids, *ending), logprobs=(*given.logprobs, *(0.0 for _ in ending))
+        )
+
     def _begin(self, job: Job, request: Request, member: Member, given: Given | None) -> None:
         """Give a member the beginning of its answer, if there is one; it may be all that was wanted."""
         index, board = member.index, self._board
@@ -99,10 +113,12 @@ class Samples:
             if job.tops:
                 job.tops[index].extend(() for _ in given.token_ids)
             job.logprobs[index].extend(given.logprobs)
-            for token in given.token_ids:
+            for place, token in enumerate(given.token_ids):
                 if job.constrained and not board.vocabulary.is_end(token):
                     job.constrained[index].follow(token)
-                stopped = job.answers[index].push(board.vocabulary.piece(token), stops=given.stops)
+                stopped = job.answers[index].push(
+                    board.vocabulary.piece(token), stops=given.stops and place >= given.free
+                )
                 if board.vocabulary.is_end(token) or stopped:
                     board.complete(job, member, "stop")
                     return
@@ -137,6 +153,7 @@ class Samples:
         if job.constrained and not is_end:
             job.constrained[index].follow(token)
         likely = distribution.likeliest(request.top_logprobs) if job.tops else ()
+        thought = job.answers[index].thinking
         self._accept(job, member, token, distribution.log_probability(token), likely)
         if is_end or job.answers[index].push(board.vocabulary.piece(token)):
             board.complete(job, member, "stop")
@@ -145,6 +162,17 @@ class Samples:
         else:
             self._progress(job, request, member)
             self._end_thoughts(job, request, member)
+            self._pause(job, request, member, thought)
+
+    def _pause(self, job: Job, request: Request, member: Member, thought: bool) -> None:
+        """End a sample for now where the request wants that; `thought` says that a block was open before."""
+        pause, answer = request.pause, job.answers[member.index]
+        if pause is None or member.over:
+            return
+        at = pause.at[member.index] if pause.at else 0
+        closed = pause.thoughts and thought and not answer.thinking
+        if closed or 0 < at <= len(member.tail) or answer.has_come([text.encode() for text in pause.texts]):
+            self._board.complete(job, member, "paused")
 
     def _draw_again(self, job: Job, request: Request, member: Member, row: Floats) -> int:
         """A token in place of one that the request's grammar does not allow."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -70,6 +70,16 @@ class Answer:
         if self._state == "thoughts":
             return len(self._ends)
         return bisect_left(self._ends, self._closed) + 1 if self._blocks else 0
+
+    @property
+    def block_tokens(self) -> int:
+        """Tokens that stand before the tag that closed the last block; -1 where none is closed."""
+        return bisect_right(self._ends, self._blocks[-1][1]) if self._blocks else -1
+
+    def has_come(self, texts: Sequence[bytes]) -> bool:
+        """Whether one of these texts has come with the last token, in thoughts or in the answer."""
+        before = self._ends[-2] if len(self._ends) > 1 else 0
+        return any(self._data.find(text, max(0, before - len(text) + 1)) >= 0 for text in texts)
 
     def push(self, piece: bytes, *, stops: bool = True) -> bool:
         """Add one token's bytes; whether what stops an answer has appeared, which is not looked for without `stops`."""
