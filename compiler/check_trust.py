@@ -6,7 +6,8 @@ a module: None for the user's own files, which may do what they like. Rows and s
 refused where they are read, and nobody can grant them.
 
     python     runs Python: `use python(…)`
-    code       runs programs that models write, in the sandbox: `run_tests`, `execute`, the metric `code`
+    code       runs programs that models write, in the sandbox: `run_tests`, `execute`, the metric `code`, named
+               or brought by the shape of rows
     network    reaches another machine: `openai(…)`, `gguf("hf:…")`, `hf(…)`
     files      reads weights outside the recipe: absolute paths, paths with `..`, models of Ollama
     memory     keeps what runs learned, and reads it: `recall`, `remember`
@@ -22,14 +23,16 @@ from collections.abc import Callable, Iterator, Set
 
 from ttscale.compiler import ast
 from ttscale.compiler import ast_expressions as expr
+from ttscale.compiler.columns import ColumnReader, shape_metrics
 from ttscale.compiler.diagnostics import Diagnostic
 from ttscale.compiler.frozen import dataclass
-from ttscale.compiler.scope import Linked
+from ttscale.compiler.scope import Linked, ModuleScope
 from ttscale.compiler.source import Span
 from ttscale.compiler.walk import nodes
 
 Granted = Callable[[str], Set[str] | None]
 RUNNERS = ("run_tests", "execute")
+CODE_METRICS = ("code", "code_share")
 LEARNERS = ("recall", "remember")
 WORDS = {
     "python": "runs Python",
@@ -61,7 +64,7 @@ def needs(tree: ast.Module) -> list[Need]:
             if isinstance(node, expr.Call) and isinstance(node.callee, expr.Name):
                 found += _of_call(node, node.callee.name)
             elif isinstance(node, expr.Name) and isinstance(declaration, ast.SearchDecl | ast.EvalDecl):
-                found += [Need("code", "the metric `code`", node.span)] if node.name == "code" else []
+                found += [Need("code", f"the metric `{node.name}`", node.span)] if node.name in CODE_METRICS else []
     return list(dict.fromkeys(found))
 
 
@@ -98,8 +101,17 @@ def is_outside(path: str) -> bool:
     return plain.startswith(("/", "~")) or plain[1:3] == ":/" or ".." in plain.split("/")
 
 
-def check_trust(linked: Linked, granted: Granted) -> list[Diagnostic]:
-    """An error for every place where a module of a recipe needs what it was not granted.
+def by_shape(linked: Linked, scope: ModuleScope, columns: ColumnReader | None) -> list[Need]:
+    """What evals of a file need that name no metric and get one that runs programs, from the shape of their rows."""
+    if columns is None:
+        return []
+    said = "the metric `{}`, which the shape of its rows brings"
+    found = shape_metrics(linked, scope, columns)
+    return [Need("code", said.format(metric), span) for metric, span in found if metric in CODE_METRICS]
+
+
+def check_trust(linked: Linked, granted: Granted, columns: ColumnReader | None = None) -> list[Diagnostic]:
+    """An error for every place where a module of a recipe needs what it was not granted; `columns` tells of its rows.
 
     Python is left to the loader, which refuses it before it runs (E0405).
     """
@@ -108,7 +120,7 @@ def check_trust(linked: Linked, granted: Granted) -> list[Diagnostic]:
         allowed = granted(name)
         if allowed is None:
             continue
-        for need in needs(scope.tree):
+        for need in (*needs(scope.tree), *by_shape(linked, scope, columns)):
             if need.capability not in allowed and need.capability != "python":
                 found.append(_refused(need, name))
     return found

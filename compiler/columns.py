@@ -39,7 +39,7 @@ class Columns:
 
     `file` is its name for people, `names` its columns in order, `shaped` the fields that its published shape gives,
     `rows` how many rows were read, `whole` whether those are all that matter. `kinds` are the types of columns that
-    hold values of one type in all of these rows.
+    hold values of one type in all of these rows, and `metric` is what answers to rows of this shape are measured by.
     """
 
     file: str
@@ -48,6 +48,7 @@ class Columns:
     rows: int
     whole: bool
     kinds: Mapping[str, types.Type] = field(default_factory=dict)
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,18 @@ def check_columns(linked: Linked, read: ColumnReader, before: list[Diagnostic]) 
             if not _is_wrong(declaration.span, before):
                 check.declaration(declaration, scope)
     return program.diagnostics
+
+
+def shape_metrics(linked: Linked, scope: ModuleScope, read: ColumnReader) -> list[tuple[str, Span]]:
+    """The metrics that evals of a file get from the published shape of their rows, since they name none."""
+    check = _Check(Program(linked), read)
+    found: list[tuple[str, Span]] = []
+    for declaration in scope.tree.declarations:
+        if isinstance(declaration, ast.EvalDecl) and all(clause.keyword != "metric" for clause in declaration.clauses):
+            table = check.table(declaration.on, scope)
+            if table is not None and table.columns.metric:
+                found.append((table.columns.metric, declaration.on.span))
+    return found
 
 
 def _is_wrong(span: Span, found: list[Diagnostic]) -> bool:

@@ -93,7 +93,7 @@ def compile_source(
     if granted is not None and any(granted(name) is not None for name in linked.modules):
         from ttscale.compiler.check_trust import check_trust  # few programs have recipes
 
-        found += check_trust(linked, granted)
+        found += check_trust(linked, granted, columns)
     metrics: MetricNames | None = getattr(load, "metrics", None)
     if metrics is not None:
         found += check_metric_names(linked, metrics)

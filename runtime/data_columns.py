@@ -83,7 +83,8 @@ def _columns(dataset: ir.Dataset, path: Path, *, declared: bool) -> Columns | No
     whole = dataset.kind in ("csv", "tsv") or len(rows) <= FIRST
     kinds = {name: _kind([row.get(name) for row in rows[:FIRST]]) for name in names}
     known = {name: kind for name, kind in kinds.items() if kind != types.ANY}
-    return Columns(path.name, names, shaped, min(len(rows), FIRST), whole, known)
+    metric = shape.metric if shape is not None else ""
+    return Columns(path.name, names, shaped, min(len(rows), FIRST), whole, known, metric or "")
 
 
 def _kind(values: Sequence[object]) -> types.Type:

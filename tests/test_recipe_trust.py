@@ -114,6 +114,49 @@ def test_a_recipe_does_only_what_is_granted(capability: str, tmp_path: Path) -> 
     assert own.code == 0, "a folder of one's own may do what it likes"
 
 
+def test_rows_of_a_code_task_bring_no_programs_to_run_unasked(tmp_path: Path) -> None:
+    row = '{"task_id": 1, "text": "Write f().", "code": "def f(): pass", "test_list": ["assert f() is None"]}\n'
+    program = PROGRAM.replace(", question: question, answer: answer)", ")").replace("-> Number", "-> Code(python)")
+    program = program[: program.index("test ")].replace('"Answer: 3", "Answer: 4", "Answer: 4"', '"def f(): pass"')
+    files = {"rows.jsonl": row * 6}
+    hidden = recipe(tmp_path / "hidden", program, **files)
+    told = tts("recipe", "check", hidden, "--rows", "0").out
+    assert "the manifest does not say that it needs `code`" in told and "the shape of its rows brings" in told
+    assert tts("recipe", "add", recipe(tmp_path / "said", program, MANIFEST + 'needs = ["code"]\n', **files)).code == 0
+    refused = tts("eval", "my-vote")
+    assert refused.code == 1 and "E0414" in refused.err and "which the shape of its rows brings" in refused.err
+    assert "eval main, greedy on rows" in refused.err, "with its place"
+    assert tts("check", "my-vote", "--allow", "code").code == 0
+    shares = program.replace("on rows\n", "on rows { metric code_share }\n")
+    assert "`code_share`" in tts("recipe", "check", recipe(tmp_path / "shares", shares, **files), "--rows", "0").out
+    bare = program.replace("eval main, greedy on rows\n", "")
+    bare_manifest = MANIFEST.replace("my-vote", "bare").replace('aliases = ["voting"]\n', "")
+    assert tts("recipe", "add", recipe(tmp_path / "folder", bare, bare_manifest, **files)).code == 0
+    chosen = tts("eval", "bare", "--on", "rows", "--no-bank")
+    assert chosen.code == 1 and "is measured by `code`" in chosen.err and "--allow code" in chosen.err
+
+
+def test_an_editor_shows_what_is_not_granted_at_the_import_that_leads_there(tmp_path: Path) -> None:
+    pytest.importorskip("pygls")
+    from ttscale.compiler.driver import compile_source
+    from ttscale.compiler.source import SourceFile
+    from ttscale.library.loader import FileLoader
+    from ttscale.lsp.places import import_of
+
+    program = PROGRAM.replace('model solver = script("Answer: 3", "Answer: 4", "Answer: 4")', NEEDY["network"])
+    assert tts("recipe", "add", recipe(tmp_path / "own", program, MANIFEST + 'needs = ["network"]\n')).code == 0
+    between = "tts 1\nuse my-vote@1 { main as deep }\n\npipeline inner(question: Text) -> Number {\n"
+    (tmp_path / "between.tts").write_text(between + "  return deep(question)\n}\n", encoding="utf-8")
+    own = "pipeline main(question: Text) -> Number {\n  return inner(question)\n}\n"
+    for use in ("use my-vote@1 { main as inner }", "use ./between { inner }"):
+        source = SourceFile(str(tmp_path / "main.tts"), f"tts 1\nuse std/prompts@1 as p\n{use}\n\n{own}")
+        checked = compile_source(source, FileLoader())
+        (error,) = [d for d in checked.diagnostics if d.code == "E0414"]
+        assert error.primary is not None
+        place = import_of(checked.linked, error.primary.file)
+        assert place is not None and source.text[place.start : place.end] == use
+
+
 def test_python_in_a_recipe_does_not_run_unasked(tmp_path: Path) -> None:
     touched = tmp_path / "touched"
     python = f"import pathlib\npathlib.Path({str(touched)!r}).touch()\nfrom ttscale.plugin import *\n\n"
@@ -130,7 +173,7 @@ def test_python_in_a_recipe_does_not_run_unasked(tmp_path: Path) -> None:
 
 def test_what_can_be_granted_is_told() -> None:
     told = tts("check", "self-consistency", "--allow", "everything")
-    assert told.code == 2 and "python, code, network, files or env:NAME" in told.err
+    assert told.code == 2 and "files, memory or env:NAME" in told.err
     assert "--allow env:KEY" in tts("check", "self-consistency", "--allow", "KEY").err
 
 

@@ -106,11 +106,12 @@ def request_of(
     owner = first if is_file(on) else next((p for p in programs.values() if has_dataset(p, on)), first)
     loaded = rows_named(owner, on)
     start = wishes.seed or 0
+    metrics = wishes.metrics or usual_metrics(loaded, on, bench, owner)
     return Request(
         f"{' against '.join(labels)} on {Path(on).name if is_file(on) else on}",
         arms,
         tuple(items_of(plain_rows(loaded)[: wishes.limit], arms, gold_of(on, wishes))),
-        tuple(grader_of(metric, owner, ask(metric)) for metric in wishes.metrics or usual_metrics(loaded, on, bench)),
+        tuple(grader_of(metric, owner, ask(metric)) for metric in metrics),
         Settings(
             tuple(range(start, start + (wishes.seeds or 1))),
             wishes.concurrency or questions_at_once(arms),

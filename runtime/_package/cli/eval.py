@@ -16,6 +16,7 @@ from ttscale.cli.options import (
     bank_options,
     code_package_option,
     file_argument,
+    granted,
     locked_option,
     model_option,
     param_option,
@@ -184,7 +185,7 @@ def request_of(program: Program, file: str, own: Evaluation, wishes: Measuring, 
     if unknown:
         raise Failure(f"no pipeline has a parameter `{unknown[0]}`", f"they have {', '.join(sorted(known)) or 'none'}")
     loaded = loaded_rows(program, own.rows) if own.rows is not None else rows_named(program, own.on)
-    metrics: Sequence[Any] = wishes.metrics or own.metrics or usual_metrics(loaded, own.on, bench)
+    metrics: Sequence[Any] = wishes.metrics or own.metrics or usual_metrics(loaded, own.on, bench, program)
     first = wishes.seed if wishes.seed is not None else own.seed
     seeds = tuple(range(first, first + (wishes.seeds or own.seeds)))
     stem = Path(file).stem if file != "-" else "stdin"
@@ -222,11 +223,20 @@ def rows_named(program: Program, on: str) -> Loaded:
     return load_file(Path(on)) if is_file(on) else loaded_rows(program, on)
 
 
-def usual_metrics(loaded: Loaded, on: str, bench: Bench) -> tuple[str, ...]:
-    """The measure of rows where none is named; says what shape was recognised, and what that measures."""
+def usual_metrics(loaded: Loaded, on: str, bench: Bench, program: Program) -> tuple[str, ...]:
+    """The measure of rows where none is named; says what shape was recognised, and what that measures.
+
+    Failure where a recipe's own rows would so bring programs to run that nobody granted.
+    """
+    from ttscale.compiler.check_trust import CODE_METRICS
+    from ttscale.library.recipes import recipe_of
     from ttscale.runtime.evaluate.api import usual_metric
 
     name = usual_metric(loaded)
+    recipe = recipe_of(program.checked.linked.entry) if name in CODE_METRICS and not is_file(on) else None
+    if recipe is not None and recipe.origin != "library" and "code" not in granted():
+        message = f"{on} of the recipe `{recipe.name}` is measured by `{name}`, which runs programs that models write"
+        raise Failure(message, "read it, then grant it with `--allow code`, or name another --metric")
     if loaded.shape is not None and not bench.quiet:
         err(f"note: {on} is in the shape of {loaded.shape.title}: {loaded.shape.mapped}; measured by `{name}`")
     return (name,)

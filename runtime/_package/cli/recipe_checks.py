@@ -102,8 +102,9 @@ def of_program(checked: Checked, name: str) -> Iterator[Found]:
 
 def of_needs(checked: Checked, folder: Path) -> Iterator[Found]:
     """Whether the manifest says all that the program needs."""
-    from ttscale.compiler.check_trust import needs
+    from ttscale.compiler.check_trust import by_shape, needs
     from ttscale.library.recipes import recipe_of, said_by
+    from ttscale.runtime.data_columns import DataColumns
 
     said = said_by(folder).get("needs")
     declared = {str(need) for need in said} if isinstance(said, list) else set()
@@ -112,7 +113,8 @@ def of_needs(checked: Checked, folder: Path) -> Iterator[Found]:
         recipe = recipe_of(name)
         if name.startswith("std/") or (recipe is not None and recipe.folder != folder):
             continue
-        own |= {need.capability: need.said for need in needs(scope.tree)}
+        found = (*needs(scope.tree), *by_shape(checked.linked, scope, DataColumns()))
+        own |= {need.capability: need.said for need in found}
     hidden = {capability: text for capability, text in own.items() if capability not in declared}
     if hidden:
         told = ", ".join(f"`{capability}` ({text})" for capability, text in hidden.items())

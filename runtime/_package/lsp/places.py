@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lsprotocol import types as lsp
 from pygls import uris
+from ttscale.compiler import ast
+from ttscale.compiler.scope import Linked, ModuleScope
 from ttscale.compiler.source import SourceFile, Span
 from ttscale.library.recipes import recipe_of
 
@@ -75,3 +77,32 @@ def uri_of(name: str) -> str | None:
     if "://" in name or name.startswith("untitled:"):
         return name
     return Path(name).absolute().as_uri()
+
+
+def import_of(linked: Linked, file: str) -> Span | None:
+    """The import of the first file that leads to another one, directly or through others; None where none does."""
+    main = linked.main
+    for declaration in main.tree.declarations:
+        if isinstance(declaration, ast.Use) and file in _reached(linked, _modules_of(declaration, main)):
+            return declaration.span
+    return None
+
+
+def _modules_of(declaration: ast.Use, scope: ModuleScope) -> set[str]:
+    """The files that an import brings names of."""
+    names = [declaration.alias or declaration.path.rpartition("/")[2]]
+    names += [item.alias or item.name for item in declaration.names]
+    return {scope.names[name].module for name in names if name in scope.names}
+
+
+def _reached(linked: Linked, first: set[str]) -> set[str]:
+    """Some files, and all that they import."""
+    reached: set[str] = set()
+    waiting = first - {linked.main.name}
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        scope = linked.modules.get(name)
+        if scope is not None:
+            waiting |= {symbol.module for symbol in scope.names.values()} - reached
+    return reached

@@ -26,7 +26,7 @@ from ttscale.lsp.cursor import Cursor
 from ttscale.lsp.edits import Edit, fix_of, layout
 from ttscale.lsp.hover import hover
 from ttscale.lsp.navigation import definition, outline
-from ttscale.lsp.places import Places, name_of, unified, uri_of
+from ttscale.lsp.places import Places, import_of, name_of, unified, uri_of
 from ttscale.lsp.programs import Programs
 
 PAUSE = 0.01
@@ -163,7 +163,7 @@ class Server(LanguageServer):
     # --- diagnostics ------------------------------------------------------------------------------
 
     def diagnostics(self, checked: Checked) -> list[lsp.Diagnostic]:
-        """What is said about a document; errors in files that it imports stand at its first line's import."""
+        """What is said about a document; the first error in each file that it imports stands at the import."""
         entry = checked.linked.entry
         found: list[lsp.Diagnostic] = []
         elsewhere: set[str] = set()
@@ -200,23 +200,17 @@ class Server(LanguageServer):
         )
 
     def _imported(self, diagnostic: Diagnostic, span: Span, checked: Checked) -> lsp.Diagnostic:
-        """An error in an imported file, at the import that leads there; at the top where others lead there."""
+        """An error in an imported file, at the import that leads there, be it through others."""
         main = checked.linked.main
         source = checked.sources[main.name]
-        place = Span(main.name, 0, 0)
-        for declaration in main.tree.declarations:
-            names = [
-                getattr(declaration, "alias", None),
-                *(i.alias or i.name for i in getattr(declaration, "names", ())),
-            ]
-            names.append(getattr(declaration, "path", "").rpartition("/")[2])
-            symbols = [main.names[name] for name in names if name in main.names]
-            if any(symbol.module == span.file for symbol in symbols):
-                place = declaration.span
+        place = import_of(checked.linked, span.file) or Span(main.name, 0, 0)
+        message = f"in {Path(span.file).name}: {diagnostic.message}"
+        if diagnostic.hint:
+            message += f"\nhint: {diagnostic.hint}"
         location = self._location(span, checked)
         return lsp.Diagnostic(
             range=self.places.range(source, place),
-            message=f"in {Path(span.file).name}: {diagnostic.message}",
+            message=message,
             severity=lsp.DiagnosticSeverity.Error,
             code=diagnostic.code,
             source="ttscale",
