@@ -357,7 +357,10 @@ def _strategy(call: StageCall, parameter: Parameter, value: ast_expressions.Expr
             if extra is not None:
                 rule = found.rules[0].name
                 message = f"`{rule}` asks no model, so `{option}:` has no use here"
-                call.frame.report("E0211", message, extra.span, hint="leave it out")
+                reads = option == "from" and "model" in {p.name for p in found.rules[0].parameters}
+                inside = f"{rule}({call.frame.text(extra.value.span)})"
+                hint = f"name it in the rule: `{inside}`" if reads else "leave it out"
+                call.frame.report("E0211", message, extra.span, hint=hint)
                 call.useless.add(option)
 
 
@@ -376,9 +379,9 @@ CHECKS: Mapping[str, Check] = {
     "pool": _pool,
     "policy": _later,
     "judge": _later,
+    "watch": _later,
+    "combination": _later,
     "content": content,
     "tests": _tests,
     "thinking": _thinking,
-    "watch": _later,
-    "combination": _later,
 }

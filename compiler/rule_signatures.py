@@ -233,6 +233,32 @@ _NUMBER_RULES = (
         aliases=("k_precision",),
         doc="share of the answer's words that stand in a source text",
     ),
+    RuleSignature(
+        "reward",
+        "numbers",
+        ("score",),
+        (
+            Parameter("model", "model", required=True, doc="weights with a head that scores a text: a reranker"),
+            Parameter("sigmoid", "bool", False, doc="1 / (1 + exp(-x)) of what the head says, between 0 and 1"),
+        ),
+        positional=("model",),
+        aliases=("reward_model", "reranker"),
+        doc="what a model's ranking head says of the answer to the question",
+        paper="Training Verifiers to Solve Math Word Problems (Cobbe et al. 2021)",
+    ),
+    RuleSignature(
+        "likeness",
+        "numbers",
+        ("score",),
+        (
+            Parameter("model", "model", required=True, doc="the model whose vectors of texts are compared"),
+            Parameter("to", "content", doc="a text that answers are compared with; default all other answers"),
+        ),
+        positional=("model", "to"),
+        aliases=("cosine", "semantic_likeness"),
+        doc="how near the answer's vector is to those of the others, the mean of cosines, or to that of a text",
+        paper="Semantic Self-Consistency (Knappe et al. 2024)",
+    ),
 )
 
 _PICK_RULES = (

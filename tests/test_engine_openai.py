@@ -218,6 +218,22 @@ async def test_what_is_sent(server: Server, engine: OpenAIEngine) -> None:
     assert engine.capabilities.logprobs is True
 
 
+async def test_settings_that_not_all_servers_know_are_sent_where_they_are_set(
+    server: Server, engine: OpenAIEngine
+) -> None:
+    names = ("typical_p", "frequency_penalty", "presence_penalty", "repeat_last_n")
+    await collect(engine, Request(ASK, seeds=(1,), max_tokens=2, sampling=Sampling(penalty_window=9)))
+    assert not set(names) & server.seen[-1].keys()
+    sampling = Sampling(typical_p=0.9, frequency_penalty=0.5, presence_penalty=-0.25, penalty_window=128)
+    await collect(engine, Request(ASK, seeds=(1,), max_tokens=2, sampling=sampling))
+    assert [server.seen[-1][name] for name in names] == [0.9, 0.5, -0.25, 128]
+    refusal = {"error": {"message": "Unrecognized request argument supplied: typical_p"}}
+    server.faults = [lambda handler: handler.answer(400, refusal)]
+    (failed,) = await collect(engine, Request(ASK, seeds=(1,), max_tokens=2, sampling=sampling))
+    assert failed.finish == "failed" and "typical_p" in failed.error
+    assert server.seen[-1]["typical_p"] == 0.9, "what it refuses is not left out in silence"
+
+
 async def test_a_limit_on_thoughts_asks_for_them_and_for_room(server: Server, engine: OpenAIEngine) -> None:
     for thinking in ("auto", "off", "on", "up to 40"):
         await collect(engine, Request(ASK, seeds=(4,), max_tokens=5, thinking=thinking))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ttscale.runtime.engines.base import Request
+from ttscale.runtime.engines.base import Request, Sampling
 from ttscale.runtime.engines.openai_reading import chat
 
 
@@ -30,6 +30,14 @@ def body_of(request: Request, seed: int, limit: int, count: int = 1) -> dict[str
         body["min_p"] = sampling.min_p
     if sampling.repeat_penalty != 1:
         body["repeat_penalty"] = sampling.repeat_penalty
+    if sampling.typical_p != 1:
+        body["typical_p"] = sampling.typical_p
+    if sampling.frequency_penalty:
+        body["frequency_penalty"] = sampling.frequency_penalty
+    if sampling.presence_penalty:
+        body["presence_penalty"] = sampling.presence_penalty
+    if sampling.penalises and sampling.penalty_window != Sampling().penalty_window:
+        body["repeat_last_n"] = sampling.penalty_window
     if request.constraint is not None and request.constraint.schema:
         schema = {"name": "answer", "strict": True, "schema": json.loads(request.constraint.schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}

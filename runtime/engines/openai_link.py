@@ -27,6 +27,12 @@ BETWEEN = 60.0
 """Seconds that one token may take once the first has come, unless a whole call may take less."""
 OVERFLOW = ("context_length", "context length", "context size", "maximum context", "too long")
 OPTIONAL = ("top_logprobs", "logprobs", "seed", "chat_template_kwargs", "stream_options", "stream")
+SETTINGS = {
+    "repeat_last_n": "penalty_window",
+    **{name: name for name in ("top_k", "min_p", "typical_p", "repeat_penalty")},
+    **{name: name for name in ("frequency_penalty", "presence_penalty")},
+}
+"""What servers call settings of sampling that not all of them know, and the language's words: never left out."""
 REDACTED = "[key]"
 
 Enough = Callable[[Made], bool]
@@ -259,6 +265,10 @@ class Link:
             hint = "check the address (it ends in /v1 on most servers) and the model's name"
         elif status == 429:
             hint = "ask for less at once, or wait"
+        unknown = next((name for name in SETTINGS if name in text), None) if status in REFUSED else None
+        if unknown is not None:
+            word = SETTINGS[unknown]
+            hint = f"it does not take `{word}:`: leave that out, or ask a model that runs in the process (`gguf(…)`)"
         kind = Refused if status in REFUSED else EngineError
         return kind(f"{self.place} answered {status}: {text}", hint=hint, fatal=status in (401, 403, 404))
 
