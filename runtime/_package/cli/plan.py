@@ -104,6 +104,7 @@ def plan_data(opened: Opened) -> dict[str, Any]:
 
 def plan_text(opened: Opened) -> str:
     """The plan for people; warnings go to standard error."""
+    from ttscale.cli.cache_advice import cache_lines
     from ttscale.cli.diagnosed import rendered
     from ttscale.compiler.fallbacks import fallback_line, fallbacks
     from ttscale.compiler.plan import plan_to_text
@@ -122,6 +123,7 @@ def plan_text(opened: Opened) -> str:
         else:
             parts = f"weights {size(one.weights)}, cache of {one.cells:,} tokens {size(one.cache)}"
             lines.append(f"memory         {name} {size(one.total)}: {parts}, rows of logits {size(one.outputs)}")
+    lines += cache_lines(opened)
     lines += [f"fallback       {fallback_line(one)}" for one in fallbacks(opened.plan.graph, servers(opened))]
     loaded = [facts.memory.total for facts in opened.facts.values() if facts.memory is not None and not facts.shares]
     if len(loaded) > 1:
