@@ -48,6 +48,8 @@ def test_plan_says_what_to_write(tmp_path: Path) -> None:
     (line,) = planned(tmp_path)
     assert "16 samples at once: small looks at about" in line and "`kv_unified: false, slots: 16, ctx: " in line
     written = line.partition("`")[2].partition("`")[0]
+    (found,) = tts("plan", tmp_path / "main.tts", "--json").json["caches"]
+    assert f"slots: {found['slots']}, ctx: {found['ctx']}" in written and found["kv_unified"] is False
     assert planned(tmp_path, options=f", {written}") == [], "once it is written, all is said"
     assert planned(tmp_path, tokens=8) == [] and planned(tmp_path, n=1) != []
 

@@ -66,6 +66,7 @@ def command(
 
 def plan_data(opened: Opened) -> dict[str, Any]:
     """The plan as plain data, with what the models' files tell and the warnings at these values of the parameters."""
+    from ttscale.cli.cache_advice import advised
     from ttscale.cli.diagnosed import as_data
     from ttscale.compiler.fallbacks import fallbacks
     from ttscale.compiler.plan import cost_to_json, plan_to_json
@@ -96,6 +97,10 @@ def plan_data(opened: Opened) -> dict[str, Any]:
         "fallbacks": [
             {"stage": one.stage, "model": one.model, "what": one.what, "maximum": cost_to_json(one.cost)}
             for one in fallbacks(opened.plan.graph, servers(opened))
+        ],
+        "caches": [
+            {"model": name, "kv_unified": False, "slots": one.slots, "ctx": one.ctx, "bytes": amount}
+            for name, one, amount in advised(opened)
         ],
         "warnings": as_data(opened.warnings, opened.checked.sources),
         "program": opened.identity(),
