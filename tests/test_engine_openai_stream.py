@@ -16,7 +16,7 @@ from ttscale.runtime.engines.base import Completion, Message, Request, Sampling
 from ttscale.runtime.engines.openai import OpenAIEngine
 from ttscale.runtime.engines.openai_gate import Gate
 from ttscale.runtime.engines.openai_reading import Malformed
-from ttscale.runtime.engines.openai_sample import shared
+from ttscale.runtime.engines.openai_sample import sample, shared
 from ttscale.runtime.engines.openai_stream import Interrupted, Made
 from ttscale.runtime.models import open_engine, samples_a_call
 from ttscale.runtime.probes import VARIABLE, Probed, keep
@@ -228,6 +228,13 @@ async def test_samples_with_other_limits_are_other_calls(server: Served) -> None
     finally:
         await engine.close()
     assert sorted((sent["max_tokens"], sent.get("n", 1)) for sent in server.seen) == [(5, 1), (9, 2)]
+
+
+def test_what_was_cut_at_its_length_has_that_many_tokens() -> None:
+    choice = {"message": {"content": "ab"}, "finish_reason": "length", "tokens": 2}
+    assert sample(choice, 0, Request(ASK, (1,)), 8, {}, 12).new_tokens == 12
+    assert sample({**choice, "finish_reason": "stop"}, 0, Request(ASK, (1,)), 8, {}, 12).new_tokens == 2
+    assert sample(choice, 0, Request(ASK, (1,)), 8, {"completion_tokens": 11}, 12).new_tokens == 11
 
 
 def test_new_tokens_of_a_call_are_divided_where_nobody_tells_them_apart() -> None:

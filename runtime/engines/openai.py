@@ -215,7 +215,7 @@ class OpenAIEngine:
             if not made.parts:
                 return [Completion(index, "", "cancelled", 0, 0, error=error) for index in places]
             answer = made.answer()
-        found = self._read(answer, places, request, streamed=bool(made.parts))
+        found = self._read(answer, places, request, limit, streamed=bool(made.parts))
         seconds = time.perf_counter() - began
         if error:  # what has come so far was made, and counts
             found += [Completion(index, "", "cancelled", 0, 0) for index in places[len(found) :]]
@@ -223,7 +223,7 @@ class OpenAIEngine:
         return [replace(one, seconds=seconds) for one in found]
 
     def _read(
-        self, answer: dict[str, Any], places: Sequence[int], request: Request, *, streamed: bool
+        self, answer: dict[str, Any], places: Sequence[int], request: Request, limit: int, *, streamed: bool
     ) -> list[Completion]:
         """The samples of an answer, one for each of its choices, the prompt's tokens among the first one's computed."""
         choices = choices_of(answer)[: len(places)]
@@ -239,7 +239,7 @@ class OpenAIEngine:
                 self._sizes.clear()
             self._sizes[request.messages] = prompt
         found = [
-            sample(choice, index, request, prompt, usage if len(choices) == 1 else {})
+            sample(choice, index, request, prompt, usage if len(choices) == 1 else {}, limit)
             for choice, index in zip(choices, places, strict=False)
         ]
         if len(found) > 1:

@@ -13,9 +13,12 @@ from ttscale.runtime.engines.openai_reading import continued, cut_at, logprobs_o
 BYTES_A_TOKEN = 4  # where nobody counts
 
 
-def sample(choice: dict[str, Any], index: int, request: Request, prompt: int, usage: dict[str, Any]) -> Completion:
+def sample(
+    choice: dict[str, Any], index: int, request: Request, prompt: int, usage: dict[str, Any], limit: int
+) -> Completion:
     """A sample of a request from one choice; `usage` are the counts of this choice alone, as far as there are any.
 
+    One that was cut at its length has `limit` new tokens, whatever else is told of them.
     Raises EngineError where the choice is not what the interface promises.
     """
     message = choice.get("message")
@@ -33,6 +36,8 @@ def sample(choice: dict[str, Any], index: int, request: Request, prompt: int, us
     logprobs = logprobs_of(choice)
     made = whole(choice.get("tokens"))  # counted as they came
     new = whole(usage.get("completion_tokens")) or len(logprobs) or made or -(-len(text.encode()) // BYTES_A_TOKEN)
+    if choice.get("finish_reason") == "length" and "completion_tokens" not in usage:
+        new = max(new, limit)  # some tokens have no text, and no word is said of them
     finish: Finish = "length" if choice.get("finish_reason") == "length" and not stopped else "stop"
     details = usage.get("completion_tokens_details")
     thought_tokens = whole(details.get("reasoning_tokens")) if isinstance(details, dict) else None
