@@ -56,7 +56,7 @@ class Index:
 
 def _bm25() -> Any:
     try:
-        import bm25s
+        import bm25s  # type: ignore[import-untyped]
     except ImportError as error:
         hint = 'install it: `pip install "ttscale[retrieve]"`'
         raise DocumentError("looking things up by their words needs the package bm25s", hint=hint) from error

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 
 from ttscale.compiler.literals import quote
-from ttscale.compiler.signatures import FUNCTIONS, LATER, RULES, SIGNATURES
+from ttscale.compiler.signatures import FUNCTIONS, RULES, SIGNATURES
 from ttscale.grammar import DECLARATIONS, KEYWORDS, RESERVED
 from ttscale.library.archon.fields import LOCAL_VLLM, PAIRRM, SERVICES, STAND_IN, Component
 from ttscale.library.archon.prompts import EVERY
 
 Note = Callable[..., None]
-TAKEN = {*RESERVED, *KEYWORDS, *DECLARATIONS, *SIGNATURES, *RULES, *FUNCTIONS, *LATER}
+TAKEN = {*RESERVED, *KEYWORDS, *DECLARATIONS, *SIGNATURES, *RULES, *FUNCTIONS}
 TAKEN |= {"p", "main", "question", *EVERY}
 BOUND = re.compile(r"(?:tests|drafts|fused|joined|kept)\d*")
 """What pipelines call their candidates and tests."""
