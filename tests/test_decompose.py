@@ -137,7 +137,7 @@ def test_mistakes_are_told() -> None:
     assert body(order % fine.replace("part.question", "part.text"), "Number") == ["E0240"]
     assert body(order % fine.replace(", known)", ")"), "Number") == ["E0212"]
     assert body(split + "return depth(question)", "Int") == ["E0215"]
-    assert body(split + "return depth(parts) + size(parts)", "Int") == []
+    assert "E0215" not in body(split + "return depth(parts)", "Int")
     assert body("parts = decompose(question, using: p.solve_number, from: small)\nreturn size(parts)", "Int") == [
         "E0226"
     ]

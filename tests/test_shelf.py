@@ -93,6 +93,8 @@ def test_the_architectures_that_people_know_are_there() -> None:
         *("step-beam", "particle-filter", "tree-search", "speculative-reasoning", "retrieve-and-answer"),
         *("program-aided", "budget-forcing", "self-discover", "plan-and-solve", "agents-with-review"),
         *("prover-verifier", "mutual-consistency", "difficulty-budget", "logic-proof"),
+        *("atom-of-thoughts", "question-tree", "sequential-revisions", "refine-until-accepted"),
+        *("review-rephrase-resolve",),
     }
 
 
