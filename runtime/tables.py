@@ -157,7 +157,7 @@ def _header(cells: list[str], path: Path) -> list[str]:
     names = [cell.strip() for cell in cells]
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled is not None:
-        raise DataError(f"{path}:1: two columns are called {doubled!r}")
+        raise DataError(f"{path}:1: two columns are called {doubled!r}", hint="give one of them another name")
     return names
 
 

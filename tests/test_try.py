@@ -151,12 +151,12 @@ def test_a_ladder_is_climbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     data = table(
         tmp_path / "mood.csv",
         ["text", "label"],
-        [[f"{'I love it' if n % 2 else 'I hate it'}, number {n}", "good" if n % 2 else "bad"] for n in range(20)],
+        [[f"{'I love it' if n % 2 else 'I hate it'}, number {n}", "good" if n % 2 else "bad"] for n in range(40)],
     )
     model = 'script({"I love it": ["Answer: good"], "I hate it": ["Answer: bad"]})'
-    done = tts("try", data, "--model", model, "--limit", "8", "--json", "--no-bank")
+    done = tts("try", data, "--model", model, "--limit", "24", "--json", "--no-bank")
     assert done.code == 0, done.err
-    assert done.json["type"] == "choice" and done.json["questions"] == 8
+    assert done.json["type"] == "choice" and done.json["questions"] == 24
     names = [one["name"] for one in done.json["recipes"]]
     assert names == ["greedy", "few_shot", "reasoned", "classified", "majority", "judged"]
     assert {one["mean"] for one in done.json["recipes"] if one["name"] in ("greedy", "majority")} == {1.0}
@@ -187,6 +187,73 @@ def test_bad_tables_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "there is no file" in tts("try", tmp_path / "x.csv").err
     kinds = table(tmp_path / "kinds.csv", *TABLES["texts"])
     assert "--type" in tts("try", kinds, "--type", "number").err
+
+
+ODD = [[f'I was charged {n} times; "often" – why?', "billing" if n % 2 else "bug"] for n in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding", "option", "note"),
+    [
+        (",", "utf-8-sig", "", ""),
+        (";", "utf-8", ', delimiter: ";"', "cells are divided by `;`"),
+        (";", "utf-8-sig", ', delimiter: ";"', "cells are divided by `;`"),
+        ("\t", "utf-8", ', delimiter: "\\t"', "cells are divided by tabs"),
+        (",", "utf-16", ', encoding: "utf-16"', "read as utf-16"),
+        (";", "cp1252", ', delimiter: ";", encoding: "cp1252"', "read as cp1252"),
+    ],
+)
+def test_tables_of_spreadsheets_are_read_as_they_are(
+    delimiter: str, encoding: str, option: str, note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (tmp_path / "data.csv").open("w", encoding=encoding, newline="") as stream:
+        csv.writer(stream, delimiter=delimiter, lineterminator="\r\n").writerows([["text", "label"], *ODD])
+    made = tts("try", tmp_path / "data.csv", "--dry-run")
+    assert made.code == 0 and "9 rows; text asks, label has the right answers" in made.err and note in made.err
+    text = (tmp_path / "data.tts").read_text(encoding="utf-8")
+    assert f"answer: label{option}, shuffle: 1)" in " ".join(text.split()).replace("( ", "(").replace(", )", ")")
+    ran = tts("try", tmp_path / "data.csv", "--model", 'script("Answer: bug")', "--no-bank", "--json")
+    assert ran.code == 0 and ran.json["questions"] == 8, ran.err
+
+
+def test_rows_that_tell_nothing_are_left_out_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [*ODD, ["", ""], ["what?", ""], ["", "bug"], ODD[0], [ODD[1][0], "bug"]]
+    made = tts("try", table(tmp_path / "data.csv", ["text", "label"], rows), "--dry-run")
+    assert "3 rows lack a question or a right answer: left out" in made.err
+    assert "2 rows repeat an earlier question: left out; 1 with another right answer" in made.err
+    assert len((tmp_path / "data.rows.jsonl").read_text(encoding="utf-8").splitlines()) == 9
+    headless = tts("try", table(tmp_path / "headless.csv", ODD[0], ODD[1:]), "--dry-run")
+    assert headless.code == 0 and "the first line looks like a row" in headless.err
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("x.xlsx", b"PK\x03\x04", "save the sheet as text first"),
+        ("x.ods", b"PK\x03\x04", "CSV in UTF-8"),
+        ("x.csv", bytes(range(256)), "it is no text"),
+        ("x.csv", b"", "has 0 rows"),
+        ("x.csv", b"text,label\na,b\n", "has 1 row,"),
+        ("x.csv", b"text,text\n" + b"a,b\n" * 9, "give one of them another name"),
+        ("x.csv", b"text,label\n" + b"".join(b"q%d,same\n" % n for n in range(9)), "every right answer is 'same'"),
+        ("x.csv", b"text,label\n" + b"a,b\n" * 9, "9 rows have"),
+    ],
+)
+def test_what_cannot_be_tried_is_said(
+    name: str, data: bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(data)
+    told = tts("try", tmp_path / name, "--dry-run")
+    assert told.code in (1, 2), told.err
+    if said == "it is no text":
+        assert "is no text" in told.err
+    elif said == "9 rows have":
+        assert "only 1 row ask" in told.err and "8 rows repeat" in told.err
+    else:
+        assert said in told.err
 
 
 def test_who_sits_at_a_terminal_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

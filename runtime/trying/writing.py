@@ -41,7 +41,11 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Everything about a table that a program needs."""
+    """Everything about a table that a program needs.
+
+    `options` are what a dataset says to read the file (`delimiter`, `encoding`); `is_whole` is False where rows of it
+    were left out.
+    """
 
     data: Path
     rows: Sequence[Row]
@@ -50,6 +54,8 @@ class Task:
     model: str
     thinks: bool
     folder: Path
+    options: Mapping[str, str] | None = None
+    is_whole: bool = True
 
     @property
     def shots(self) -> int:
@@ -124,12 +130,16 @@ def dataset_of(task: Task) -> tuple[str, tuple[str, str] | None]:
         plain = plain and names_for(task.columns.golds) == list(task.columns.golds)
     is_json = task.kind.name == "record" and len(task.columns.golds) == 1
     reader = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".json": "json"}.get(task.data.suffix.lower())
+    options = "".join(f", {name}: {quote(value)}" for name, value in (task.options or {}).items())
     if plain and not is_json and reader is not None and not _needs_cleaning(task):
         fields = [f"{name}: {name}" for name in names]
         golds = [_field_expression(field, column) for field, column in _paired(task)]
         gold = f"{{{', '.join(golds)}}}" if task.kind.name == "record" else task.columns.golds[0]
         path = _path_to(task.data, task.folder)
-        return f"dataset rows = {reader}({quote(path)}, {', '.join(fields)}, answer: {gold}, shuffle: 1)\n", None
+        return (
+            f"dataset rows = {reader}({quote(path)}, {', '.join(fields)}, answer: {gold}{options}, shuffle: 1)\n",
+            None,
+        )
     name = f"{task.data.name.partition('.')[0]}.rows.jsonl"
     lines = [json.dumps(_clean(task, row), ensure_ascii=False) for row in task.rows]
     fields = [f"{name}: {name}" for name in (*names, "answer")]
@@ -137,10 +147,8 @@ def dataset_of(task: Task) -> tuple[str, tuple[str, str] | None]:
 
 
 def _needs_cleaning(task: Task) -> bool:
-    """Whether rows lack what is asked or the right answer, or have numbers with signs and commas."""
-    if any(is_missing(row.get(name)) for row in task.rows for name in task.columns.inputs):
-        return True
-    if any(gold_of(task, row) is None for row in task.rows):
+    """Whether rows were left out or have no answer of its type, or have numbers with signs and commas."""
+    if not task.is_whole or any(gold_of(task, row) is None for row in task.rows):
         return True
     numbers = [column for field, column in _paired(task) if field.type == "Number"]
     return any(re.search(r"[^0-9.\s+-]", text_of(row.get(name) or "")) for row in task.rows for name in numbers)

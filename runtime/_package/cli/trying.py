@@ -17,6 +17,7 @@ from ttscale.cli.interrupt import Interrupt
 from ttscale.runtime.trying.answers import LONG, NAMES, Kind, NoKind, kind_of
 from ttscale.runtime.trying.columns import Columns, Unclear, choose
 from ttscale.runtime.trying.ladder import Climb, Step, climb
+from ttscale.runtime.trying.reading import SHEETS, Table, looks_headless, only_answer, read, usable
 from ttscale.runtime.trying.writing import Rung, Task, Written, written
 
 if TYPE_CHECKING:
@@ -32,17 +33,24 @@ FEWEST = 6
 
 async def try_it(asked: Trial) -> int:
     """Carry a trial out; 130 where Ctrl-C ended it."""
-    rows = rows_of(asked.data)
-    columns = columns_of(asked, rows)
-    kind = answers_of(asked, rows, columns)
-    rows = usable(rows, columns, kind)
+    table = table_of(asked.data)
+    columns = columns_of(asked, table.rows)
+    kind = answers_of(asked, table.rows, columns)
+    rows, left_out = usable_rows(table.rows, columns)
+    notes = [*table.notes, *left_out]
+    if looks_headless(rows, columns):
+        notes.append("the first line looks like a row: is there a header with the names of the columns?")
     file = asked.output if asked.output is not None else Path(f"{asked.data.name.partition('.')[0]}.tts")
-    task = Task(asked.data, rows, columns, kind, asked.model, thinks(asked.model), file.parent)
+    is_whole = len(rows) == len(table.rows)
+    thinking = thinks(asked.model)
+    task = Task(asked.data, rows, columns, kind, asked.model, thinking, file.parent, table.options, is_whole)
     made = written(task, f"{MADE} from {asked.data.name}; yours to change.")
     write(file, made, asked.force)
     if not asked.quiet:
         answers = f"{', '.join(columns.golds)} {'have' if len(columns.golds) > 1 else 'has'} the right answers"
         err(f"{len(rows)} rows; {', '.join(columns.inputs)} {'ask' if len(columns.inputs) > 1 else 'asks'}, {answers}")
+        for note in notes:
+            err(f"note: {note}")
         unused = [name for name in rows[0] if name not in (*columns.inputs, *columns.golds)]
         if unused:
             err(f"not used: {', '.join(unused)}")
@@ -96,18 +104,20 @@ async def climbed(asked: Trial, task: Task, file: Path, made: Written) -> int:
 # --- looking at the table ------------------------------------------------------------------------------
 
 
-def rows_of(path: Path) -> list[dict[str, object]]:
+def table_of(path: Path) -> Table:
     """The rows of a data file by their columns. Failure where it is none or has too few."""
-    from ttscale.runtime.datasets import load_file
-
+    if path.suffix.lower() in SHEETS:
+        hint = "save the sheet as text first: in Excel, Numbers or LibreOffice `Save as` or `Export`, CSV in UTF-8"
+        raise Failure(f"{path} is a file of a spreadsheet program", hint, USAGE)
     if path.suffix.lower() not in (".csv", ".tsv", ".jsonl", ".json", ".parquet"):
         raise Failure(f"{path} is no table", "give a .csv, .tsv, .jsonl, .json or .parquet file", USAGE)
     if not path.is_file():
         raise Failure(f"there is no file {path}")
-    rows = [dict(row.columns) for row in load_file(path).rows]
-    if len(rows) < FEWEST:
-        raise Failure(f"{path} has {len(rows)} rows, of which nothing can be told", f"give at least {FEWEST}")
-    return rows
+    table = read(path)
+    if len(table.rows) < FEWEST:
+        few = f"{plural(len(table.rows), 'row')}, of which nothing can be told"
+        raise Failure(f"{path} has {few}", f"give at least {FEWEST}, and a first line with the columns' names")
+    return table
 
 
 def columns_of(asked: Trial, rows: Sequence[Mapping[str, object]]) -> Columns:
@@ -141,19 +151,17 @@ def answers_of(asked: Trial, rows: Sequence[Mapping[str, object]], columns: Colu
         raise Failure(str(fault), f"say what an answer is: --type {'|'.join(NAMES)}") from fault
 
 
-def usable(rows: Sequence[dict[str, object]], columns: Columns, kind: Kind) -> list[dict[str, object]]:
-    """The rows that ask something and have a right answer. Failure for too few."""
-    from ttscale.runtime.trying.answers import is_missing
-
-    whole = [
-        row
-        for row in rows
-        if not any(is_missing(row.get(name)) for name in columns.inputs)
-        and not all(is_missing(row.get(name)) for name in columns.golds)
-    ]
-    if len(whole) < FEWEST:
-        raise Failure(f"only {len(whole)} rows ask something and have a right answer", f"give at least {FEWEST}")
-    return whole
+def usable_rows(rows: Sequence[dict[str, object]], columns: Columns) -> tuple[list[dict[str, object]], list[str]]:
+    """The rows that tell something, and what was left out. Failure for too few, or where all have one answer."""
+    found, notes = usable(rows, columns)
+    if len(found) < FEWEST:
+        told = "; ".join(notes)
+        raise Failure(f"only {plural(len(found), 'row')} ask something else and have a right answer", told)
+    only = only_answer(found, columns)
+    if only is not None:
+        hint = "give rows with different right answers, or name another column with --gold"
+        raise Failure(f"every right answer is {only[:80]!r}, so there is nothing to tell apart", hint)
+    return found, notes
 
 
 def thinks(locator: str) -> bool:
