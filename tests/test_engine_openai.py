@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import threading
@@ -164,6 +165,31 @@ async def test_retry_after_is_honoured(server: Server, engine: OpenAIEngine, mon
     await collect(engine, Request(ASK, seeds=(1,), max_tokens=3))
     assert pauses[0] == 7
     assert 0.0075 <= pauses[1] * 0.5 <= 0.0125 and pauses[2] > pauses[1]
+
+
+async def test_calls_that_begin_while_the_server_wants_none_wait_too(
+    server: Server, engine: OpenAIEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    over = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await over.wait()
+
+    monkeypatch.setattr("ttscale.runtime.engines.openai.asyncio.sleep", sleep)
+    server.faults = [lambda handler: handler.answer(429, {}, {"Retry-After": "900"})]
+    first = asyncio.create_task(collect(engine, Request(ASK, seeds=(1,), max_tokens=3)))
+    while not pauses:
+        await asyncio.wait([first], timeout=0.01)
+    second = asyncio.create_task(collect(engine, Request(ASK, seeds=(2,), max_tokens=3)))
+    while len(pauses) < 2:
+        await asyncio.wait([second], timeout=0.01)
+    assert len(server.seen) == 1 and pauses[0] == 600 and 590 < pauses[1] <= 600
+    over.set()
+    assert [one.finish for one in (*await first, *await second)] == ["length", "length"]
+    await collect(engine, Request(ASK, seeds=(3,), max_tokens=3))
+    assert len(pauses) == 2, "once it is over, nobody waits"
 
 
 async def test_a_sample_that_fails_for_good_is_a_failed_completion(server: Server, engine: OpenAIEngine) -> None:

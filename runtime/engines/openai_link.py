@@ -23,6 +23,8 @@ BUSY = frozenset({429, 503, 529})
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 REFUSED = frozenset({400, 422})
 LONGEST_PAUSE = 60.0
+LONGEST_ASKED = 600.0
+"""Seconds that a server may ask to wait; what asks for more is waited for as long and then tried again."""
 BETWEEN = 60.0
 """Seconds that one token may take once the first has come, unless a whole call may take less."""
 OVERFLOW = ("context_length", "context length", "context size", "maximum context", "too long")
@@ -77,6 +79,7 @@ class Link:
         self._gate: Gate | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._until = 0.0  # before this time of the loop's clock the server wants no calls
 
     @property
     def at_once(self) -> int:
@@ -104,7 +107,7 @@ class Link:
             limits=httpx.Limits(max_connections=None),  # the gate bounds them
             verify=self.url.startswith("https://"),  # plain http, which is never redirected, needs no certificates
         )
-        self._gate, self._loop = Gate(self._most), loop
+        self._gate, self._loop, self._until = Gate(self._most), loop, 0.0
 
     async def close(self) -> None:
         """Close the connections; idempotent."""
@@ -133,6 +136,7 @@ class Link:
         await self.start()
         assert self._client is not None and self._gate is not None
         client, gate, count = self._client, self._gate, int(body.get("n") or 1)
+        await self._rest()
         tries = 0
         while True:
             plain = frozenset() if as_it_is else self.plain
@@ -169,8 +173,24 @@ class Link:
             tries += 1
             if tries > self._retries:
                 raise problem
+            if wait is not None:
+                await self._hold_back(min(LONGEST_ASKED, wait))
+                continue
             pause = min(LONGEST_PAUSE, self._pause * 2 ** (tries - 1)) * (0.75 + 0.5 * random.random())
-            await asyncio.sleep(pause if wait is None else min(LONGEST_PAUSE, wait))
+            await asyncio.sleep(pause)
+
+    async def _hold_back(self, seconds: float) -> None:
+        """Wait as the server asks; calls that begin meanwhile wait too, for they would be refused as well."""
+        until = self._until = max(self._until, asyncio.get_running_loop().time() + seconds)
+        await asyncio.sleep(seconds)
+        if self._until == until:
+            self._until = 0.0
+
+    async def _rest(self) -> None:
+        """Wait while the server has asked others to wait."""
+        left = self._until - asyncio.get_running_loop().time()
+        if left > 0:
+            await asyncio.sleep(left)
 
     async def _send(
         self, client: httpx.AsyncClient, address: str, sent: Mapping[str, Any], made: Made | None, enough: Enough | None
