@@ -1,7 +1,7 @@
 """Where the reasoning of a reply ends and its answer begins, and how sure the model was of the reasoning.
 
-ProbTree ("Probabilistic Tree-of-Thought Reasoning", Cao et al. 2023) takes the mean log-probability of the tokens before
-"So the answer is:" for the confidence of an answer, since the tokens of the answer itself tell little after that.
+ProbTree ("Probabilistic Tree-of-Thought Reasoning", Cao et al. 2023) takes the mean log-probability of the tokens
+before "So the answer is:" for the confidence of an answer, since the tokens of the answer itself tell little by then.
 """
 
 from __future__ import annotations

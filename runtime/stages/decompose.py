@@ -31,8 +31,10 @@ _NUMBER = re.compile(r"^\s*(?:(?:Q|Question|Sub-?question|Part|Step)\s*)?#?\d{1,
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: `needs` are the numbers (from 1) of the earlier parts whose answers it needs, `level` is 0 where it needs
-    none, else one more than the highest level of those it needs."""
+    """One part: `needs` are the numbers (from 1) of the earlier parts whose answers it needs.
+
+    `level` is 0 where it needs none, else one more than the highest level of those it needs.
+    """
 
     question: str
     needs: tuple[int, ...] = ()
@@ -56,9 +58,8 @@ async def decompose(context: StageContext) -> Pool:
     if reply is not None:
         told = make_candidate(reply, replace(origin, type=TEXT), context.stage.path, context.folder)
         base = replace(told, text="", thoughts="", answer=None, key=None, token_logprobs=(), finish="stop")
-    made = [
-        _candidate(replace(base, tokens=base.tokens if not place else 0), one, place) for place, one in enumerate(parts)
-    ]
+    rest = replace(base, tokens=0)  # the tokens of the reply are counted once
+    made = [_candidate(base if place == 0 else rest, one, place) for place, one in enumerate(parts)]
     for candidate in made:
         context.made(candidate)
     return Pool(tuple(made), PART)

@@ -3,10 +3,10 @@
 Madaan et al., "Self-Refine: Iterative Refinement with Self-Feedback", 2023 (with a critic before it, round by round);
 Snell et al., "Scaling LLM Test-Time Compute Optimally", 2024 (sequential revisions, several of each answer).
 
-Equal asks are one sample. In a loop that would hold a text for good once a rewrite gave it back as it was: the next round
-would ask the very same, and be given the very same. So a prompt that already stands in a candidate's line of revisions is
-asked in a further series: the sample is a fresh one, and the same in every run of the program. Greedy rewrites
-(temperature 0) have no other sample, and ask the same again.
+Equal asks are one sample. In a loop that would hold a text for good once a rewrite gave it back as it was: the next
+round would ask the very same, and be given the very same. So a prompt that already stands in a candidate's line of
+revisions is asked in a further series: the sample is a fresh one, and the same in every run of the program. Greedy
+rewrites (temperature 0) have no other sample, and ask the same again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How sure an answer is that was put together from the answers to parts of its question.
 
 ProbTree ("Probabilistic Tree-of-Thought Reasoning", Cao et al. 2023): the score of a parent is (own + plan + sum of
-children) / (children + 2), over mean log-probabilities: of its own reasoning, of the tokens of the plan that split it, and
-the children's scores. Scores here are exp of these, so it is their geometric mean. What has no number counts as
+children) / (children + 2), over mean log-probabilities: of its own reasoning, of the tokens of the plan that split it,
+and the children's scores. Scores here are exp of these, so it is their geometric mean. What has no number counts as
 log-probability -100, as the authors have it for an answer that failed, is empty or says that it does not know.
 """
 

@@ -1,8 +1,8 @@
 """Parts of a question: how deep they hang together, references to earlier answers, and groups of a few of a list.
 
 `depth` is from "Atom of Thoughts" (Teng et al. 2025), `combinations` from PlanSearch ("Planning in Natural Language
-Improves LLM Search for Code Generation", Wang et al. 2024), `#1` in a text for the answer to the first part from ProbTree
-("Probabilistic Tree-of-Thought Reasoning", Cao et al. 2023), whose own spelling is `<1>`.
+Improves LLM Search for Code Generation", Wang et al. 2024), `#1` in a text for the answer to the first part from
+ProbTree ("Probabilistic Tree-of-Thought Reasoning", Cao et al. 2023), whose own spelling is `<1>`.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def depth(needs: Sequence[Sequence[int]]) -> int:
 def combinations(items: Sequence[T], most: int) -> list[tuple[T, ...]]:
     """All groups of 0 to `most` different items: the empty one, then those of one, of two and so on, in list order.
 
-    Items that are equal count once, as the first. At most 10,000 groups are given. PlanSearch goes on from the groups of
-    up to two of ten observations, 56 in all.
+    Items that are equal count once, as the first. At most 10,000 groups are given. PlanSearch goes on from the groups
+    of up to two of ten observations, 56 in all.
     """
     distinct = list(dict.fromkeys(items))
     sizes = range(min(most, len(distinct)) + 1)
