@@ -243,6 +243,9 @@ def test_evidence_is_measured_checked_and_refused_where_it_does_not_hold(tmp_pat
     held = tts("recipe", "check", folder, "--rows", "12")
     assert held.code == 0 and "holds: 6 of 12 right now, 6 then" in held.out, held.out
     assert tts("check", folder).code == 0 and "W0566" not in tts("check", folder).out
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert "## Cost\n\n## Evidence\n\n- main 6 of 12 right, greedy 6 (+0 points, no difference shown)" in page
+    assert page.endswith(".\n\n## Source\n")
     text = (folder / "recipe.tts").read_text(encoding="utf-8")
     (folder / "recipe.tts").write_text(text.replace("01" * 6, "1" * 12, 1), encoding="utf-8")
     broken = tts("recipe", "check", folder, "--rows", "12")
@@ -255,6 +258,7 @@ def test_evidence_is_measured_checked_and_refused_where_it_does_not_hold(tmp_pat
     again = tts("recipe", "measure", folder, "--no-bank", "--limit", "4")
     assert again.code == 0
     assert (folder / "recipe.tts").read_text(encoding="utf-8").count("# evidence {") == 1
+    assert (folder / "README.md").read_text(encoding="utf-8").count("## Evidence") == 1
 
 
 def test_other_weights_get_evidence_of_their_own(tmp_path: Path) -> None:
@@ -314,6 +318,11 @@ def test_new_makes_a_recipe_that_passes_its_checks(tmp_path: Path) -> None:
         assert read_manifest(tmp_path / f"my-{name}").name == f"my-{name}"
         done = tts("recipe", "check", tmp_path / f"my-{name}", "--rows", "0")
         assert done.code == 0, done.out
+    own = recipe(tmp_path / "own")
+    assert tts("recipe", "measure", own, "--no-bank").code == 0
+    assert tts("recipe", "new", "heir", "--from", own).code == 0
+    for file in ("recipe.tts", "README.md"):
+        assert "vidence" not in (tmp_path / "heir" / file).read_text(encoding="utf-8"), "it is about another program"
     assert tts("recipe", "new", "my-plain").code == 1
     assert "there is no recipe" in tts("recipe", "new", "other", "--from", "nothing-like-it").err
     assert "small letters" in tts("recipe", "new", "Ünsinn!").err

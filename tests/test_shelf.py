@@ -10,6 +10,7 @@ import pytest
 from cli_runs import tts
 from sandboxes import SAFE
 from ttscale.cli.domains import bind_all
+from ttscale.cli.recipe_evidence import page_with
 from ttscale.cli.recipe_gallery import graph_of, recipe_folders, shown_of
 from ttscale.compiler.bounds import make_plan
 from ttscale.compiler.driver import Checked
@@ -23,6 +24,7 @@ from ttscale.library.names import normal
 from ttscale.library.packing import files_of
 from ttscale.library.recipes import called
 from ttscale.library.standard import stage_prompts
+from ttscale.runtime.recipe_evidence import evidence_in
 from ttscale.runtime.sandbox import why_not
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,6 +72,9 @@ SEARCHED = {
     "self-refine": "critique-and-revise",
     "rag": "retrieve-and-answer",
     "linc": "logic-proof",
+    "proxy-tuning": "emulated-fine-tuning",
+    "contrastive-decoding": "contrastive",
+    "fs-gen": "token-routing",
     "s1": "budget-forcing",
     "chain-of-thought": "single",
 }
@@ -177,9 +182,12 @@ def test_a_recipes_page_has_its_picture(folder: Path, update: bool) -> None:
     page = folder / "README.md"
     text = page.read_text(encoding="utf-8")
     drawn = to_mermaid(graph_of(folder))
+    found = evidence_in((folder / "recipe.tts").read_text(encoding="utf-8"))
     if update:
-        page.write_text(PICTURE.sub(lambda _: f"{drawn.rstrip()}\n", text, count=1), encoding="utf-8", newline="\n")
+        told = page_with(PICTURE.sub(lambda _: f"{drawn.rstrip()}\n", text, count=1), found)
+        page.write_text(told, encoding="utf-8", newline="\n")
         return
+    assert text == page_with(text, found), "run pytest --update"
     assert PICTURE.findall(text)[0].rstrip() == drawn.rstrip(), "run pytest --update"
     for section in ("When to use it", "Cost", "Use it", "Source"):
         assert f"## {section}\n" in text

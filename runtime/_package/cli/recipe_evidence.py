@@ -76,6 +76,20 @@ def describe(own: Evidence) -> str:
     return f"{said}; {own.tokens:,.0f} tokens a question; {files}; {own.measured}"
 
 
+def page_with(page: str, found: Sequence[Evidence]) -> str:
+    """A recipe's page with a section that tells its evidence, behind what it costs; without one where there is none."""
+    import re
+
+    bare = re.sub(r"^## Evidence\n.*?(?=^## |\Z)", "", page, flags=re.MULTILINE | re.DOTALL)
+    if not found:
+        return bare
+    section = "\n".join(["## Evidence", "", *(f"- {describe(own)}." for own in found), "", ""])
+    place = re.search(r"^## (Use it|Source)\n", bare, flags=re.MULTILINE)
+    if place is None:
+        return f"{bare.rstrip()}\n\n{section.rstrip()}\n"
+    return bare[: place.start()] + section + bare[place.start() :]
+
+
 def note_for(opened: Opened) -> str:
     """What a run of a recipe says where its evidence is not about the models that answer; else nothing."""
     from ttscale.cli.opened import is_recipe

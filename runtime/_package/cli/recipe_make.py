@@ -65,8 +65,9 @@ def new(name: str, origin: str | None, output: Path | None, as_json: bool) -> No
 
 def beginning(origin: str | None) -> tuple[dict[str, bytes], dict[str, object]]:
     """The files to begin with, and what the manifest takes over: from a recipe, a template, a file or `single`."""
+    from ttscale.cli.recipe_evidence import page_with
     from ttscale.library.manifest import read_manifest
-    from ttscale.library.names import FILE, MANIFEST, normal
+    from ttscale.library.names import FILE, MANIFEST, README, normal
     from ttscale.library.packing import files_of
     from ttscale.library.templates import templates
 
@@ -85,6 +86,8 @@ def beginning(origin: str | None) -> tuple[dict[str, bytes], dict[str, object]]:
     manifest = read_manifest(recipe.folder)
     files = {name: data for name, data in files_of(recipe.folder).items() if name != MANIFEST}
     files[FILE] = without_evidence(files[FILE].decode("utf-8")).encode()
+    if README in files:
+        files[README] = page_with(files[README].decode("utf-8"), ()).encode()
     return files, manifest.model_dump(include={"summary", "tasks", "source", "needs", "recipes", "license"})
 
 

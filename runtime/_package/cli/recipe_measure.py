@@ -170,9 +170,11 @@ def _names_of(file: Path) -> set[str]:
 
 
 def write(file: Path, found: Evidence) -> None:
-    """Put the evidence into the program, in the place of what was measured with the same weights."""
+    """Put the evidence into the program, in the place of what was measured with the same weights, and onto its page."""
+    from ttscale.cli.recipe_evidence import page_with
     from ttscale.compiler.evidence import with_evidence
-    from ttscale.runtime.recipe_evidence import Evidence, same_weights
+    from ttscale.library.names import FILE, MANIFEST, README
+    from ttscale.runtime.recipe_evidence import Evidence, evidence_in, same_weights
 
     def same(said: object) -> bool:
         other = Evidence.read(said)  # type: ignore[arg-type]
@@ -180,6 +182,10 @@ def write(file: Path, found: Evidence) -> None:
 
     text = with_evidence(file.read_text(encoding="utf-8"), found.lines(), same)
     file.write_text(text, encoding="utf-8", newline="\n")
+    page = file.with_name(README)
+    if file.name == FILE and file.with_name(MANIFEST).is_file() and page.is_file():
+        told = page_with(page.read_text(encoding="utf-8"), evidence_in(text))
+        page.write_text(told, encoding="utf-8", newline="\n")
 
 
 def tell(file: Path, found: Measured) -> None:
