@@ -49,3 +49,14 @@ def test_a_wrong_program_raises_with_its_diagnostics(tmp_path: Path) -> None:
     with pytest.raises(ttscale.CompileError) as caught:
         ttscale.load(write(tmp_path, "tts 1\nmodel m = (\n"))
     assert caught.value.diagnostics[0].code.startswith("E01")
+
+
+def test_what_an_engine_is_made_of_is_there_for_plugins() -> None:
+    from ttscale import plugin
+    from ttscale.runtime.engines import base
+
+    assert sorted(plugin.__all__, key=lambda name: (name.islower(), name)) == plugin.__all__
+    for name in plugin.__all__:
+        assert getattr(plugin, name) is getattr(base, name, getattr(plugin, name))
+    needed = {"Given", "Constraint", "Embedding", "Keeping", "Reading", "Foreseeing", "Pause", "Watched"}
+    assert needed <= set(plugin.__all__)
