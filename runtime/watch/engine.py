@@ -181,9 +181,6 @@ class _Run:
                 self._news.put_nowait(self._ended(sample, completion, step))
                 return
             completion = await self._part(index, sample, given)
-            if completion.error and completion.finish == "cancelled":
-                self._news.put_nowait(self._ended(sample, completion, Step(True)))
-                return
 
     async def _given(self, sample: _Sample, step: Step, completion: Completion) -> Given | None:
         """What a sample goes on from; None where it is over, since nothing more can be put in."""
