@@ -233,6 +233,8 @@ def _steps(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack
 def _needs_more(stage: ir.Stage) -> bool:
     """Whether a stage needs something that no ability tells of: pauses, or texts read by a model."""
     rule = stage.args.get("by")
+    if isinstance(stage.args.get("embedder"), ir.Model):
+        return True
     return bool(watchers_of(stage)) or (isinstance(rule, ir.Strategy) and rule.name in READERS)
 
 
@@ -243,6 +245,10 @@ READERS = {"reward": "scores texts by a head of the model", "likeness": "compare
 
 def _read(stage: ir.Stage) -> Iterator[_Lack]:
     """Rules that read texts with a model, which only weights in the process do."""
+    embedder = stage.args.get("embedder")
+    if isinstance(embedder, ir.Model) and embedder.kind in ("openai", "script"):
+        instead = "name a model that runs in the process, or leave `embedder:` out"
+        yield _Lack(stage, embedder, False, "", "`embedder:` makes vectors of texts", "cannot", "", instead)
     rule = stage.args.get("by")
     if not (stage.op == "score" and isinstance(rule, ir.Strategy) and rule.name in READERS):
         return

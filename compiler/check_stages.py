@@ -363,6 +363,11 @@ def _what_is_missing(call: StageCall) -> None:
         check_decompose(call)
 
 
+def _is_other(choose: ast_expressions.Name | None, frame: Frame) -> bool:
+    """Whether `choose:` is something else than `similar`, and no parameter that may be."""
+    return choose is None or (choose.name != "similar" and frame.local(choose.name) is None)
+
+
 def _rounds(call: StageCall) -> None:
     """`until:` and `start:` are about rounds, and `shots:` about examples."""
     given, frame = call.given, call.frame
@@ -378,6 +383,10 @@ def _rounds(call: StageCall) -> None:
         if option in given and "examples" not in given:
             message = f"`{option}:` is about examples, and there are none"
             frame.report("E0212", message, given[option].span, hint="add `examples: data[0:20]`")
+    choose = given.get("choose")
+    if "embedder" in given and isinstance(choose, ast_expressions.Name | None) and _is_other(choose, frame):
+        message = "`embedder:` is about examples that are like the question"
+        frame.report("E0212", message, given["embedder"].span, hint="add `choose: similar`")
     if "examples" in given and "shots" not in given:
         message = "`examples:` says which rows may be shown, and nothing says how many are"
         frame.report("E0212", message, given["examples"].span, hint="add `shots: 4`")

@@ -46,7 +46,8 @@ def settle_examples(
     """
     rows, shots = args["examples"], args["shots"]
     if not isinstance(rows, ir.Rows) or shots == ir.Const(0):
-        return {**args, "examples": ir.Const(None), "shots": ir.Const(0), "choose": ir.Const("first")}
+        unused = {name: ir.Const(None) for name in ("examples", "embedder")}
+        return {**args, **unused, "shots": ir.Const(0), "choose": ir.Const("first")}
     declared = [name for name, _ in rows.dataset.fields]
     span = call.span_of("examples")
     if declared and GOLD not in declared:

@@ -34,6 +34,7 @@ GENERATE = Signature(
         Parameter("examples", "pool", doc="rows shown as few-shot turns"),
         Parameter("shots", "int", 0, low=0, doc="how many of them"),
         Parameter("choose", "name", "first", choices=("first", "random", "balanced", "similar")),
+        Parameter("embedder", "model", doc="the model whose vectors say which rows are `similar`; default words"),
     ),
     positional=("prompt",),
     keeps=False,

@@ -9,7 +9,8 @@ The turns stand before the last user turn of the question. `choose` is one of
     random    rows drawn by the run's seed and the question's text, so that a question's place does not matter
     balanced  the classes of gold answers in turn, in the order in which they first appear
     similar   the rows whose words are most like the question's by BM25 (k1 1.2, b 0.75; words are runs of letters and
-              digits, case folded), the most alike last; equal ones in their order
+              digits, case folded), the most alike last; equal ones in their order; with `embedder: m` those whose
+              vectors are nearest to the question's by cosine
 
 A row that asks the very question is never an example: the run ends with an error that names it, whatever `choose` is.
 
@@ -158,9 +159,11 @@ def with_examples(
     type_: t.Type,
     run_seed: int,
     span: Span | None,
+    near: Sequence[int] | None = None,
 ) -> tuple[Message, ...]:
     """The turns of a question with those of its examples before the last user turn.
 
+    `near` are the examples' places by their likeness to the question, the most alike first, where somebody else knows.
     Raises RunError (R0712) where the question is among the rows.
     """
     question = last_user(messages)
@@ -171,7 +174,11 @@ def with_examples(
         hint = "take other rows for `examples:` than the ones that are asked"
         raise RunError(Diagnostic("R0712", message, span, hint=hint))
     turns: list[Message] = []
-    for one in chosen(examples, shots, choose, question, type_, run_seed):
+    if near is None:
+        picked = chosen(examples, shots, choose, question, type_, run_seed)
+    else:
+        picked = [examples[place] for place in reversed(near[:shots])]
+    for one in picked:
         turns += [Message("user", one.user), Message("assistant", one.assistant)]
     place = max((index for index, message in enumerate(messages) if message.role == "user"), default=len(messages))
     return (*messages[:place], *turns, *messages[place:])

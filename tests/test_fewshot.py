@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from ttscale.compiler import ir
 from ttscale.compiler import types as t
 from ttscale.compiler.types import Choice, ListOf, Optional
 from ttscale.runtime import answers
-from ttscale.runtime.engines.base import Message
+from ttscale.runtime.engines.base import Capabilities, Embedding, Message
 from ttscale.runtime.executor import execute
 from ttscale.runtime.fewshot import Example, RowStore, chosen, spelled
 from ttscale.runtime.program import Program, load
@@ -97,6 +98,43 @@ async def test_what_is_alike_stands_last(program: Program) -> None:
     texts = [m.content for m in messages if m.role == "user"][:-1]
     assert {"two cats and one dog (short)", "three cats and one dog (short)"} <= set(texts)
     assert texts[-1] in ("two cats and one dog (short)", "three cats and one dog (short)")
+
+
+class Embedder(FakeEngine):
+    """Vectors that only know how many there are of what: one, two or more."""
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        places = [next((n for n, word in enumerate(("two", "three", "five")) if word in text), 3) for text in texts]
+        return [Embedding(tuple(float(place == at) for at in range(4)), 1) for place in places]
+
+    async def rank(self, query: str, documents: Sequence[str]) -> list[float]:
+        return [0.0 for _ in documents]
+
+
+async def test_what_is_alike_may_be_said_by_vectors(program: Program, tmp_path: Path) -> None:
+    text = PROGRAM.replace("choose: choose", "choose: choose, embedder: vectors")
+    text = text.replace("\n\nprompt", '\nmodel vectors = gguf("vectors.gguf")\n\nprompt', 1)
+    (tmp_path / "near.tts").write_text(text, encoding="utf-8")
+    near = load(tmp_path / "near.tts")
+    engines = {"small": FakeEngine(lambda request, place: "Answer: 7"), "vectors": Embedder(digest="sha256:vectors")}
+    for embeds in (True, False):
+        engines["vectors"].capabilities = Capabilities(context=64, embeds=embeds)
+        plan = near.plan(params={"shots": 3, "choose": "similar"})
+        run = execute(plan.graph, plan, {"question": "three what?"}, engines, rows=near.rows)
+        if not embeds:
+            with pytest.raises(RunError, match="`vectors` makes no vectors"):
+                await run
+            continue
+        await run
+        asked = [m.content for m in engines["small"].requests[0].messages if m.role == "user"][:-1]
+        assert asked[1:] == ["one hill and three lakes (short)", "three cats and one dog (short)"]
+
+
+def test_an_embedder_is_about_examples_that_are_alike() -> None:
+    rows = 'model other = gguf("o.gguf")\ndataset d = jsonl("d.jsonl", question: q, answer: a)\n'
+    lines = "return generate(p.solve_number(question), from: small, examples: d[0:9], shots: 2{}, embedder: other)"
+    made = f"{HEAD}{rows}pipeline main(question: Text) -> Number {{\n{lines}\n}}\n"
+    assert "E0212" in codes(made.replace("{}", "")) and "E0212" not in codes(made.replace("{}", ", choose: similar"))
 
 
 async def test_balanced_takes_the_classes_of_answers_in_turn(program: Program) -> None:

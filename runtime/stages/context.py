@@ -267,8 +267,18 @@ class StageContext:
             where = error.span or self.stage.span
             raise RunError(Diagnostic("R0705", str(error), where, hint=error.hint)) from error
 
-    def examples(self, filled: Filled, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        """The turns of a prompt with this stage's few-shot examples among them. Raises RunError."""
+    def example_texts(self, filled: Filled) -> tuple[str, ...]:
+        """What a prompt would ask about each row that may be an example, in order. Raises RunError."""
+        rows = self.stage.args.get("examples")
+        return tuple(one.user for one in self._rows.examples(filled, rows)) if isinstance(rows, Rows) else ()
+
+    def examples(
+        self, filled: Filled, messages: tuple[Message, ...], near: Sequence[int] | None = None
+    ) -> tuple[Message, ...]:
+        """The turns of a prompt with this stage's few-shot examples among them. Raises RunError.
+
+        `near` are the places of rows in the order of their likeness to the question, where that is known.
+        """
         rows, shots = self.stage.args.get("examples"), self.integer("shots", 0)
         if not isinstance(rows, Rows) or not shots:
             return messages
@@ -277,7 +287,7 @@ class StageContext:
             self.note(f"`shots: {shots}` shows {len(known)}, all there are")
         choose = str(self.constant("choose") or "first")
         seed, span = self.caller.run_seed, self.stage.span
-        return with_examples(messages, known, shots, choose, filled.prompt.result, seed, span)
+        return with_examples(messages, known, shots, choose, filled.prompt.result, seed, span, near)
 
     async def candidates(
         self,

@@ -8,8 +8,10 @@ from ttscale.compiler.diagnostics import InternalError
 from ttscale.compiler.ir import Const, Filled, Model, UpTo
 from ttscale.runtime.desk import Ask
 from ttscale.runtime.engines.base import Message
+from ttscale.runtime.fewshot import last_user
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.stages.context import MissingValue, Origin, StageContext, is_operand
+from ttscale.runtime.stages.nearness import by_meaning
 from ttscale.runtime.stages.watching import watched_candidates
 
 
@@ -27,7 +29,7 @@ class Combination:
 async def generate(context: StageContext) -> Pool:
     """Candidates prompt by prompt, in it model by model, in it temperature by temperature, then the hedge."""
     try:
-        combinations = _combinations(context)
+        combinations = await _combinations(context)
     except MissingValue as error:
         context.note(error.diagnostic.message)
         return Pool((), context.item_type)
@@ -102,7 +104,16 @@ async def _draw(context: StageContext, combinations: list[Combination], low: int
     return _Drawn(samples, found[-1] if hedge else [], refused)
 
 
-def _combinations(context: StageContext) -> list[Combination]:
+async def _near(context: StageContext, filled: Filled, messages: tuple[Message, ...]) -> list[int] | None:
+    """The rows of examples by the likeness of their vectors to the question's; None where nobody wants that."""
+    model = context.optional_model("embedder")
+    if model is None or context.constant("choose") != "similar" or not context.integer("shots", 0):
+        return None
+    found = await by_meaning(context, context.example_texts(filled), last_user(messages), model)
+    return [place for place, _ in found]
+
+
+async def _combinations(context: StageContext) -> list[Combination]:
     args = context.stage.args
     prompts, models, temperatures = args["prompts"], args["models"], args["temperatures"]
     series = context.constant("model_series")
@@ -113,7 +124,8 @@ def _combinations(context: StageContext) -> list[Combination]:
     for filled in prompts:
         if not isinstance(filled, Filled):
             raise InternalError(f"{context.stage.path} has a prompt that is not filled")
-        messages = context.examples(filled, context.messages(filled, {}))
+        asked = context.messages(filled, {})
+        messages = context.examples(filled, asked, await _near(context, filled, asked))
         origin = Origin(filled.prompt.name, filled.prompt.result)
         for model, number in zip(models, numbers, strict=True):
             if not isinstance(model, Model):

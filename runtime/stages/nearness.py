@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Sequence
 
 from ttscale.compiler.diagnostics import Diagnostic
+from ttscale.compiler.ir import Model
 from ttscale.runtime.documents import Index
 from ttscale.runtime.engines.base import EngineError, Reading
 from ttscale.runtime.result import RunError
@@ -28,7 +29,7 @@ async def nearest(context: StageContext, index: Index, query: str, count: int, b
     """At most `count` passages by their places, with their scores, the best first."""
     if by == "words":
         return (await asyncio.to_thread(index.best, query, count)) if index.passages else []
-    meant = await _by_meaning(context, index.passages, query)
+    meant = await by_meaning(context, index.passages, query)
     if by == "embedding":
         return meant[:count]
     worded = await asyncio.to_thread(index.best, query, len(index.passages))
@@ -39,24 +40,28 @@ async def nearest(context: StageContext, index: Index, query: str, count: int, b
     return sorted(fused.items(), key=lambda item: (-item[1], item[0]))[:count]
 
 
-async def _by_meaning(context: StageContext, passages: Sequence[str], query: str) -> list[tuple[int, float]]:
-    """All passages with the cosine of their vectors and the query's, the nearest first."""
+async def by_meaning(
+    context: StageContext, passages: Sequence[str], query: str, model: Model | None = None
+) -> list[tuple[int, float]]:
+    """All passages with the cosine of their vectors and the query's, the nearest first.
+
+    The vectors are those of `model`, else of the stage's own. Raises RunError where it makes none.
+    """
     if not passages:
         return []
-    first, *others = await _vectors_of(context, [query, *passages])
+    first, *others = await _vectors_of(context, [query, *passages], model or context.model())
     scores = [sum(a * b for a, b in zip(first, other, strict=True)) for other in others]
     return sorted(enumerate(scores), key=lambda item: (-item[1], item[0]))
 
 
-async def _vectors_of(context: StageContext, texts: Sequence[str]) -> list[tuple[float, ...]]:
+async def _vectors_of(context: StageContext, texts: Sequence[str], model: Model) -> list[tuple[float, ...]]:
     """The vector of each text, of length 1; those of texts met before are not made again."""
-    model = context.model()
     engine = await context.caller.engine(model)
     try:
         await engine.start()
         if not (engine.capabilities.embeds and isinstance(engine, Reading)):
             message = f"the model `{model.name}` makes no vectors of texts"
-            hint = "name a model of the llama engine with `from:`, or look up `by: words`"
+            hint = "name a model of the llama engine, or go by words"
             raise RunError(Diagnostic("R0716", message, context.stage.span, hint=hint))
         digest = engine.digest
         missing = list(dict.fromkeys(text for text in texts if (digest, text) not in _vectors))
