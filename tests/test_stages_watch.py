@@ -84,6 +84,13 @@ async def test_a_hint_comes_where_the_thoughts_would_end() -> None:
     assert made.thoughts == "Easy. Wait, try Python. Python says 2."  # type: ignore[union-attr]
 
 
+async def test_thoughts_that_go_on_can_end_again() -> None:
+    replies = '"<think>a</think>Answer: 1", " b</think>Answer: 2", " c</think>Answer: 3"'
+    result = await answer(watched('hint(" more", times: 2)', replies))
+    (made,) = [event.data["candidate"] for event in result.trace.of("candidate")]
+    assert (result.answer, made.thoughts) == (3, "a more b more c")  # type: ignore[union-attr]
+
+
 async def test_a_hint_comes_where_a_plain_answer_would_end() -> None:
     result = await answer(watched('hint([" Sure?", " Really?"], times: 2)', '"Answer: 1", " Hm.", " Answer: 3"'))
     assert texts(result) == ["Answer: 1 Sure? Hm. Really? Answer: 3"]
@@ -225,7 +232,8 @@ def test_answers_that_cannot_be_read_on_the_way_are_refused() -> None:
 
 def test_forms_take_no_texts() -> None:
     head = 'prompt form(question: Text) -> {vendor: Text} = """{{ question }} {{ output_format }}"""\n'
-    text = 'model m = script("{}")\npipeline main(question: Text) -> {vendor: Text} { return generate(form(question), WATCH) }'
+    body = "return generate(form(question), WATCH)"
+    text = 'model m = script("{}")\npipeline main(question: Text) -> {vendor: Text} { ' + body + " }"
     assert "E0269" in codes_of(head + text.replace("WATCH", 'watch: hint("x")'))
     assert not codes_of(head + text.replace("WATCH", 'watch: hint("x"), constrain: false'))
     assert not codes_of(head + text.replace("WATCH", "watch: repetition"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import reference_vectors
@@ -10,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ttscale.compiler import ir, types
 from ttscale.compiler.watch_signatures import AGAIN, WATCHERS
-from ttscale.runtime.engines.base import Completion, Watched
+from ttscale.runtime.bank.exchange import Selection, exported, imported
+from ttscale.runtime.bank.keys import Draw, Spot
+from ttscale.runtime.bank.rows import Want
+from ttscale.runtime.bank.schema import APPLICATION_ID, MIGRATIONS, connect
+from ttscale.runtime.bank.store import Bank
+from ttscale.runtime.engines.base import Completion, Message, Sampling, Watched
+from ttscale.runtime.seeds import messages_digest
 from ttscale.runtime.watch.agreement import agreed, agreed_after, last_sentences, reader_of, segments
 from ttscale.runtime.watch.follower import Follower, Watching, cut_back
 from ttscale.runtime.watch.named import watch_of
@@ -30,6 +38,7 @@ from ttscale.runtime.watch.watchers import (
 
 NUMBER = reader_of(types.NUMBER, marked=False, sentences=3)
 MARKS = ("\n\nWait", "\n\nBut")
+ASKED = (Message("user", "q"),)
 
 
 def seen(*pieces: str, logprobs: tuple[float, ...] | None = None, **more: object) -> Seen:
@@ -328,3 +337,43 @@ def test_equal_settings_are_one_watch() -> None:
     assert len({key(8), key(9), key(8, 32)}) == 3
     stable = [watch_of((ir.Strategy("stable"),), kind, 64).key for kind in (types.NUMBER, types.BOOL)]
     assert stable[0] != stable[1]
+
+
+# --- in the bank ----------------------------------------------------------------------------------
+
+
+def test_a_bank_of_version_one_is_brought_up_and_keeps_events(tmp_path: Path) -> None:
+    path = tmp_path / "bank.db"
+    old = connect(path)
+    old.execute("PRAGMA journal_mode = WAL")
+    old.execute("BEGIN")
+    MIGRATIONS[0](old)
+    old.execute("PRAGMA user_version = 1")
+    old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    old.execute("COMMIT")
+    old.close()
+    event = Watched("hint", "inject", 3, 2, "it ended", "Hm.", 1)
+    draw = Draw("sha256:m", messages_digest(ASKED), Sampling(), watch="w")
+    with Bank(path) as bank:
+        (grant,) = bank.claim(
+            draw, ASKED, [Want(Spot(), 9, whole=True)], label="m", context=None, resumes=False
+        ).result()
+        assert grant.mine
+        bank.save(draw, Spot(), completion("a", "b", finish="length", watched=(event,)), {}).result()
+        (row,) = bank.find(draw, [Spot()])[Spot()]
+        lines = list(exported(bank, Selection(), full=True))
+    want = Want(Spot(), 9, whole=True)
+    assert row.serves(want, None) and row.completion(0, want).watched == (event,)
+    assert row.completion(0, want).made_tokens == 3
+    assert not row.serves(Want(Spot(), 9), None)  # it would be shorter than it may be, were it not watched
+    copy = tmp_path / "copy.jsonl"
+    copy.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with Bank(tmp_path / "other.db") as other:
+        assert imported(other, copy) == {"added": 1, "known": 0}
+        assert other.find(draw, [Spot()])[Spot()][0].completion(0, want).watched == (event,)
+
+
+def test_watches_are_part_of_what_a_sample_is() -> None:
+    plain, seen = (Draw("m", "p", Sampling(), watch=key) for key in ("", "w"))
+    assert plain.digest != seen.digest and "watch" not in plain.fields()
+    assert plain.digest == Draw("m", "p", Sampling()).digest

@@ -248,7 +248,7 @@ class Asking:
                 self._keep(mine, place, engine, completion)
             elif resumes and completion.token_ids:
                 self._bank.journal(mine.draw, mine.wants[place].spot, Given(completion.token_ids, completion.logprobs))
-            fresh = max(0, completion.new_tokens - (len(begun.token_ids) if begun is not None else 0))
+            fresh = max(0, completion.made_tokens - (len(begun.token_ids) if begun is not None else 0))
             self._run.asked(self._question, stage, mine.draw, mine.wants[place].spot, kept=False, new_tokens=fresh)
             yield Drawn(completion, "fresh" if begun is None else "continued", fresh)
 
@@ -326,7 +326,7 @@ async def plainly(engine: Engine, request: Request, places: Sequence[int] | None
     await engine.start()
     async for made in engine.generate(request):
         completion = made if places is None else replace(made, index=places[made.index])
-        yield Drawn(completion, "fresh", completion.new_tokens)
+        yield Drawn(completion, "fresh", completion.made_tokens)
 
 
 def is_local(model: Model) -> bool:

@@ -115,6 +115,7 @@ class Follower:
         keep = seen.tokens if action.back is None else action.back
         event = replace(event, at=keep, said=action.say or one.say)
         if one.then == "inject":
+            self._was_thinking = seen.thinking or seen.closed  # where a block was closed it is open again
             return Step(False, keep, event, watching=place)
         if seen.thinking:
             return Step(False, keep, event, True, place)
