@@ -67,6 +67,26 @@ def test_all_threads_come_back_soon_where_the_load_tells_that_the_neighbour_has_
     assert used[200:].count(2) / len(used) < 0.02, "a load that stays low is no reason to try again and again"
 
 
+def test_a_try_that_was_slow_is_made_again_only_after_twenty_times_as_long() -> None:
+    choice = ThreadChoice(2, busy=True)
+    seconds: dict[int, float] = {1: 0.0, 2: 0.0}
+    for call in range(20_000):
+        rows = 1 + call % 60  # sizes of all kinds
+        threads = choice.choose(rows)
+        took = 0.001 if threads == 1 else 5.0  # barriers that wait for a thread put aside
+        seconds[threads] += took
+        choice.observe(rows, threads, took)
+    assert seconds[2] <= 5.0, "one try of five seconds is enough for twenty seconds of calls"
+
+
+def test_more_threads_are_not_tried_while_no_core_is_free() -> None:
+    load = [7.0]
+    choice = ThreadChoice(2, busy=True, meter=lambda: load[0])
+    assert 2 not in run(choice, 2000, contended)
+    load[0] = 1.0
+    assert run(choice, 100, quiet)[-1] == 2
+
+
 def test_half_of_the_threads_are_tried_where_another_model_takes_the_other_half() -> None:
     assert levels(16) == (16, 15, 8) and levels(2) == (2, 1) and levels(1) == (1,)
     shared = ThreadChoice(16)

@@ -5,9 +5,10 @@ spin there, which is fastest. Where another program keeps one core busy, each ba
 been put aside, and two threads may be four times slower than one (measured: 10 against 43 tokens a second, 16
 sequences of a 135M model on two cores), or hundreds of times, where the others have a higher priority. So calls are
 timed, and now and then another number of threads is tried, once only where that is much slower: one less, or half of
-them, as where two models share the machine. Where the machine is busy from the start, the first call has one thread
-less, and where fewer threads run and the load of the machine has fallen, more are tried at once. Pure: the caller
-measures.
+them, as where two models share the machine. A try that was slow is not made again before twenty times as long has been
+computed, since one call may then take as long as thousands. Where the machine is busy from the start, the first call
+has one thread less; more are not tried while the machine's load says that no core is free, and at once when it has
+fallen. Pure: the caller measures.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ BETTER = 0.85
 SLOW = 2.0
 METER_CALLS = 16
 SPARE = 0.5  # of a core: so much of the load may be others', for the cores to count as free
+WORTH = 20  # a slow try is made again after so many times what it lost
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class ThreadChoice:
     _sizes: dict[int, _Size] = field(default_factory=dict)
     _calls: int = 0
     _was_free: bool = True
+    _debt: float = 0.0  # seconds to be computed before anything is tried again
 
     def choose(self, rows: int) -> int:
         """Threads for a call of `rows` rows."""
@@ -80,16 +83,21 @@ class ThreadChoice:
         self._look(size)
         if size.probing:
             size.probing -= 1
+            self._debt += WORTH * max(0.0, seconds - rows * median(size.seconds[size.current]))
             if cost > SLOW * median(size.seconds[size.current]):
                 size.probing = 0
             if not size.probing:
                 self._decide(size)
             return
+        self._debt = max(0.0, self._debt - seconds)
         size.wait -= 1
         if slowed:
             size.pause = SOONEST
             size.wait = min(size.wait, 2)
-        if size.wait <= 0:
+        if size.wait <= 0 and not self._debt:
+            if size.target > size.current and self.meter is not None and self.meter() >= self.most + SPARE:
+                size.wait = SOONEST  # no core is free
+                return
             size.probing = PROBE_CALLS
             size.seconds[size.target].clear()
 
@@ -100,6 +108,7 @@ class ThreadChoice:
             return
         is_free = self.meter() <= current.current + SPARE
         if is_free and not self._was_free:
+            self._debt = 0.0
             for size in self._sizes.values():
                 if size.current < self.most:
                     size.target, size.wait, size.pause = self.most, min(size.wait, 1), SOONEST
