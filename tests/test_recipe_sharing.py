@@ -318,6 +318,8 @@ def test_new_makes_a_recipe_that_passes_its_checks(tmp_path: Path) -> None:
         assert read_manifest(tmp_path / f"my-{name}").name == f"my-{name}"
         done = tts("recipe", "check", tmp_path / f"my-{name}", "--rows", "0")
         assert done.code == 0, done.out
+    page = (tmp_path / "my-copy" / "README.md").read_text(encoding="utf-8")
+    assert page.startswith("# my-copy\n") and "    ttscale run my-copy " in page and "run self-consistency" not in page
     own = recipe(tmp_path / "own")
     assert tts("recipe", "measure", own, "--no-bank").code == 0
     assert tts("recipe", "new", "heir", "--from", own).code == 0

@@ -107,4 +107,6 @@ def note_for(opened: Opened) -> str:
     found = evidence_in(opened.checked.sources[entry].text)
     if on_these_weights(found, weights) is not None:
         return ""
+    if not found:
+        return f"{opened.file} is {UNMEASURED}, and on any other"
     return f"{opened.file} is {UNMEASURED}; `ttscale recipe show {opened.file}` has its evidence"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -48,7 +49,7 @@ def new(name: str, origin: str | None, output: Path | None, as_json: bool) -> No
     folder = output if output is not None else Path(normal(name))
     if folder.exists():
         raise Failure(f"{folder} is there already", "choose another name")
-    files, said = beginning(origin)
+    files, said = beginning(origin, normal(name))
     manifest = new_manifest(name=normal(name), **said)
     files[MANIFEST] = manifest_text(manifest).encode()
     if README not in files:
@@ -63,7 +64,7 @@ def new(name: str, origin: str | None, output: Path | None, as_json: bool) -> No
     err(f'`ttscale run {folder} "…"` asks it, `ttscale recipe check {folder}` says what it lacks')
 
 
-def beginning(origin: str | None) -> tuple[dict[str, bytes], dict[str, object]]:
+def beginning(origin: str | None, name: str) -> tuple[dict[str, bytes], dict[str, object]]:
     """The files to begin with, and what the manifest takes over: from a recipe, a template, a file or `single`."""
     from ttscale.cli.recipe_evidence import page_with
     from ttscale.library.manifest import read_manifest
@@ -87,14 +88,22 @@ def beginning(origin: str | None) -> tuple[dict[str, bytes], dict[str, object]]:
     files = {name: data for name, data in files_of(recipe.folder).items() if name != MANIFEST}
     files[FILE] = without_evidence(files[FILE].decode("utf-8")).encode()
     if README in files:
-        files[README] = page_with(files[README].decode("utf-8"), ()).encode()
+        files[README] = renamed(page_with(files[README].decode("utf-8"), ()), manifest.name, name).encode()
     return files, manifest.model_dump(include={"summary", "tasks", "source", "needs", "recipes", "license"})
+
+
+def renamed(page: str, before: str, name: str) -> str:
+    """A page whose title and commands have another recipe's name; what it says of other recipes stays."""
+    lines = []
+    for line in page.splitlines():
+        if line == f"# {before}" or line.startswith(("    ttscale ", "In a program:")):
+            line = re.sub(rf"(?<![\w-]){re.escape(before)}(@[\d.]+)?(?![\w-])", name, line)
+        lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 def without_evidence(text: str) -> str:
     """A program without its evidence, which is about another one once it is changed."""
-    import re
-
     return re.sub(r"^# evidence \{\n(?:#  .*\n)*# \}\n\n?", "", text, flags=re.MULTILINE)
 
 
