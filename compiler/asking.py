@@ -124,8 +124,27 @@ def _judgements(
             judged = _judged(model, shown, labels_of(meta.prompt.result), args, ir.Bounds(0, sets))
             calls.append(judged)
         return calls
+    if name == "forced":
+        return [_forced(stage, reader, model, prompt, size)]
     words = DIGITS if name == "digit" else labels_of(filled.prompt.result)
     return [_judged(model, prompt, words, args, size)]
+
+
+def _forced(stage: ir.Stage, reader: Reader, model: ir.Model, prompt: Amount, size: ir.Bounds) -> Asked:
+    """The answers read behind each context: a call for each, one prefill for each context."""
+    rule = stage.args["by"]
+    assert isinstance(rule, ir.Strategy) and stage.source is not None
+    own = dict(rule.named)
+    contexts, most = own["contexts"], _count_of(rule, "most")
+    known = reader.count(contexts) if isinstance(contexts, ir.Ref) else None
+    if contexts == ir.Const(None):
+        most = 1
+    elif known is not None:
+        most = min(most, known.high)
+    most += own["prior"] == ir.Const(True)
+    longest = reader.of(stage.source).text.high + JOIN_SLACK
+    new = Amount(0, longest, max(1, longest // 4))
+    return Asked(model, prompt, new, 0, most * size.high, most * size.high, size.high, 1, longest)
 
 
 END_TOKENS = 8

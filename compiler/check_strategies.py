@@ -275,7 +275,8 @@ def _argument(
         case "text":
             _text(value, rule, source, frame, what)
         case "content":
-            expect(value, frame, types.TEXT, what)
+            wanted = types.ListOf(types.TEXT) if parameter.many else types.TEXT
+            expect(value, frame, wanted, what, for_prompt=parameter.many)
         case "pool":
             typed = frame.type(value)
             if typed.is_known and not typed.is_pool:

@@ -106,7 +106,7 @@ def _argument(
         return ir.Const(expr.name)
     value = expansion.evaluate(expr, frame, site.inner())
     match value:
-        case Pool(operand=operand) if parameter.kind == "pool":
+        case Pool(operand=operand) if parameter.kind == "pool" or (parameter.kind == "content" and parameter.many):
             return operand
         case ModelValue(model=model):
             return model

@@ -6,42 +6,8 @@ does it, in `runtime/strategies`.
 
 from __future__ import annotations
 
-from typing import Literal
-
-from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.parameters import Parameter
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSignature:
-    """A named rule for `by:` or `weight:`.
-
-    `gives` is "numbers" (one a candidate), "pick" (one candidate) or "keep" (a sub-pool); `judge` says that it asks a
-    model; `needs` are facets. `positional` parameters may be given by position, in order.
-    """
-
-    name: str
-    gives: Literal["numbers", "pick", "keep"]
-    where: tuple[str, ...]
-    parameters: tuple[Parameter, ...] = ()
-    positional: tuple[str, ...] = ()
-    needs: frozenset[str] = frozenset()
-    judge: bool = False
-    aliases: tuple[str, ...] = ()
-    doc: str = ""
-    plugin: str = ""
-    """The key of the Python function that it is, where it is one."""
-    paper: str = ""
-    """Where it is described."""
-    std_prompt: str = ""
-    """The prompt of a judge that is used without `using:`, where it is not the stage's own."""
-    offers: tuple[str, ...] = ()
-    """What a judge's prompt may ask for besides `question`, where it is not what the stage offers."""
-    results: tuple[str, ...] = ()
-    """The result types that a judge's prompt may have, where they are not the stage's."""
-    temperature: float = 0.0
-    """How a judge is sampled where neither call nor prompt says."""
-
+from ttscale.compiler.rule_signature import RuleSignature as RuleSignature
 
 _SOURCE = Parameter("by", "strategy", doc="a source of numbers; default the latest score")
 _ALWAYS = ("score", "vote", "select", "filter")
@@ -232,6 +198,25 @@ _NUMBER_RULES = (
         positional=("source",),
         aliases=("k_precision",),
         doc="share of the answer's words that stand in a source text",
+    ),
+    RuleSignature(
+        "forced",
+        "numbers",
+        ("score",),
+        (
+            Parameter("contexts", "content", many=True, doc="texts that answers are read behind; default none"),
+            Parameter("put", "name", "product", choices=("product", "mixture"), doc="all must hold, or any may"),
+            Parameter("prior", "bool", False, doc="divide by how likely each answer is without any context"),
+            Parameter("most", "int", 16, low=1, high=256, doc="contexts that count, at most; the last ones"),
+        ),
+        positional=("contexts",),
+        judge=True,
+        aliases=("thinksum", "teacher_forcing"),
+        doc="how likely a model holds the answer itself behind each context, put together, as a share of all answers",
+        paper="ThinkSum (Ozturkler et al. 2022); Internet-augmented few-shot prompting (Lazaridou et al. 2022)",
+        std_prompt="answer_behind",
+        offers=("context",),
+        results=("Text", "Number", "Int", "Float", "Choice", "Bool", "Math"),
     ),
     RuleSignature(
         "reward",

@@ -248,6 +248,14 @@ class Reader:
             return found | {"most": SMALL}
         if stage.source is None:
             return found
+        rule = stage.args.get("by")
+        if isinstance(rule, ir.Strategy) and rule.name == "forced":
+            contexts = dict(rule.named)["contexts"]
+            found["context"] = (
+                self.argument(contexts, Text(), models)
+                if isinstance(contexts, ir.Ref | ir.Input | ir.Apply | ir.Item)
+                else NOTHING
+            )
         said, size = self.of(stage.source), stage_size(self, stage)
         if written is not None:
             longest = max(said.text.high, written.high), max(said.text.expected, written.expected)

@@ -11,6 +11,7 @@ from ttscale.runtime.chats import asked_in
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.result import RunError
 from ttscale.runtime.stages.context import MissingValue, StageContext, is_operand, latest_score, offered_answer, usable
+from ttscale.runtime.stages.forced import forced
 from ttscale.runtime.stages.judging import affirmative, argued, grades, labels_of, opinions, share_of
 from ttscale.runtime.stages.reading import likenesses, rewards
 from ttscale.runtime.stages.rubric import by_rubric, whole
@@ -34,6 +35,8 @@ async def score(context: StageContext, pool: Pool) -> Pool:
         given = _composed(context, pool, rule)
     elif rule.name in ("reward", "likeness"):
         given = await (rewards if rule.name == "reward" else likenesses)(context, usable(pool), rule)
+    elif rule.name == "forced":
+        given = await forced(context, usable(pool), rule)
     elif rule.name == "grounded":
         source = _source(context, rule)
         given = {id(c): grounded(show(context.item_type, c.answer), source) for c in pool if c.is_readable}
