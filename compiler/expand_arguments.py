@@ -163,7 +163,7 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
     if parameter.kind == "content":
         value = expansion.evaluate(expr, call.frame, call.site.inner())
         return value.operand if isinstance(value, Pool) and parameter.many else one(expansion, value, expr.span)
-    written = _written_name(expr, call.frame) if parameter.kind == "name" else None
+    written = _written_name(expr, call.frame, parameter.choices) if parameter.kind == "name" else None
     if written is not None:
         return ir.Const(written)
     if parameter.kind == "name" and isinstance(expr, ast_expressions.ListExpr):
@@ -183,10 +183,11 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
     return operand
 
 
-def _written_name(expr: ast_expressions.Expr, frame: Frame) -> str | None:
-    """The option that is written out: a bare name that is not bound, or the word `none`."""
-    if isinstance(expr, ast_expressions.Name) and not isinstance(frame.names.get(expr.name), Plain):
-        return expr.name
+def _written_name(expr: ast_expressions.Expr, frame: Frame, choices: tuple[str, ...]) -> str | None:
+    """The option that is written out: one of the choices, a bare name that is not bound, or the word `none`."""
+    if isinstance(expr, ast_expressions.Name):
+        is_bound = isinstance(frame.names.get(expr.name), Plain)
+        return expr.name if expr.name in choices or not is_bound else None
     return "none" if isinstance(expr, ast_expressions.LiteralValue) and expr.value is None else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from explored import ROOMY, Table, Tells, explored, texts
 from running import answer, pipeline, plan_of
+from ttscale.compiler.ir import Const
 from ttscale.compiler.policy_signatures import reach_of, survivors
 from ttscale.runtime.explore import Explored, Limits, Shape, policy_named
 from ttscale.runtime.explore.chance import Chance
@@ -63,3 +64,13 @@ async def test_the_model_itself_says_which_beginnings_are_worth_finishing() -> N
     assert result.answer == 2
     assert list(result.pool.candidates[0].scores) == ["another_try"]
     assert plan_of(text).maximum.calls >= 4
+
+
+def test_an_option_is_meant_where_a_parameter_has_its_name() -> None:
+    text = pipeline(
+        "param tokens: Int in {32, 64} = 64\n"
+        "return explore(ask(question), from: m, policy: prune, width: 2, boundary: tokens, step_tokens: tokens)"
+        " |> select(by: score)"
+    )
+    (stage,) = (stage for stage in plan_of(text).graph.stages if stage.op == "explore")
+    assert (stage.args["boundary"], stage.args["step_tokens"]) == (Const("tokens"), Const(64))
