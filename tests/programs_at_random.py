@@ -10,7 +10,7 @@ SOURCES = (
     "generate(solve(question), from: {model}, n: {n})",
     "generate(solve(question), from: [small, large], n: {n}, temperature: [0.2, 0.9])",
     "generate(solve(question), from: {model}, n: up to {up}, start: 2, until: agreement >= 0.8)",
-    "generate(solve(question), from: {model}, n: {n}, hedge: true, series: 2)",
+    "generate(solve(question), from: {model}, n: {n}, hedge: true, series: 2, typical_p: 0.9, penalty_window: {few})",
     "generate(again(question, {pool}), from: {model}, n: {n})",
     "generate(solve(question), from: {model}, n: {n}) when size({pool}) > 2",
     "(generate(solve(question), from: {model}) + {pool})",

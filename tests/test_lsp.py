@@ -150,6 +150,9 @@ def test_hover_in_a_prompt_and_over_rules(client: Client) -> None:
     stepped = text.replace("generate(ask(question: question), from: m, n: 3)", "explore(ask(question), policy: dvts)")
     client.open("steps.tts", stepped)
     assert "trees that know nothing of each other" in said(client, "steps.tts", stepped, "dvts", 1)
+    mixed = text.replace("m, n: 3)", "m, n: 3, combine: proxy_tuning(tuned: m, base: m))")
+    client.open("mixed.tts", mixed)
+    assert "what tuning changed in a small one" in said(client, "mixed.tts", mixed, "proxy_tuning", 1)
     assert "question: Text" in said(client, "rules.tts", text, "question: question")
 
 
@@ -166,6 +169,8 @@ def test_hover_in_a_prompt_and_over_rules(client: Client) -> None:
         ("z = drafts |> verify(otherwise: ", {"all", "none"}, {"drafts"}),
         ("z = explore(p.reply(question), policy: ", {"beam", "mcts", "particles"}, {"vote", "drafts"}),
         ("z = explore(p.reply(question), policy: beam(", {"lookahead:"}, {"width:"}),
+        ("z = generate(p.reply(question), combine: ", {"contrastive", "routing", "mixture"}, {"vote", "beam"}),
+        ("z = generate(p.reply(question), combine: contrastive(", {"amateur:", "alpha:"}, {"width:"}),
         ("z = explore(p.reply(question), judge: ", {"yes_no", "digit", "p"}, {"first", "vote"}),
         ("z = p.solve_number(", {"question:", "question"}, {"n:"}),
         ("z = generate(p.reply(question), n: up to 4, until: ", {"agreement", "n"}, {"vote"}),
