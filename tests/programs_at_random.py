@@ -18,6 +18,9 @@ SOURCES = (
     "generate(solve(question), from: {model}, n: up to {up}, start: 1, until: certainty >= 0.9 or streak >= {few})",
     'generate(solve(question), from: {model}, n: {n}, stop: "nor", stop_pattern: "[.]\\\\s")',
     "generate(solve(question), from: {model}, n: {n}, retry: 1, or_else: large)",
+    "generate(solve(question), from: small, n: {n}, watch: {watch})",
+    "generate(solve(question), from: small, n: up to {up}, until: agreement > 0.9, watch: [{watch}, {watch}])",
+    'generate(again(question, recall(question, memory: "x", k: {few})), from: {model}, n: {n})',
     "generate(again(question, retrieve(question, among: {pool}, k: {few})), from: {model}, n: {n})",
     "explore(solve(question), from: {model}, policy: {policy}, width: {few}, branch: 2, steps: {few}, judge: {judge})",
     "explore(solve(question), from: {model}, policy: {policy}, width: {n}, step_tokens: 9, boundary: sentence)",
@@ -27,9 +30,19 @@ SOURCES = (
 POLICIES = (
     *("beam", "beam(lookahead: 1)", "lookahead(2)", "dvts", "best_first", "astar", "depth_first(prune: 0.5)"),
     *("particles", "particles(below: 0.5)", "gibbs(2)", "tempering(2, 2)", "mcts", "mcts(prior: likelihood)"),
+    *("prune", "prune(0.5, rounds: 2)"),
+)
+WATCHERS = (
+    *("repetition(window: 1, times: 2)", 'repetition(window: 1, times: 2, then: inject, say: " but")'),
+    *('overthinking(agree: 2, marks: [".", " "])', "underthinking(share: 0.01)", "stable(times: 2, every: 2)"),
+    *('hint(" Hm, 7.", times: 2)', 'hint(" so", at: mark, marks: "or")', "deepen(first: 2, times: 2)"),
+    *("confidence(-0.4, window: 2)", "confidence(-0.4, window: 2, then: branch, branches: 3, most: 2)"),
 )
 JUDGES = ("yes_no", "digit", "verdicts(2)", "length", "likelihood", "yes_no(from: large)", "digit(from: small)")
 STAGES = (
+    'remember(memory: "x", from: {model})',
+    'remember(memory: "x", what: text)',
+    "score(by: forced({pool}, put: mixture, prior: true), from: {model})",
     "score(by: likelihood)",
     "score(by: yes_no, from: {model})",
     "score(by: digit, from: {model})",
@@ -90,6 +103,7 @@ def programs(draw: st.DrawFn) -> str:
         return template.format(
             policy=draw(st.sampled_from(POLICIES)) if "{policy}" in template else "",
             judge=draw(st.sampled_from(JUDGES)) if "{judge}" in template else "",
+            watch=draw(st.sampled_from(WATCHERS)) if "{watch}" in template else "",
             programs=fill(draw(st.sampled_from(CODE))) if "{programs}" in template else "",
             model=draw(st.sampled_from(("small", "large"))),
             n=draw(st.integers(1, 4)),
