@@ -73,8 +73,8 @@ class Vocabulary:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a rendered prompt with exactly one beginning-of-text token, if the model wants one."""
-        if self.adds_bos and self.bos_text and text.startswith(self.bos_text):
-            text = text[len(self.bos_text) :]
+        while self.adds_bos and self.bos_text and text.startswith(self.bos_text):
+            text = text[len(self.bos_text) :]  # which the template wrote too
         ids = [self.bos] if self.adds_bos and self.bos >= 0 else []
         for part in text.split(SHIELD):
             if part:
