@@ -149,9 +149,13 @@ async def test_without_a_rule_the_first_model_answers(paths: list[Path]) -> None
 @pytest.mark.model
 async def test_other_vocabularies_are_refused_with_the_first_difference(paths: list[Path], tmp_path: Path) -> None:
     other = sliding_window_model(tmp_path / "other.gguf", ["<a>"])
-    made = engine([paths[0], other], Combination("contrast"))
-    with pytest.raises(EngineError, match=r"another vocabulary.*token 258 is '<a>'"):
-        await made.start()
-    await made.close()
+    for order, words in (
+        ([paths[0], other], "'<a>' here and '' there"),
+        ([other, paths[0]], "'' here and '<a>' there"),
+    ):
+        made = engine(order, Combination("contrast"))
+        with pytest.raises(EngineError, match=f"another vocabulary.*token 258 is {words}"):
+            await made.start()
+        await made.close()
     with pytest.raises(EngineError, match="4 models"):
         engine([*paths, other], None)

@@ -18,20 +18,34 @@ FILLER = "[PAD"  # how conversions name tokens that only make a vocabulary's siz
 def shared_size(all_weights: Sequence[Weights]) -> int:
     """How many tokens models have in common: all of them but fillers at the end. Raises EngineError."""
     words = [Vocabulary(one.api, one.vocab) for one in all_weights]
-    size = min(one.size for one in words)
-    for weights, one in zip(all_weights, words, strict=True):
-        wrong = next((token for token in range(size) if one.text(token) != words[0].text(token)), None)
-        extra = next((token for token in range(size, one.size) if not one.text(token).startswith(FILLER)), None)
-        if wrong is None and extra is None and one.adds_bos == words[0].adds_bos:
+    first = words[0]
+    for weights, one in zip(all_weights[1:], words[1:], strict=True):
+        place = _difference(first, one)
+        if place is None:
             continue
-        place = wrong if wrong is not None else extra if extra is not None else 0
-        there = words[0].text(place) if place < words[0].size else ""
+        here, there = (each.text(place) if place < each.size else "" for each in (one, first))
+        why = f"token {place} is {here!r} here and {there!r} there"
+        if here == there:
+            why = "one of the two begins every text with a token of its own, and the other does not"
         raise EngineError(
             f"{weights.path} has another vocabulary than {all_weights[0].path} ({one.size:,} tokens and "
-            f"{words[0].size:,}): token {place} is {one.text(place)!r} here and {there!r} there",
+            f"{first.size:,}): {why}",
             hint="only models of one family, with the same tokens, can be combined",
         )
-    return size
+    return min(one.size for one in words)
+
+
+def _difference(first: Vocabulary, other: Vocabulary) -> int | None:
+    """The first token in which two vocabularies differ, fillers at the end of the longer one aside; None without one.
+
+    Where only one of them begins every text with a token, it is 0.
+    """
+    common = min(first.size, other.size)
+    longer = first if first.size > other.size else other
+    wrong = next((token for token in range(common) if first.text(token) != other.text(token)), None)
+    if wrong is None:
+        wrong = next((token for token in range(common, longer.size) if not longer.text(token).startswith(FILLER)), None)
+    return 0 if wrong is None and first.adds_bos != other.adds_bos else wrong
 
 
 class Together:
