@@ -38,14 +38,22 @@ MISSING_FILTERS = frozenset(
 
 @cache
 def _environment() -> Any:
-    from jinja2 import StrictUndefined
+    from jinja2 import StrictUndefined, pass_context
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, cache_size=0)
     environment.globals = {"range": range}
     for name in MISSING_FILTERS:
         environment.filters.pop(name, None)
+    # Jinja computes what is constant when it compiles: `"x" * 1000000000` would fill the memory of who only checks
+    environment.intercepted_binops = frozenset(environment.default_binop_table)
+    environment.filters = {name: pass_context(_uncomputed) for name in environment.filters}
     return environment
+
+
+def _uncomputed(_context: object, value: object, *_rest: object, **_named: object) -> object:
+    """Stands for every filter: nothing is rendered here, and what takes a context is not computed beforehand."""
+    return value
 
 
 def template_names(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -169,6 +170,37 @@ def test_python_in_a_recipe_does_not_run_unasked(tmp_path: Path) -> None:
     refused = tts("run", "my-vote", "?")
     assert refused.code == 1 and "E0405" in refused.err and not touched.exists()
     assert tts("run", "my-vote", "?", "--allow-python").out.strip() == "3" and touched.exists()
+
+
+LAUGHS = {
+    "product": '{{ "lol" * 1000000000 }}',
+    "power": "{{ 10 ** 10 ** 10 }}",
+    "loops": "{% for a in range(1000) %}" * 3 + "lol" + "{% endfor %}" * 3,
+    "macros": "{% macro m0() %}lol{% endmacro %}"
+    + "".join(f"{{% macro m{n}() %}}{{{{ m{n - 1}() * 2 }}}}{{% endmacro %}}" for n in range(1, 60))
+    + "{{ m59() }}",
+    "sets": '{% set a = "lollollol" %}' + "{% set a = a ~ a %}" * 60 + "{{ a }}",
+    "replaced": f'{{{{ "{"a" * 900}" | replace("a", "{"a" * 900}") | replace("a", "{"a" * 900}") }}}}',
+    "joined": "{{ range(100000000) | join(question) }}",
+    "lists": "{% set a = [1] %}" + "{% set a = a + a %}" * 60 + "{{ a | length }}",
+    "joined lists": '{{ ([1] * 1000000000) | join("lol") }}',
+}
+
+
+@pytest.mark.parametrize("name", LAUGHS)
+def test_templates_that_grow_are_refused_in_little_memory(name: str, tmp_path: Path) -> None:
+    program = PROGRAM.replace('= "{{ question }}"', f'= """\n{LAUGHS[name]} {{{{ question }}}}\n"""', 1)
+    assert program != PROGRAM
+    assert tts("recipe", "add", recipe(tmp_path / "own", program[: program.index("test ")])).code == 0
+    tracemalloc.start()
+    try:
+        assert tts("check", "my-vote").code == 0
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    ran = tts("run", "my-vote", "?", "--no-bank")
+    assert ran.code == 1 and "R0705" in ran.err, ran.err
+    assert most < 100_000_000
 
 
 def test_what_can_be_granted_is_told() -> None:
