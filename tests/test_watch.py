@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from ttscale.runtime.bank.keys import Draw, Spot
 from ttscale.runtime.bank.rows import Want
 from ttscale.runtime.bank.schema import APPLICATION_ID, MIGRATIONS, connect
 from ttscale.runtime.bank.store import Bank
-from ttscale.runtime.engines.base import Completion, Message, Sampling, Watched
+from ttscale.runtime.engines.base import Completion, EngineError, Message, Request, Sampling, Watched
+from ttscale.runtime.engines.script import ScriptEngine
 from ttscale.runtime.seeds import messages_digest
 from ttscale.runtime.watch.agreement import agreed, agreed_after, last_sentences, reader_of, segments
+from ttscale.runtime.watch.engine import WatchingEngine
 from ttscale.runtime.watch.follower import Follower, Watching, cut_back
 from ttscale.runtime.watch.named import watch_of
 from ttscale.runtime.watch.seen import Seen
@@ -377,3 +380,34 @@ def test_watches_are_part_of_what_a_sample_is() -> None:
     plain, seen = (Draw("m", "p", Sampling(), watch=key) for key in ("", "w"))
     assert plain.digest != seen.digest and "watch" not in plain.fields()
     assert plain.digest == Draw("m", "p", Sampling()).digest
+
+
+# --- engines that fail ----------------------------------------------------------------------------
+
+
+class Failing(ScriptEngine):
+    """A scripted engine that fails from its second part on, or gives nothing at all."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        super().__init__(["a b c d e f g h"])
+        self.parts = 0
+        self.silent = silent
+
+    def generate(self, request: Request) -> AsyncIterator[Completion]:
+        self.parts += 1
+        return self._nothing() if self.silent or self.parts > 1 else super().generate(request)
+
+    async def _nothing(self) -> AsyncIterator[Completion]:
+        if not self.silent:
+            raise EngineError("the engine is gone")
+        for nothing in ():
+            yield nothing
+
+
+@pytest.mark.parametrize(("silent", "message"), [(True, "no answer"), (False, "gone")])
+async def test_an_engine_that_fails_ends_the_watch(silent: bool, message: str) -> None:
+    watch = watch_of((ir.Strategy("repetition", (), (("window", ir.Const(2)),)),), types.NUMBER, 64)
+    watching = WatchingEngine(Failing(silent=silent), watch)
+    with pytest.raises(EngineError, match=message):
+        async for _ in watching.generate(Request(ASKED, (1, 2), max_tokens=64)):
+            pass

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from secrets import token_hex
 
 from ttscale.runtime.engines.base import (
@@ -119,7 +120,7 @@ class _Run:
 
     async def completions(self) -> AsyncIterator[Completion]:
         """All samples, as each ends."""
-        self._start(self._first())
+        self._start(self._first)
         for _ in self._samples:
             news = await self._news.get()
             if isinstance(news, BaseException):
@@ -133,17 +134,15 @@ class _Run:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._release([sample.kept for sample in self._samples if sample.kept and sample.kept not in self._watch.held])
 
-    def _start(self, work: object) -> None:
-        assert asyncio.iscoroutine(work)
+    def _start(self, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.create_task(self._caught(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _caught(self, work: object) -> None:
+    async def _caught(self, work: Callable[[], Awaitable[None]]) -> None:
         """What goes wrong in a part of the work ends the whole."""
-        assert asyncio.iscoroutine(work)
         try:
-            await work
+            await work()
         except Exception as error:
             self._news.put_nowait(error)
 
@@ -163,8 +162,12 @@ class _Run:
             pause=_together(pauses),
             watch="",
         )
+        missing = set(range(len(self._samples)))
         async for completion in self._engine.generate(wanted):
-            self._start(self._follow(completion.index, completion))
+            missing.discard(completion.index)
+            self._start(partial(self._follow, completion.index, completion))
+        if missing:
+            raise EngineError("the engine gave no answer", fatal=False)
 
     async def _follow(self, index: int, completion: Completion) -> None:
         """One sample from its first pause to its end."""
@@ -178,6 +181,8 @@ class _Run:
                 self._watch.held.append(sample.kept)  # branches begin with what is computed of it
             given = None if step.over else await self._given(sample, step, completion)
             if given is None:
+                if sample.kept not in self._watch.held:
+                    self._release([sample.kept])
                 self._news.put_nowait(self._ended(sample, completion, step))
                 return
             completion = await self._part(index, sample, given)
