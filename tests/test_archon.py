@@ -382,6 +382,13 @@ def test_what_does_not_fit(lines: str, message: str) -> None:
     assert re.search(message, found[0].message), found[0].message
 
 
+def test_several_models_in_every_token_do_not_fit() -> None:
+    head = re.sub(r"^model (\w+) = .*$", r'model \1 = gguf("\1.gguf")', HEAD, flags=re.MULTILINE)
+    lines = "return generate(ask(question), from: a, combine: contrastive(amateur: b))\n}\n"
+    made, (found, *_) = export(graph_of(head + lines))
+    assert made is None and found.code == "E0442" and "Archon asks one at a time" in found.message
+
+
 def test_what_means_less_there_is_told() -> None:
     lines = """param n: Int in {1, 2} = 2
 budget { calls <= 40 }

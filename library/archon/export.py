@@ -198,6 +198,9 @@ class _Exporter:
 
     def component(self, kind: str, stage: ir.Stage, model: ir.Model, temperature: object, samples: int) -> Made:
         """The fields that every component has."""
+        if model.combine is not None:
+            message = f"`{model.combine.name}` puts several models together, and Archon asks one at a time"
+            raise _Misfit(message, stage.span, "leave `combine:` out")
         service, name = self.service(model)
         for setting in SMALL_SETTINGS:
             value = stage.args.get(setting)

@@ -44,6 +44,10 @@ class Item:
         """A hash of inputs and gold: a question that keeps its id may still ask something else than it did."""
         return short_hash([dict(self.inputs), self.gold])
 
+    def inputs_of(self, graph: Graph) -> dict[str, object]:
+        """The inputs that one pipeline takes; others beside it may take more."""
+        return {name: self.inputs[name] for name, _ in graph.inputs}
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -100,6 +104,8 @@ def _files(graph: Graph, folder: Path) -> list[tuple[str, str]]:
     for name, model in sorted(graph.models.items()):
         if model.kind == "gguf":
             found[f"model {name}"] = file_digest(locate(model, home_of(model, folder)))
+        for part in model.beside:
+            found[f"model {name} with {part.name}"] = file_digest(locate(part, home_of(part, folder)))
     for dataset in _datasets(graph):
         path = path_of(dataset)
         if path.is_file():
