@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from checking import HEAD, body, compiled
 from hypothesis import given
 from hypothesis import strategies as st
-from running import answer, pipeline
+from running import FakeEngine, answer, pipeline
 from ttscale.runtime.documents import DocumentError, Index, index_of, passages, words
+from ttscale.runtime.engines.base import Capabilities, Embedding
 from ttscale.runtime.program import load
 from ttscale.runtime.result import RunError
 
@@ -25,17 +30,80 @@ def test_the_passage_with_the_rarest_words_comes_first() -> None:
     assert Index(()).best("x", 3) == []
 
 
-def test_scores_are_those_of_bm25s() -> None:
-    bm25s = pytest.importorskip("bm25s")
+def test_scores_are_those_of_lucenes_formula() -> None:
     draw = random.Random(3)
-    texts = [" ".join(draw.choices("abcdefghijkl", k=draw.randint(3, 30))) for _ in range(40)]
-    other = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
-    other.index([words(text) for text in texts], show_progress=False)
-    index = Index(tuple(texts))
-    for query in ("a b", "c", "k l a d"):
-        theirs = other.get_scores(words(query))
+    texts = [words(" ".join(draw.choices("abcdefghijkl", k=draw.randint(3, 30)))) for _ in range(40)]
+    index = Index(tuple(" ".join(text) for text in texts))
+    mean = sum(map(len, texts)) / len(texts)
+
+    def score(query: str, text: list[str]) -> float:
+        total = 0.0
+        for word in words(query):
+            having = sum(word in other for other in texts)
+            idf = math.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
+            count = text.count(word)
+            total += idf * count / (count + 1.5 * (1 - 0.75 + 0.75 * len(text) / mean))
+        return total
+
+    for query in ("a b", "c", "k l a d", "a a b", "zebra a"):
         ours = index.scores(query)
-        assert [ours.get(number, 0.0) for number in range(40)] == pytest.approx(list(theirs), rel=1e-4)
+        wanted = [score(query, text) for text in texts]
+        assert [ours.get(number, 0.0) for number in range(40)] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_queries_and_passages_without_words_find_nothing() -> None:
+    assert Index(("a b", "...")).best("?!", 3) == []
+    assert Index(("...", "!")).best("a", 3) == []
+    assert [place for place, _ in Index(("...", "a", "a")).best("a", 3)] == [1, 2], "ties go to the first"
+
+
+def test_without_the_package_a_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bm25s", None)
+    with pytest.raises(DocumentError, match="needs the package bm25s") as failed:
+        Index(("a",)).best("a", 1)
+    assert "ttscale[retrieve]" in failed.value.hint
+
+
+@dataclass
+class Reader(FakeEngine):
+    """Vectors by what a text is about: animals, stone, or both."""
+
+    capabilities: Capabilities = field(default_factory=lambda: Capabilities(context=4096, embeds=True))
+    embedded: list[str] = field(default_factory=list)
+
+    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+        self.embedded += texts
+        return [Embedding((1.0, 0.0) if "duck" in t.lower() or "bird" in t else (0.6, 0.8), 3) for t in texts]
+
+    async def rank(self, query: str, documents: Sequence[str]) -> list[float]:
+        return [0.0] * len(documents)
+
+
+async def test_passages_are_found_by_their_meaning_or_by_both() -> None:
+    reader = Reader(digest="sha256:meaning")
+    text = pipeline(
+        "found = generate(say(question), from: m, n: 3)\n"
+        "return retrieve(question, among: found, by: embedding, from: v, k: 2)",
+        f'model m = script({", ".join(json.dumps(note) for note in NOTES[1:])})\nmodel v = gguf("v.gguf")',
+        "Answers[Text]",
+    )
+    engines = {"m": FakeEngine(lambda request, place: NOTES[1:][place]), "v": reader}
+    result = await answer(text, engines, question="a bird at the mill")
+    assert [c.text for c in result.pool] == [NOTES[1], NOTES[3]], "the nearest last, ties to the first"
+    assert [round(c.scores["cosine"], 3) for c in result.pool] == [0.6, 1.0]
+    both = await answer(text.replace("by: embedding", "by: both"), engines, question="a bird at the mill")
+    assert [round(1000 * c.scores["fused"], 2) for c in both.pool] == [32.26, 32.27], "1/62 + 1/62, and 1/61 + 1/63"
+    assert [c.text for c in both.pool] == [NOTES[1], NOTES[2]]
+    assert len(reader.embedded) == 4, "vectors are made once"
+    with pytest.raises(RunError, match="makes no vectors"):
+        await answer(text, {"m": engines["m"], "v": FakeEngine()}, question="x")
+
+
+def test_a_model_for_vectors_is_named_where_they_are_made() -> None:
+    assert body('return retrieve(question, files: "a.md", by: both) |> select(by: score)', "Text") == ["E0212"]
+    assert body('return retrieve(question, files: "a.md", from: small) |> select(by: score)', "Text") == ["E0213"]
+    right = 'return retrieve(question, files: "a.md", by: both, from: small) |> select(by: score)'
+    assert body(right, "Text") == ["L005"], "`p` is not used"
 
 
 @given(st.text(alphabet="ab é\n", max_size=200), st.integers(16, 40))
