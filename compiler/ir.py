@@ -224,6 +224,10 @@ class Bounds:
     high: int
 
 
+_LOOK_UPS = frozenset({"retrieve", "recall", "value"})
+"""Stages that ask no model of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One node of the graph.
@@ -354,6 +358,18 @@ class Graph:
             if stage.path == path:
                 return stage
         raise KeyError(path)
+
+    def first_layer(self) -> frozenset[str]:
+        """Paths of the `generate` stages that read nothing a model made; what was looked up may be read."""
+        made: set[str] = set()
+        first: set[str] = set()
+        for stage in self.stages:
+            later = not made.isdisjoint(stage.needs())
+            if stage.op == "generate" and not later:
+                first.add(stage.path)
+            if later or stage.op not in _LOOK_UPS:
+                made.add(stage.path)
+        return frozenset(first)
 
 
 # --- metrics and tests -----------------------------------------------------------------------------------

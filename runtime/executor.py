@@ -315,10 +315,11 @@ class _Run:
 
     def _samples(self, wanted: Type) -> Pool:
         """The candidates of the first layer that read as the pipeline's own type, else all of them."""
+        first = self.graph.first_layer()
         pools = [
             value
             for stage in self.graph.stages
-            if stage.op == "generate" and not stage.needs() and isinstance(value := self.values.get(stage.path), Pool)
+            if stage.path in first and isinstance(value := self.values.get(stage.path), Pool)
         ]
         fitting = [pool for pool in pools if pool.type == wanted] or pools[:1]
         type_ = fitting[0].type if fitting else wanted

@@ -247,3 +247,21 @@ def test_pipelines_of_few_calls_are_asked_more_questions_at_once() -> None:
     with program(ANSWERS, VOTE.replace("{1, 2, 3, 4}", "[1 .. 64]")) as own:
         seen = {n: questions_at_once([arm_of(own, None, {"n": n})]) for n in (1, 2, 4, 8, 64)}
     assert seen == {1: 16, 2: 16, 4: 8, 8: 4, 64: 4}
+
+
+NOTED = '''
+prompt read(question: Text, notes: [Text]) -> Number = """{{ notes }} {{ question }}"""
+pipeline noted(question: Text, papers: [Text]) -> Number {
+  notes = retrieve(question, among: papers, k: 1)
+  return generate(read(question, notes), from: small, n: 3) |> vote()
+}
+'''
+
+
+def test_pipelines_with_other_inputs_are_measured_side_by_side_and_look_ups_hide_no_samples(tmp_path: Path) -> None:
+    asked = [{**row, "papers": ["one", f"about {row['question']}"]} for row in rows(GOLDS)]
+    with program(ANSWERS, VOTE, NOTED) as own:
+        report = own.evaluate(asked, pipelines=["main", "noted"], folder=tmp_path)
+    for records in report.records.values():
+        assert [(r.get("error"), r["score"]) for r in records] == [(None, 1.0)] * 12
+        assert [[r["candidates"][place]["answer"] for place in r["samples"]] for r in records] == [["1", "2", "1"]] * 12

@@ -78,10 +78,10 @@ def own_choice(graph: Graph) -> tuple[Stage, ...] | None:
     Scores that a judge gave are known of every sample, so stages that give them do not hinder.
     """
     stages: list[Stage] = []
-    operand = graph.result
+    operand, first = graph.result, graph.first_layer()
     while isinstance(operand, Ref):
         stage = graph.stage(operand.path)
-        if stage.op == "generate" and not stage.needs():
+        if stage.path in first:
             return tuple(reversed(stages)) if stages and not any(map(_may_put_together, stages)) else None
         if stage.when is not None or stage.guards or stage.source is None:
             return None

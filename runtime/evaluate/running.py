@@ -171,7 +171,7 @@ def jobs(arms: Sequence[Arm], items: Sequence[Item], seeds: Sequence[int]) -> It
 
 async def _answer(host: Program, job: Job, graders: tuple[Grader, ...]) -> Record:
     try:
-        result = await host.answer(job.arm.plan, job.item.inputs, seed=job.seed, of=job.arm.program)
+        result = await host.answer(job.arm.plan, job.item.inputs_of(job.arm.graph), seed=job.seed, of=job.arm.program)
     except RunError as failure:
         if isinstance(failure.__cause__, EngineError) and failure.__cause__.fatal:
             raise

@@ -88,7 +88,7 @@ class Asker:
 
     async def _answer(self, arm: Arm, item: Item) -> Record | None:
         try:
-            result = await self.host.answer(arm.plan, item.inputs, seed=self.seed, of=arm.program)
+            result = await self.host.answer(arm.plan, item.inputs_of(arm.graph), seed=self.seed, of=arm.program)
         except RunError as failure:
             if self.is_over:
                 return None
