@@ -17,6 +17,7 @@ from ttscale.compiler.driver import Checked
 from ttscale.compiler.evidence import all_evidence
 from ttscale.compiler.graph import to_mermaid
 from ttscale.compiler.lint import lint
+from ttscale.compiler.literals import quote
 from ttscale.library.elsewhere import NOT_HERE, instead
 from ttscale.library.gallery import gallery
 from ttscale.library.manifest import read_manifest
@@ -206,18 +207,57 @@ def test_the_gallery_shows_the_library(update: bool) -> None:
         assert section.count("\nEvidence: ") == count and f"](../library/shelf/{folder.name}/README.md)" in section
 
 
-def test_the_cookbook_names_what_there_is() -> None:
-    text = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
-    named = {
+COOKBOOK = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
+NAMED = sorted(
+    {
         name
-        for cell in re.findall(r"^\|[^|]*\|([^|]*)\|", text, re.MULTILINE)
+        for cell in re.findall(r"^\|[^|]*\|([^|]*)\|", COOKBOOK, re.MULTILINE)
         for name in re.findall(r"`([^`]+)`", cell)
     }
-    assert len(named) > 20
-    for name in named:
-        recipe, _, pipeline = name.partition(" --pipeline ")
-        assert (SHELF / recipe).is_dir(), name
-        assert not pipeline or pipeline in checked_of(SHELF / recipe).pipelines, name
+)
+"""The recipes of the cookbook's tables, each with the pipeline that it says."""
+REPLIES = {
+    "FOL": "FOL: Dog(rex)\nFOL: Dog(rex)",
+    "program": "```python\ndef f():\n    return 4\nprint(4)\n```",
+    "": "yes 1\nAnswer: 4",
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+async def test_every_recipe_of_the_cookbook_answers(name: str) -> None:
+    recipe, _, pipeline = name.partition(" --pipeline ")
+    text = (SHELF / recipe / "recipe.tts").read_text(encoding="utf-8")
+    if "code" in read_manifest(SHELF / recipe).needs and all([await why_not(backend) for backend in SAFE]):
+        pytest.skip("this machine has no sandbox to run programs in")
+    if "prove()" in text:
+        pytest.importorskip("z3")
+    replies = ", ".join(f"{quote(part)}: [{quote(reply)}]" for part, reply in REPLIES.items())
+    which = ["--pipeline", pipeline] if pipeline else []
+    command = [
+        "run",
+        recipe,
+        "Write the function f, a program.",
+        *which,
+        "--model",
+        f"script({{{replies}}})",
+        "--no-bank",
+    ]
+    ran = await asyncio.to_thread(tts, *command)
+    if "R0707" in ran.err:
+        pytest.skip("it chooses by probabilities, which replies of a script do not have")
+    assert ran.code == 0 and ran.out.strip(), ran.err
+
+
+def test_the_cookbook_has_the_tasks_that_people_have() -> None:
+    assert len(NAMED) > 20
+    heads = "\n".join(line.lower() for line in COOKBOOK.splitlines() if line.startswith("## "))
+    for task in ("math", "code", "classification", "extraction", "long", "factual"):
+        assert task in heads
+    for command in re.findall(r"`ttscale ([^`]+)`", COOKBOOK):
+        words = command.split()
+        if words[0] == "run":
+            assert called(words[1]) is not None
+        assert words[0] in ("run", "eval", "new", "try")
 
 
 def test_the_gallery_of_ones_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
