@@ -363,9 +363,10 @@ def _what_is_missing(call: StageCall) -> None:
         check_decompose(call)
 
 
-def _is_other(choose: ast_expressions.Name | None, frame: Frame) -> bool:
+def _is_other(choose: ast_expressions.Expr | None, frame: Frame) -> bool:
     """Whether `choose:` is something else than `similar`, and no parameter that may be."""
-    return choose is None or (choose.name != "similar" and frame.local(choose.name) is None)
+    name = choose.name if isinstance(choose, ast_expressions.Name) else ""
+    return choose is None or (name not in ("", "similar") and frame.local(name) is None)
 
 
 def _rounds(call: StageCall) -> None:
@@ -384,7 +385,7 @@ def _rounds(call: StageCall) -> None:
             message = f"`{option}:` is about examples, and there are none"
             frame.report("E0212", message, given[option].span, hint="add `examples: data[0:20]`")
     choose = given.get("choose")
-    if "embedder" in given and isinstance(choose, ast_expressions.Name | None) and _is_other(choose, frame):
+    if "embedder" in given and _is_other(choose, frame):
         message = "`embedder:` is about examples that are like the question"
         frame.report("E0212", message, given["embedder"].span, hint="add `choose: similar`")
     if "examples" in given and "shots" not in given:
