@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -142,6 +143,20 @@ class Program:
     def replaced_models(self) -> Mapping[str, Model]:
         """The models that stand in for declared ones, by name."""
         return self._models
+
+    @contextmanager
+    def keeping(self, bank: Path) -> Iterator[None]:
+        """Keep samples in this bank meanwhile, where the program has none. Raises BankError."""
+        before = self._bank
+        if before.is_there:
+            yield
+            return
+        self._bank = BankRuns(bank)
+        try:
+            yield
+        finally:
+            self._bank.close()
+            self._bank = before
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

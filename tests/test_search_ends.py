@@ -15,8 +15,9 @@ from ttscale.runtime.evidence_files import check_evidence_files
 from ttscale.runtime.program import load
 from ttscale.runtime.search.api import Wishes, named, prepared
 from ttscale.runtime.search.book import Limits, Spent
+from ttscale.runtime.search.diagnosis import rounded_up
 from ttscale.runtime.search.errors import SearchError
-from ttscale.runtime.search.forecast import baselines_need, rounded_up
+from ttscale.runtime.search.forecast import baselines_need
 from ttscale.runtime.search.history import Tried
 from ttscale.runtime.search.loop import State
 from ttscale.runtime.search.outlook import as_text, outlook

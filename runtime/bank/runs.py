@@ -74,6 +74,11 @@ class BankRuns:
         if self._bank is not None:
             self._bank.reader()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a bank at all."""
+        return self._bank is not None
+
     def of(self, graph: Graph, seed: int) -> BankRun | None:
         """The run of a pipeline with these parameters; None without a bank."""
         if self._bank is None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ttscale.compiler import ast
@@ -96,6 +97,8 @@ class Stage:
     baselines: list[Baseline] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     expected: Expectation = field(default_factory=Expectation)
+    in_both: int = 0
+    """How many rows of the holdout were left out because the search has them."""
     opened: int = 0
     """Of how many of the questions there is an answer of every baseline."""
 
@@ -140,9 +143,13 @@ def prepared(program: Program, search: Search, wishes: Wishes) -> Stage:
     fixed = {**dict(search.fixed), **wishes.fixed}
     space, planned = space_of(program, search, fixed)
     default = arm_of(program, search.pipeline or None, space.params(space.default))
-    items = items_of(rows_of(program, search.rows), [default])
+    rows = rows_of(program, search.rows)
+    if not rows:
+        raise SearchError(f"`{search.on}` has no rows to search on", hint="widen the slice, or look at the file")
+    items = items_of(rows, [default])
     held_out = items_of(rows_of(program, search.holdout), [default]) if search.holdout is not None else []
     seen = {item.id for item in items}
+    in_both = sum(item.id in seen for item in held_out)
     held_out = [item for item in held_out if item.id not in seen]
     if held_out and len(items) + len(held_out) < FEW:
         items, held_out = [*items, *held_out], []
@@ -166,7 +173,7 @@ def prepared(program: Program, search: Search, wishes: Wishes) -> Stage:
     key = short_hash([study_key(declared, program.checked.linked), default.digest, fixed, seed, asked])
     return Stage(
         program, search, wishes, space, shuffled(items, seed), shuffled(held_out, seed), graders, sampler, limits, key,
-        planned,
+        planned, in_both=in_both,
     )  # fmt: skip
 
 
@@ -223,7 +230,9 @@ async def carry_out(
     meter = Meter(book)
     before = program.between
     program.between = meter.between
+    kept = ExitStack()
     try:
+        kept.enter_context(own_bank(program, wishes.folder))
         asker = _asker(stage, records, meter)
         with _clock(book, trial_limits, halt) as phase:
             asker.stop = phase.event
@@ -249,8 +258,19 @@ async def carry_out(
     finally:
         meter.flush()
         program.between = before
+        kept.close()
         records.close()
         book.close()
+
+
+@contextmanager
+def own_bank(program: Program, folder: Path | None) -> Iterator[None]:
+    """Keep samples beside the study while a program without a bank is searched: trials share them all the same."""
+    with ExitStack() as stack:
+        where = folder if folder is not None else Path(stack.enter_context(TemporaryDirectory(prefix="ttscale-")))
+        where.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(program.keeping(where / "bank.sqlite"))
+        yield
 
 
 def _number(worker: str) -> int:

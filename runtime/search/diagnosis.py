@@ -6,6 +6,7 @@ the share of samples that could not be read, `auc` how well the best judge tells
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from ttscale.runtime.evaluate.figures import judges
 from ttscale.runtime.evaluate.grading import ENOUGH
 from ttscale.runtime.evaluate.measuring import Record
+from ttscale.runtime.search.book import Limits
 
 TELLING = 10
 """From how many questions on a share of them says something."""
@@ -81,11 +83,34 @@ def cut_short(answered: int, questions: int, ended: str, file: str, search: str,
     return Finding("budget", f"{text}. What is there is kept, so a larger budget goes on from here", command)
 
 
+def short_finals(asked: int, held_out: int, limits: Limits, trials: int, kept: float, again: str) -> Finding:
+    """The finding where the budget paid for a part of the holdout only, with the limits that pay for all of it."""
+    more = 1 - kept + kept * held_out / max(1, asked)
+    options = [
+        f"--{name} {rounded_up(limit * more):.10g}"
+        for name, limit in (
+            ("calls", limits.calls), ("tokens", limits.tokens), ("seconds", limits.seconds), ("cost", limits.usd),
+        )
+        if limit is not None
+    ]  # fmt: skip
+    # By so much two shares of so many questions have to differ before anybody can be sure of it, about.
+    gap = 1.96 * math.sqrt(0.5 / max(1, asked))
+    text = f"The final test rests on {asked} of {held_out} questions: a gain below about {gap:.0%} is not seen on them"
+    return Finding("finals", text, " ".join([again, *options, f"--trials {max(1, trials)}"]))
+
+
+def rounded_up(value: float) -> float:
+    """A number with two digits that is no smaller."""
+    size = 10.0 ** (math.floor(math.log10(value)) - 1) if value > 0 else 1.0
+    return round(math.ceil(value / size - 1e-9) * size, 10)
+
+
 def diagnose(found: Signs, file: str, search: str) -> list[Finding]:
     """What stands in the way, the weightiest first, with what to do and the command to begin with."""
     again = f"ttscale search {file} {search}"
     if found.questions < TELLING:
-        text = f"{found.questions} answered questions are too few to tell what stands in the way; give it more of them"
+        are = "1 answered question is" if found.questions == 1 else f"{found.questions} answered questions are"
+        text = f"{are} too few to tell what stands in the way; give it more of them"
         return [Finding("few", text, again)]
     if found.accuracy >= 0.95:
         text = f"{found.accuracy:.0%} are right: there is next to nothing to gain. Put `minimize tokens` first"

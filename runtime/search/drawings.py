@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ttscale.compiler.searches import COSTS
 from ttscale.runtime.search.space import shown
 
 Document = Mapping[str, Any]
@@ -50,7 +51,8 @@ def pareto(document: Document) -> str:
         if kind == "dot" and (not line or (y > line[-1][1] if more_y else y < line[-1][1])):
             line.append((x, y))
     dots = [(x, y, "front" if kind == "dot" and (x, y) in line else kind, label) for x, y, kind, label in known]
-    return _plot(f"{y_name} by {x_name}", f"{x_name} a question" if not others else x_name, y_name, dots, line)
+    plot = _plot(f"{y_name} by {x_name}", f"{x_name} a question" if x_name in COSTS else x_name, y_name, dots, line)
+    return f"<p>{escape(y_name)} by {escape(x_name)}: blue the front, red the baselines, grey other trials.</p>{plot}"
 
 
 def progress(document: Document) -> str:
@@ -66,7 +68,8 @@ def progress(document: Document) -> str:
         best = value if best is None else (max if more else min)(best, value)
         dots.append((float(own["number"]), value, "dot", params_text(own["params"])))
         line.append((float(own["number"]), best))
-    return _plot(f"best {goals[0]} so far", "trial", goals[0], dots, line)
+    plot = _plot(f"best {goals[0]} so far", "trial", goals[0], dots, line)
+    return f"<p>{escape(goals[0])} of each trial, and the best so far.</p>{plot}"
 
 
 def _plot(

@@ -104,7 +104,9 @@ def cross_validated(
     ordered = tuple(sorted(standings, key=_by(more)))
     keep = {s.label for s in ordered if s.is_baseline or s.against is not None}
     shown = tuple(s for s in ordered if s.label in keep)
-    return _verdict(f"{FOLDS}-fold cross-validation", shown, better, best, compared or len(candidates), more)
+    count = len(candidates[0].values[main]) if candidates else 0
+    how = f"{min(FOLDS, count)}-fold cross-validation" if count > 1 else "a single question"
+    return _verdict(how, shown, better, best, compared or len(candidates), more)
 
 
 def folded(candidates: Sequence[Entry], main: str, more: bool, seed: int) -> list[float]:

@@ -6,11 +6,11 @@ be, and samples that baselines share counted once.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ttscale.runtime.search.book import FOR_FINALS, Limits, shared_out
+from ttscale.runtime.search.diagnosis import rounded_up
 from ttscale.runtime.search.opening import make_baselines
 from ttscale.runtime.search.prices import Prices
 
@@ -136,12 +136,6 @@ def more_options(need: Need, limits: Limits, answered: int) -> str:
         wanted = 2 * limits.seconds * need.questions / max(1, answered)
         parts.append(f"--seconds {rounded_up(wanted):.10g}")
     return " ".join(parts)
-
-
-def rounded_up(value: float) -> float:
-    """A number with two digits that is no smaller."""
-    size = 10.0 ** (math.floor(math.log10(value)) - 1) if value > 0 else 1.0
-    return round(math.ceil(value / size - 1e-9) * size, 10)
 
 
 __all__ = ["Need", "baselines_need", "lines_of", "more_options", "too_little"]

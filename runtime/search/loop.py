@@ -124,10 +124,16 @@ class Driver:
         self._note_prices(history)
         if not self.prices.drawn:
             return  # nothing costs anything, so no budget of calls or tokens has ended it
+        costly = 0
         for assignment in self._all_free(history):
             if self.asker.is_over or not self.book.take_trial():
                 break
+            before = self.meter.spent_here if self.meter is not None else None
             await self._tried(self._entered(self.log.begin(assignment)), self.log.history())
+            # Calls that were cut short just before may still be entered while the first of these is measured.
+            costly += self.meter is not None and self.meter.spent_here != before
+            if costly > 1:
+                break  # what should cost nothing does: the bank does not keep what these models say
         if self.meter is not None:
             self.meter.flush()
         self.ended = ended

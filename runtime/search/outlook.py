@@ -16,13 +16,14 @@ from ttscale.runtime.search.book import Limits
 from ttscale.runtime.search.errors import SearchError
 from ttscale.runtime.search.forecast import Need, baselines_need, lines_of
 from ttscale.runtime.search.prices import Prices
-from ttscale.runtime.search.racing import looks_at
+from ttscale.runtime.search.racing import LEAST, looks_at
 from ttscale.runtime.search.space import SearchSpace
 
 if TYPE_CHECKING:
     from ttscale.runtime.search.api import Stage
 
 SAMPLE = 200
+FEW_ROWS = f"           too few to tell pipelines apart: take {2 * LEAST} or more"
 MOST_TRIALS = 1_000
 
 
@@ -59,6 +60,7 @@ def outlook(stage: Stage) -> dict[str, Any]:
         "ruled_out": {"of": len(sampled), "reasons": dict(reasons)},
         "questions": count,
         "held_out": len(stage.held_out),
+        "in_both": stage.in_both,
         "looks": list(looks_at(count, racing=stage.wishes.racing)),
         "sampler": stage.sampler,
         "seed": stage.search.seed,
@@ -182,7 +184,9 @@ def as_text(found: Mapping[str, Any]) -> str:
     trial = found["trial"]
     lines += [
         f"rows       {found['questions']:,} questions"
-        + (f", {found['held_out']:,} held out" if found["held_out"] else ", no holdout: cross-validation"),
+        + (f", {found['held_out']:,} held out" if found["held_out"] else ", no holdout: cross-validation")
+        + (f" ({found['in_both']:,} more are among those of the search, and left out)" if found["in_both"] else ""),
+        *([FEW_ROWS] if found["questions"] < LEAST else []),
         f"looks      after {', '.join(map(str, found['looks']))} questions",
         f"sampler    {found['sampler']}, seed {found['seed']}",
         f"one trial  {trial['minimum']:,} to {trial['maximum']:,} tokens, about {trial['expected']:,}; "

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from ttscale.runtime.search.drawings import bars, curve, figure, params_text, pareto, progress
+from ttscale.runtime.search.theory import difficulty_lines
 
 Document = Mapping[str, Any]
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -20,7 +21,13 @@ def headline(document: Document) -> list[str]:
     verdict = document["verdict"]
     if verdict is None:
         on = "give it more to go on" if document["ended"].endswith("is spent") else "run it again to go on"
-        return [f"The search was ended ({document['ended']}) before anything was chosen; {on}."]
+        said = [f"The search was ended ({document['ended']}) before anything was chosen; {on}."]
+        best = next((own for own in document.get("trials", []) if own["number"] in document["front"][:1]), None)
+        if best is not None:
+            name, value = next(iter(best["values"].items()))
+            on_rows = f"on the {best['questions']} questions of the search, not tested on others"
+            said.append(f"Best so far: {params_text(best['params'])}, with {name} {figure(value)} {on_rows}.")
+        return said
     first = f"Winner: {verdict['winner']}" + (" (a baseline)" if verdict["is_baseline"] else "")
     return [first, verdict["text"]]
 
@@ -75,6 +82,21 @@ def parameter_rows(document: Document) -> Table:
     return ["parameter", "values", "importance", "re-use", "matters"], rows
 
 
+def bins(difficulty: Document) -> Table:
+    """Bins of questions, the easiest first, each with the rule that is best there."""
+    rows = [
+        [
+            f"{own['from']:.0%} to {own['to']:.0%}",
+            str(own["questions"]),
+            *(f"{own[name]:.0%}" for name in ("one_sample", "coverage")),
+            own["rule"],
+            f"{own['accuracy']:.0%}",
+        ]
+        for own in difficulty["bins"]
+    ]
+    return ["agreement", "questions", "one sample right", "any right", "best rule", "it answers right"], rows
+
+
 def spending(document: Document) -> list[str]:
     """What it cost, beside what the limits were and what it would have cost alone."""
     spent, limits, alone = document["spent"], document["limits"], document["as_if_alone"]
@@ -117,6 +139,9 @@ def sections(document: Document) -> list[tuple[str, list[str], Table | None]]:
     planned = document.get("planned")
     if planned:
         found.append(("What theory expects", planned, None))
+    difficulty = document.get("difficulty")
+    if difficulty:
+        found.append(("Questions by how far their samples agree", difficulty_lines(difficulty), bins(difficulty)))
     if document["trials"]:
         found.append(("Parameters", [], parameter_rows(document)))
     if document["ablation"]:
@@ -178,6 +203,14 @@ def _safe(cell: object) -> str:
     return str(cell).replace("|", "\\|")
 
 
+def _with_code(line: str) -> str:
+    """A sentence in HTML, what stands between backticks as code."""
+    parts = escape(line).split("`")
+    if len(parts) % 2 == 0:
+        return escape(line)
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+
+
 STYLE = """
 :root { color-scheme: light dark }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem }
@@ -198,7 +231,7 @@ def as_html(document: Document) -> str:
     body = [f"<h1>{escape(title)}</h1>"]
     for name, said, table in sections(document):
         body.append(f"<h2>{escape(name)}</h2>")
-        body += [f"<p>{escape(line)}</p>" for line in said]
+        body += [f"<p>{_with_code(line)}</p>" for line in said]
         if name == "Spending":
             body += [pareto(document), progress(document)]
         if name == "What theory expects":

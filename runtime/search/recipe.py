@@ -54,12 +54,12 @@ def fixed_text(
     changes: list[Change] = []
     for other in linked.main.tree.declarations:
         if isinstance(other, ast.SearchDecl | ast.EvalDecl):
-            changes.append((other.span.start, other.span.end, ""))
+            changes.append((_with_comments(source.text, other.span.start), other.span.end, ""))
     changes += _models(space.program)
     needed = _names_in(body) if body is not None else set(space.declared)
     for param in declaration.params:
         if param.name not in needed:
-            changes.append((param.span.start, param.span.end, ""))
+            changes.append((param.span.start, _to_end_of_comment(source.text, param.span.end), ""))
         elif param.name in params:
             changes.append((param.span.start, param.span.end, _fixed(space, param, params[param.name], source.text)))
         elif param.name in space.axes or param.domain is not None:
@@ -128,6 +128,22 @@ def compiled(program: Program, text: str) -> Program:
     loader = FileLoader(PythonFiles(program.folder, allow=True), allow=EVERYTHING)
     checked = compile_source(SourceFile(source.name, text), loader).require_ok()
     return Made(checked, program.replaced_models, program.folder, None)
+
+
+def _with_comments(text: str, start: int) -> int:
+    """Where the comments begin that stand right above a declaration, which they are about."""
+    while True:
+        line = text.rfind("\n", 0, max(0, start - 1)) + 1
+        if start == 0 or line >= start or not text[line:start].lstrip().startswith("#"):
+            return start
+        start = line
+
+
+def _to_end_of_comment(text: str, end: int) -> int:
+    """The end of a line of which nothing but a comment is left."""
+    line = text.find("\n", end)
+    line = len(text) if line < 0 else line
+    return line if text[end:line].lstrip().startswith("#") else end
 
 
 def _fixed(space: SearchSpace, param: ast.Param, value: object, text: str) -> str:

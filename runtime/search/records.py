@@ -15,7 +15,7 @@ from ttscale.runtime.evaluate.arms import Arm, Item
 from ttscale.runtime.evaluate.measuring import Record
 
 KEPT = ("arm", "id", "asked", "seed", "answer", "readable", "score", "grades", "cost", "fresh", "error", "confidences")
-OF_CANDIDATE = ("class", "score", "tokens")
+OF_CANDIDATE = ("class", "score", "tokens", "logprob_mean")
 
 
 class Records:

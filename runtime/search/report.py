@@ -19,7 +19,8 @@ from ttscale.compiler.evidence import evidence_text
 from ttscale.runtime.evaluate.ablation import ablations
 from ttscale.runtime.evaluate.curves import curves
 from ttscale.runtime.evaluate.measuring import Record
-from ttscale.runtime.search.diagnosis import cut_short, diagnose, signs
+from ttscale.runtime.search.book import FOR_FINALS
+from ttscale.runtime.search.diagnosis import cut_short, diagnose, short_finals, signs
 from ttscale.runtime.search.finals import Standing, Verdict
 from ttscale.runtime.search.forecast import baselines_need, more_options
 from ttscale.runtime.search.history import Tried, front, signed
@@ -28,6 +29,7 @@ from ttscale.runtime.search.prices import reuse
 from ttscale.runtime.search.recipe import compiled, fixed_text, source_of
 from ttscale.runtime.search.retest import Tested, retest
 from ttscale.runtime.search.space import SearchSpace, shown
+from ttscale.runtime.search.theory import by_difficulty, is_judged, judge_worth
 
 if TYPE_CHECKING:
     from ttscale.runtime.search.api import Outcome, Stage
@@ -71,7 +73,8 @@ async def finish(stage: Stage, driver: Driver, where: str, *, interrupted: bool)
         "skipped": [asdict(own) for own in stage.skipped],
         "verdict": None if verdict is None else _verdict_json(verdict),
         "ablation": ablated,
-        "planned": list(stage.expected.lines),
+        "planned": [*stage.expected.lines, *_worth_of_judges(stage, driver, [*best, *history])],
+        "difficulty": by_difficulty(_most_telling(stage, driver)),
         "curve": _curve(stage, driver),
         "parameters": parameters(stage.space, history, best, driver.directions),
         "as_if_alone": as_if_alone(stage, driver, history),
@@ -221,7 +224,20 @@ def _diagnosis(
         records = driver.asker.records.of(driver.arm(best[0].assignment), stage.items)
     if not records or records[0].get("score") is None:
         return []
-    return [asdict(own) for own in diagnose(signs(records), file, name)]
+    found = diagnose(signs(records), file, name)
+    asked = verdict.standings[0].questions if verdict is not None and verdict.how == "holdout" else 0
+    if 0 < asked < len(stage.held_out):
+        again, trials = f"ttscale search {file} {name}", driver.book.spent().trials
+        found.insert(0, short_finals(asked, len(stage.held_out), stage.limits, trials, FOR_FINALS, again))
+    return [asdict(own) for own in found]
+
+
+def _worth_of_judges(stage: Stage, driver: Driver, trials: Sequence[Tried]) -> list[str]:
+    """What the judges are worth, by the trial with judges that has the most samples; of equals the first."""
+    judged = [
+        own for tried in trials if is_judged(own := driver.asker.records.of(driver.arm(tried.assignment), stage.items))
+    ]
+    return judge_worth(max(judged, key=lambda own: sum(len(r.get("samples", [])) for r in own), default=[]))
 
 
 def _tokens(stage: Stage, driver: Driver, tried: Tried) -> float | None:
@@ -310,7 +326,9 @@ def _models(stage: Stage) -> dict[str, str]:
     found = {}
     for name, model in sorted(plan.graph.models.items()):
         digest = answers_digest(model, home_of(model, stage.program.folder))
-        found[name] = f"{model.kind} {Path(model.locator).name or '-'} {digest}".strip()
+        served = next((str(value) for option, value in model.options if option == "name"), "")
+        where = f"{model.locator} {served}".strip() if "://" in model.locator else Path(model.locator).name
+        found[name] = f"{model.kind} {where or '-'} {digest}".strip()
     return found
 
 
