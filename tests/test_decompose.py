@@ -10,11 +10,11 @@ from checking import body
 from reference_vectors import WHY, cases
 from running import FakeEngine, answer, pipeline, plan_of
 from ttscale.compiler.ir import Budget
-from ttscale.runtime.answers.reasoning import marked, reasoning, reasoning_logprob
+from ttscale.runtime.answers.reasoning import LEAST, marked, reasoning, reasoning_logprob
 from ttscale.runtime.engines.base import EngineError
 from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.stages.decompose import parts_of
-from ttscale.runtime.strategies.composing import LEAST, composed, composed_logprob
+from ttscale.runtime.strategies.composing import composed, composed_logprob
 from ttscale.runtime.strategies.parts import combinations, depth, fill
 
 MODEL = 'model m = gguf("m.gguf")'
@@ -202,8 +202,8 @@ def test_confidence_is_as_the_authors_code_has_it() -> None:
             pieces = [token.encode() for token in tokens["tokens"]]
             found = reasoning_logprob(text, pieces, tokens["token_logprobs"])
             wanted = case["expected_[answer,cot_mean_logprob,cot]"]
-            assert (LEAST if found is None else found) == pytest.approx(wanted[1])
-            assert found is None or marked(text) == wanted[0]
+            assert found == pytest.approx(wanted[1])
+            assert found == LEAST or marked(text) == wanted[0]
         elif "cot_logprob" in given:
             own, plan, children = given["cot_logprob"], given["qd_logprob"], given["sub_answer_scores"]
             assert composed_logprob(own, plan, children) == pytest.approx(case["expected"]["score2_mean(used)"])
@@ -223,7 +223,8 @@ def test_reasoning_ends_before_the_sentence_that_marks_the_answer() -> None:
     pieces, numbers = [b"<t>x</t>", b"It", b" is.", b" An", b"swer: 4"], [-1.0, -2.0, -3.0, -9.0, -9.0]
     assert reasoning_logprob("It is. Answer: 4", pieces, numbers) == pytest.approx(-2.0)
     assert reasoning_logprob("It is. Answer: 4", (), numbers) is None
-    assert reasoning_logprob("Answer: 4", [b"Answer: 4"], [-1.0]) is None
+    assert reasoning_logprob("Answer: 4", [b"Answer: 4"], [-1.0]) == LEAST == reasoning_logprob("", (), ())
+    assert reasoning_logprob("It is four", [b"It is", b" four"], [-1.0, -1.0]) == LEAST
 
 
 def test_a_parent_is_as_sure_as_all_it_was_made_of() -> None:

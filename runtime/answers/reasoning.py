@@ -12,6 +12,9 @@ from collections.abc import Sequence
 
 from ttscale.runtime.answers.markers import Tail, tails
 
+LEAST = -100.0
+"""The log-probability of an answer without reasoning, as the authors' code has it for one that failed or is unknown."""
+
 _SENTENCE = re.compile(r"[.!?:;]\s+|\n")
 _UNKNOWN = frozenset({"", "unknown", "none", "n/a", "na", "-"})
 
@@ -35,12 +38,16 @@ def reasoning_logprob(text: str, pieces: Sequence[bytes], logprobs: Sequence[flo
     """The mean natural log-probability of the tokens that are reasoning, thoughts among them.
 
     `pieces` are the bytes of every token, `logprobs` one number for each. A token of which a part, other than white
-    space, belongs to the sentence with the mark does not count. None where nothing is marked, nothing stands before it,
-    or where the tokens do not spell the text.
+    space, belongs to the sentence with the mark does not count. `LEAST` where nothing is marked, "unknown" is, or
+    nothing stands before the mark; None where the tokens are not known or do not spell the text.
     """
     before = reasoning(text)
-    if not before or len(pieces) != len(logprobs):
+    if not text.strip():
+        return LEAST
+    if not pieces or len(pieces) != len(logprobs):
         return None
+    if not before or not before.strip():
+        return LEAST
     raw = b"".join(pieces)
     start = raw.rfind(text.encode())
     if start < 0:
@@ -52,7 +59,7 @@ def reasoning_logprob(text: str, pieces: Sequence[bytes], logprobs: Sequence[flo
         if place - (len(piece) - len(piece.rstrip())) > end:
             break
         count += 1
-    return math.fsum(logprobs[:count]) / count if count else None
+    return math.fsum(logprobs[:count]) / count if count else LEAST
 
 
 def _tail(text: str) -> Tail | None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-LEAST = -100.0
-"""The log-probability of an answer without a number."""
+from ttscale.runtime.answers.reasoning import LEAST
 
 
 def composed_logprob(own: float | None, plan: float | None, children: Sequence[float | None]) -> float:
