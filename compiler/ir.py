@@ -250,7 +250,8 @@ class Stage:
       Model), `temperatures` (tuple of Const), and `model_series`, a Const tuple of one series a model (`series`, plus
       one for every earlier listing of that model; `more:` is settled into it). Samples come prompt by prompt, in it
       model by model, in it temperature by temperature, `n` each; `hedge` adds one sample at temperature 0 of the
-      first prompt and model at the end. `examples` is `Rows` or Const(None). Where prompts or models bring
+      first prompt and model at the end. `watch` is a tuple of Strategy, the watchers in order, or Const(None).
+      `examples` is `Rows` or Const(None). Where prompts or models bring
       different sampling defaults the stage is split into one a combination, joined by a `concat`;
     - `classify` has `prompts` and `models`, of one each, instead of `prompt` and `from`;
     - a stage that a Python file declares has the `op` "python", and its key in `function`;

@@ -324,8 +324,8 @@ def _requests(pending: Sequence[_Pending], ordered: bool) -> list[list[_Pending]
         ask = item.ask
         limits = (ask.max_tokens, ask.stop, ask.stop_patterns, ask.thinking, ask.timeout, ask.grammar)
         begun = None if ask.watch is None else ask.watch.begun
-        limits = (*limits, ask.watched_by, None if begun is None else begun.token_ids)
-        return (id(item.engine), ask.messages, ask.sampling, *limits)
+        watched = (ask.watched_by, None if begun is None else begun.token_ids)
+        return (id(item.engine), ask.messages, ask.sampling, *limits, *watched)
 
     if ordered:
         return [list(group) for _, group in groupby(pending, settings)]
