@@ -152,10 +152,11 @@ def any_alive(processes: Sequence[subprocess.Popen[bytes]]) -> bool:
 
 
 class Show:
-    """Progress on a terminal: each baseline and trial, and below how the search stands; nothing elsewhere."""
+    """Progress: a line for each baseline and trial, and on a terminal below them how the search stands."""
 
     def __init__(self, *, shown: bool) -> None:
         self._status: Any = None
+        self._shown = shown
         self._answers = 0
         self._at = 0.0
         if shown and is_terminal(sys.stderr):
@@ -167,7 +168,7 @@ class Show:
 
     def heard(self, news: News) -> None:
         """Show one more piece of news."""
-        if self._status is None:
+        if not self._shown:
             return
         self._answers += news.kind == "answer"
         if news.kind == "baseline":
@@ -179,7 +180,11 @@ class Show:
             values = "" if tried.values is None else "  ".join(f"{value:.4g}" for value in tried.values)
             mark = {"done": "", "pruned": f"  dropped after {tried.questions}: {tried.why}"}.get(tried.outcome, "")
             err(f"trial {tried.number:>3}  {values}  {shown(tried.assignment)}{mark}  {news.text}")
-        if news.now is not None and (news.kind != "answer" or time.monotonic() - self._at >= 1):
+        if (
+            self._status is not None
+            and news.now is not None
+            and (news.kind != "answer" or time.monotonic() - self._at >= 1)
+        ):
             self._at = time.monotonic()
             self._status.update(standing(news.now(), self._answers))
 
