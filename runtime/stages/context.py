@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 from ttscale.compiler.diagnostics import Diagnostic, InternalError
 from ttscale.compiler.expand_settings import FLOATS
@@ -191,12 +191,12 @@ class StageContext:
 
     def sampling(self, temperature: float | None = None) -> Sampling:
         """How this stage's samples are drawn; `temperature` overrides the stage's own argument."""
-        chosen = {name: value for name in FLOATS if (value := self.number(name)) is not None}
+        chosen: dict[str, Any] = {name: value for name in FLOATS if (value := self.number(name)) is not None}
         if temperature is not None:
             chosen["temperature"] = temperature
         own = Sampling()
-        whole = {name: self.integer(name, getattr(own, name)) for name in ("top_k", "penalty_window")}
-        return replace(own, **whole, **chosen)
+        chosen |= {name: self.integer(name, getattr(own, name)) for name in ("top_k", "penalty_window")}
+        return replace(own, **chosen)
 
     def ask(
         self,
