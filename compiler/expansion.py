@@ -177,6 +177,7 @@ class Memory(Protocol):
     """What remembers parts of earlier expansions of the same pipeline; see `expand_memory`."""
 
     models: dict[str, ir.Model]
+    combined: dict[str, ir.Model]
     prompts: dict[int, ir.Prompt]
 
     def evaluate(self, expansion: Expansion, expr: ast_expressions.Expr, frame: Frame, site: Site) -> Value:
