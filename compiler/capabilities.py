@@ -170,7 +170,11 @@ def _labels(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lac
 def _graded(stage: ir.Stage) -> str:
     """How a stage uses probabilities rather than the likeliest label; empty where it does not."""
     rule = stage.args.get("by")
-    if stage.op == "score" and isinstance(rule, ir.Strategy) and rule.name in ("yes_no", "digit", "another_try", "forced"):
+    if (
+        stage.op == "score"
+        and isinstance(rule, ir.Strategy)
+        and rule.name in ("yes_no", "digit", "another_try", "forced")
+    ):
         return f"`{rule.name}` needs the probability of a label"
     if constant(stage, "verdicts"):
         return ""

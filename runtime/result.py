@@ -28,8 +28,8 @@ class Result:
     candidates it was chosen from, in order. `cost` counts as if nothing were cached, `seconds` is wall time. `cut`
     says that a limit stopped work, `cut_reason` which: calls, tokens, cost, seconds or stopped. `notes` are sentences
     for people, `decided` says what decided, such as "5 of 8 agree". `samples` are all candidates of the first layer,
-    made by `generate` stages that read nothing of a model: what the pipeline's work has to be compared with. `stages` is
-    what every stage that ran gave, by path in plan order.
+    made by `generate` stages that read nothing of a model: what the pipeline's work has to be compared with. `stages`
+    is what every stage that ran gave, by path in plan order.
     """
 
     answer: object

@@ -167,7 +167,16 @@ def _larger(expr: st.SearchStrategy) -> st.SearchStrategy:
             several(expr, 1, 2),
             here,
         ),
-        st.builds(ast_expressions.MapLoop, NAMES, expr, optional(expr), _bindings(expr), expr, here, optional(NAMES).map(lambda name: name or "")),
+        st.builds(
+            ast_expressions.MapLoop,
+            NAMES,
+            expr,
+            optional(expr),
+            _bindings(expr),
+            expr,
+            here,
+            optional(NAMES).map(lambda name: name or ""),
+        ),
     )
 
 

@@ -100,9 +100,7 @@ class Samples:
         for token in given.token_ids:
             answer.push(self._board.vocabulary.piece(token))
         ending = tuple(self._thoughts.endings[1])[: max(0, most - len(given.token_ids))] if answer.thinking else ()
-        return replace(
-            given, token_ids=(*given.token_ids, *ending), logprobs=(*given.logprobs, *(0.0 for _ in ending))
-        )
+        return replace(given, token_ids=(*given.token_ids, *ending), logprobs=(*given.logprobs, *(0.0 for _ in ending)))
 
     def _begin(self, job: Job, request: Request, member: Member, given: Given | None) -> None:
         """Give a member the beginning of its answer, if there is one; it may be all that was wanted."""
