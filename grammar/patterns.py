@@ -50,7 +50,7 @@ CONTEXTUAL: dict[str, str] = {
     "seed": rf"{START}seed(?={SPACED}[A-Za-z0-9_(])",
     "seeds": rf"{START}seeds(?={SPACED}[A-Za-z0-9_(\[])",
     "fix": rf"{START}fix(?=[ \t]+{NAME}[ \t]*=)",
-    "with": rf"{START}with(?=[ \t]+{NAME}[ \t]*=|[ \t]*$)",
+    "with": rf"{START}with(?=[ \t]+{NAME}[ \t]*[={{]|[ \t]*$)",
     "max": r"(?:(?<=,)|(?<=, ))max(?=[ \t]*:[^,()]*\{)",
     "up": rf"{START}up[ \t]+to{END}",
 }

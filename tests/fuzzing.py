@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 
 from programs import MODELS
-from programs_at_random import BEFORE, CODE, JUDGES, LOOPS, NAMES, POLICIES, SOURCES, STAGES
+from programs_at_random import BEFORE, CODE, JUDGES, LOOPS, NAMES, POLICIES, SOURCES, STAGES, WATCHERS
 from ttscale.compiler import ast
 from ttscale.compiler.canonical import canonical_hash
 from ttscale.compiler.diagnostics import CompileError, Diagnostic
@@ -116,6 +116,7 @@ def generated(random: Random) -> str:
             pool=random.choice(pools),
             policy=random.choice(POLICIES),
             judge=random.choice(JUDGES),
+            watch=random.choice(WATCHERS),
             programs=fill(random.choice(CODE)) if "{programs}" in template else "",
         )
 

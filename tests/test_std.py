@@ -52,6 +52,7 @@ SAMPLES: dict[str, object] = {
     "kept": [2, 1],
     "reference": "42",
     "entry": "product",
+    "most": 3,
     "test": "assert product(6, 7) == 42",
 }
 

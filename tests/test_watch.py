@@ -299,7 +299,7 @@ def test_reasoning_is_not_watched_in_the_answer() -> None:
     forced.look(completion("t", thinking=True, text="", thoughts="t"))
     assert forced.look(completion("t", "</think>", "a", block_tokens=1, text="a", thoughts="t")).event is None
     late = follower(hint)
-    late.look(completion("t", "</think>", "a", block_tokens=1, text="a", thoughts="t"))
+    assert late.go_on(late.look(completion("t", "</think>", "a", block_tokens=1, text="a", thoughts="t")), 1)
     ended = late.look(completion("t", "</think>", "a", block_tokens=1, finish="stop", text="a", thoughts="t"))
     assert ended.over
 
