@@ -95,7 +95,7 @@ def test_a_pool_that_has_everything_shows_every_rule(full: Path) -> None:
         for name in names_in(arg)
     }
     without = {rule.name for rule in RULES.values() if rule.judge}
-    # `length` is `brevity` turned, `grounded` a score, `origin` wants weights, `composed` parts; the pool has no records
+    # `length` is `brevity` turned, `grounded` a score, `origin` wants weights, `composed` parts; no records here
     wanting = {"length", "grounded", "abduction", "origin", "reward", "likeness", "composed"}
     assert set(RULES) - without - shown <= wanting
     found = every_rule(questions)
