@@ -87,6 +87,24 @@ def test_more_threads_are_not_tried_while_no_core_is_free() -> None:
     assert run(choice, 100, quiet)[-1] == 2
 
 
+def test_fewer_threads_are_tried_while_no_core_is_free_for_more() -> None:
+    choice = ThreadChoice(4, busy=True, meter=lambda: 9.0)
+    used = run(choice, 400, lambda threads: 1.0 if threads == 2 else 5.0)
+    assert used[0] == 3 and 4 not in used and used[-1] == 2
+
+
+def test_cores_that_become_free_in_the_middle_of_a_try_end_it() -> None:
+    load = [4.0]
+    choice = ThreadChoice(4, meter=lambda: load[0])
+    run(choice, 200, lambda threads: 1.0 if threads == 2 else 5.0)
+    assert choice.choose(16) == 2
+    while choice.choose(256) != 3:  # prompts begin with two threads, and have never had all of them
+        run(choice, 1, lambda threads: 1.0, rows=256)
+    load[0] = 0.5
+    used = run(choice, 100, quiet, rows=256)
+    assert used[-1] == 4
+
+
 def test_half_of_the_threads_are_tried_where_another_model_takes_the_other_half() -> None:
     assert levels(16) == (16, 15, 8) and levels(2) == (2, 1) and levels(1) == (1,)
     shared = ThreadChoice(16)

@@ -96,8 +96,11 @@ class ThreadChoice:
             size.wait = min(size.wait, 2)
         if size.wait <= 0 and not self._debt:
             if size.target > size.current and self.meter is not None and self.meter() >= self.most + SPARE:
-                size.wait = SOONEST  # no core is free
-                return
+                fewer = [count for count in self._others(size.current) if count < size.current]
+                if not fewer:
+                    size.wait = SOONEST  # no core is free
+                    return
+                size.target = fewer[0]
             size.probing = PROBE_CALLS
             size.seconds[size.target].clear()
 
@@ -111,6 +114,7 @@ class ThreadChoice:
             self._debt = 0.0
             for size in self._sizes.values():
                 if size.current < self.most:
+                    size.probing = 0  # what was being tried would be judged by another number's calls
                     size.target, size.wait, size.pause = self.most, min(size.wait, 1), SOONEST
         self._was_free = is_free
 
