@@ -20,6 +20,7 @@ class Pretended:
     """Rows are a hash of all tokens that a sequence holds, with some noise; `cut` is what a copy of a range gives."""
 
     vocabulary = WORDS
+    most_rows = 64
 
     def __init__(self, cut: Cut, whole: Cut = lambda tokens, _: list(tokens), refuses: bool = False) -> None:
         self.cut, self.whole, self.refuses = cut, whole, refuses
@@ -37,6 +38,7 @@ class Pretended:
 
     def decode(self, pieces: Sequence[Piece], idle: Sequence[int] = ()) -> npt.NDArray[np.float32]:
         rows = []
+        assert sum(len(piece.tokens) for piece in pieces) <= self.most_rows
         for piece in pieces:
             held = self.held.setdefault(piece.seq, [])
             if self.refuses and len(held) != piece.start:
@@ -75,6 +77,14 @@ def test_a_memory_that_copies_nothing_is_refused() -> None:
 def test_nothing_is_left_behind() -> None:
     runner = Pretended(rightly)
     assert copies(runner, 2) and runner.held == {}
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 13])
+def test_a_call_has_no_more_rows_than_it_may(most: int) -> None:
+    for cut, is_right in ((rightly, True), (lambda tokens, length: [], False)):
+        runner = Pretended(cut)
+        runner.most_rows = most
+        assert copies(runner, 2) is is_right and copies(runner, 0)
 
 
 @pytest.mark.model

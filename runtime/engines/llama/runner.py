@@ -86,6 +86,11 @@ class Runner:
         self._make_batch(settings.batch)
 
     @property
+    def most_rows(self) -> int:
+        """How many rows one call may have."""
+        return self.settings.batch
+
+    @property
     def runners(self) -> tuple[Runner, ...]:
         """The runners that compute rows."""
         return (self,)

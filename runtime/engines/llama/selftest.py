@@ -2,7 +2,8 @@
 
 A beginning is computed, copied to another sequence and gone on from; the same tokens are computed afresh beside it. If
 the two differ about as much as the fresh ones differ from those behind a longer beginning, the copy is not what it
-should be: some memories copy nothing, or more than they were told, without a word. Eighteen rows in two calls.
+should be: some memories copy nothing, or more than they were told, without a word. Eighteen rows in two calls, where a call may
+have so many.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ttscale.runtime.engines.base import EngineError
 from ttscale.runtime.engines.llama.cells import Branch
 from ttscale.runtime.engines.llama.work import Copy, Drop, Group, Piece
 
+Floats = npt.NDArray[np.float32]
 Sharing = Literal["range", "whole"]
 
 BEGINNING, MORE, TAIL = 5, 2, 2
@@ -28,8 +30,10 @@ class Computes(Protocol):
 
     @property
     def vocabulary(self) -> int: ...
+    @property
+    def most_rows(self) -> int: ...
     def apply(self, operations: Sequence[Copy | Drop]) -> None: ...
-    def decode(self, pieces: Sequence[Piece], idle: Sequence[int] = ()) -> npt.NDArray[np.float32]: ...
+    def decode(self, pieces: Sequence[Piece], idle: Sequence[int] = ()) -> Floats: ...
     def clear(self) -> None: ...
 
 
@@ -56,12 +60,12 @@ def copies(runner: Computes, more: int) -> bool:
     begun, further, tail = tokens[:BEGINNING], tokens[BEGINNING : BEGINNING + MORE], tokens[-TAIL:]
     try:
         whole = _piece(0, 0, begun + further[:more], last=False)
-        afresh = runner.decode([whole, _piece(1, 0, begun + tail)])[0].copy()
+        (afresh,) = _computed(runner, [whole, _piece(1, 0, begun + tail)])
         runner.apply([Drop(1), Copy(0, 1, BEGINNING)])
         # Where whole sequences are copied, the one that goes on differs by what is put in now.
         behind = [] if more else further
         length = BEGINNING + more
-        longer, copied = runner.decode([_piece(0, length, behind + tail), _piece(1, BEGINNING, tail)]).copy()
+        longer, copied = _computed(runner, [_piece(0, length, behind + tail), _piece(1, BEGINNING, tail)])
     except EngineError:  # positions that do not follow one another, as where a state cannot be cut
         return False
     finally:
@@ -69,12 +73,26 @@ def copies(runner: Computes, more: int) -> bool:
     return _distance(copied, afresh) <= FAR * _distance(longer, afresh) or _distance(longer, afresh) == 0
 
 
+def _computed(runner: Computes, pieces: Sequence[Piece]) -> list[Floats]:
+    """The rows that are wanted, of one call, or of several small ones where a call may have fewer rows."""
+    most = runner.most_rows
+    if sum(len(piece.tokens) for piece in pieces) <= most:
+        return [*runner.decode(pieces).copy()]
+    rows: list[Floats] = []
+    for piece in pieces:
+        for at in range(0, len(piece.tokens), most):
+            last = bool(piece.outputs) and at + most >= len(piece.tokens)
+            part = _piece(piece.seq, piece.start + at, [*piece.tokens[at : at + most]], last=last)
+            rows.extend(runner.decode([part]).copy())
+    return rows
+
+
 def _piece(seq: int, start: int, tokens: list[int], *, last: bool = True) -> Piece:
     outputs = range(len(tokens) - 1, len(tokens)) if last else range(0)
     return Piece(Group(-1, tokens, []), None, Branch(seq, tokens), start, tokens, outputs)
 
 
-def _distance(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> float:
+def _distance(first: Floats, second: Floats) -> float:
     """How far two rows of logits are apart, whatever is added to all of a row."""
     difference = first - second
     return float(np.std(difference[np.isfinite(difference)]))
