@@ -246,6 +246,12 @@ def test_new_tokens_of_a_call_are_divided_where_nobody_tells_them_apart() -> Non
     assert shared(found, None) == found and shared(found, 1) == found
 
 
+def test_what_was_cut_at_its_length_keeps_its_tokens_beside_others() -> None:
+    found = [Completion(0, "a", "stop", 8, 1), Completion(1, "a" * 19, "length", 8, 12)]
+    assert [one.new_tokens for one in shared(found, 15)] == [3, 12], "the bank finds only a cut sample of full length"
+    assert shared([found[1]], 15) == [found[1]]
+
+
 async def test_a_call_for_several_holds_as_many_places() -> None:
     gate = Gate(4)
     order: list[str] = []

@@ -51,13 +51,13 @@ def sample(
 def shared(found: Sequence[Completion], total: int | None) -> list[Completion]:
     """Samples of one call, with its new tokens divided among those of which nobody has told how many they are.
 
-    By the lengths of their texts and thoughts, so that the sum is what the server counted. A `total` below what has
-    been seen is no sum: llama.cpp's server gives that of one sample.
+    By the lengths of their texts and thoughts, so that the sum is what the server counted; of one that was cut at its
+    length that is known. A `total` below what has been seen is no sum: llama.cpp's server gives that of one sample.
     """
-    untold = [one for one in found if not one.logprobs]
+    untold = [one for one in found if not one.logprobs and one.finish != "length"]
     if total is None or not untold or total < sum(one.new_tokens for one in found):
         return list(found)
-    left = total - sum(one.new_tokens for one in found if one.logprobs)
+    left = total - sum(one.new_tokens for one in found if one not in untold)
     lengths = [len(one.text) + len(one.thoughts) + 1 for one in untold]
     done, before = 0, 0
     counts: dict[int, int] = {}

@@ -2,8 +2,8 @@
 
 A beginning is computed, copied to another sequence and gone on from; the same tokens are computed afresh beside it. If
 the two differ about as much as the fresh ones differ from those behind a longer beginning, the copy is not what it
-should be: some memories copy nothing, or more than they were told, without a word. Eighteen rows in two calls, where a call may
-have so many.
+should be: some memories copy nothing, or more than they were told, without a word. Eighteen rows in two
+calls, where a call may have so many.
 """
 
 from __future__ import annotations
