@@ -154,6 +154,23 @@ def test_hover_in_a_prompt_and_over_rules(client: Client) -> None:
     client.open("mixed.tts", mixed)
     assert "what tuning changed in a small one" in said(client, "mixed.tts", mixed, "proxy_tuning", 1)
     assert "question: Text" in said(client, "rules.tts", text, "question: question")
+    put = text.replace("score(by: likelihood)", "score(by: forced([question], put: mixture), from: m)")
+    client.open("put.tts", put)
+    assert "all must hold, or any may" in said(client, "put.tts", put, "mixture", 1)
+
+
+def test_what_earlier_items_gave_and_watchers_in_a_list(client: Client) -> None:
+    loop = "z = map q in [question], max: 2 with before { yield generate(p.reply(fill(q, before)), from: small) }"
+    text = PROGRAM.replace("return", f"{loop}\n  return")
+    client.open("earlier.tts", text)
+    assert "Answers[Text]" in said(client, "earlier.tts", text, "with before", 6)
+    assert "Answers[Text]" in said(client, "earlier.tts", text, "fill(q, before", 9)
+    assert "before" in labels(client, "earlier.tts", text, "fill(q, ")
+    watched = text.replace("from: small)", 'from: small, watch: [overthinking(marks: "x"), ])')
+    client.open("watched.tts", watched)
+    found = set(labels(client, "watched.tts", watched, '"x"), '))
+    assert {"repetition", "confidence"} <= found and "generate" not in found
+    assert '["\\n\\nWait", ' in said(client, "watched.tts", watched, "marks", 1)
 
 
 @pytest.mark.parametrize(

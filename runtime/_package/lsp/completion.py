@@ -61,6 +61,8 @@ def complete(cursor: Cursor, checked: Checked) -> list[Item]:
         return [*stage_items("pool"), *own, *symbol_items(checked, ("pipeline", "module"))]
     if cursor.call is not None:
         return _in_call(cursor, cursor.call, checked)
+    if cursor.call_of_list is not None and cursor.value_begins():
+        return _in_list(cursor, cursor.call_of_list, checked)
     if cursor.declaration.keyword in ("search", "eval") and (wanted := complete_measured(cursor, checked)):
         return wanted
     begins = cursor.first_on_line or cursor.previous() == "{"
@@ -158,6 +160,15 @@ def _in_call(cursor: Cursor, call: OpenCall, checked: Checked) -> list[Item]:
             items.append(named_item(item.name, item.doc))
     first = parameters[0] if parameters and not call.given else None
     return [*items, *(_for_parameter(first, signature, cursor, checked) if first else _values(cursor, checked))]
+
+
+def _in_list(cursor: Cursor, call: OpenCall, checked: Checked) -> list[Item]:
+    """In the list that is an argument of a stage: watchers and models where it takes these."""
+    signature = SIGNATURES.get(call.callee)
+    parameter = signature.parameter(call.argument) if signature is not None else None
+    if parameter is not None and parameter.kind in ("watch", "model"):
+        return _for_parameter(parameter, signature, cursor, checked)
+    return _values(cursor, checked)
 
 
 def _for_parameter(parameter: Parameter, signature: Signature | None, cursor: Cursor, checked: Checked) -> list[Item]:

@@ -160,9 +160,18 @@ class Cursor:
     @cached_property
     def call(self) -> OpenCall | None:
         """The innermost call whose brackets are open, if nothing else is open inside them."""
-        if not self.open or self.say(self.before[self.open[-1]]) != "(":
+        return self._call_at(self.open[-1]) if self.open else None
+
+    @cached_property
+    def call_of_list(self) -> OpenCall | None:
+        """The call an argument of which is the list that is open at the word: `watch` in `generate(…, watch: [`."""
+        is_list = len(self.open) > 1 and self.say(self.before[self.open[-1]]) == "["
+        return self._call_at(self.open[-2]) if is_list else None
+
+    def _call_at(self, index: int) -> OpenCall | None:
+        """The call whose brackets open at `index` of `before`."""
+        if self.say(self.before[index]) != "(":
             return None
-        index = self.open[-1]
         callee = _path_before(self, index)
         if not callee or (callee in KEYWORDS and callee != "match"):
             return None
@@ -242,7 +251,11 @@ def _names(cursor: Cursor) -> list[Given]:
         )
         if before == "param":
             found.append(Given(cursor.say(piece), "param", piece.start, piece.end))
-        elif (before == "map" and behind == "in") or (behind == "=" and not twice and before not in (".", ":", "]")):
+        elif (
+            (before == "map" and behind == "in")
+            or (before == "with" and behind == "{")
+            or (behind == "=" and not twice and before not in (".", ":", "]"))
+        ):
             found.append(Given(cursor.say(piece), "binding", piece.start, piece.end))
     return found
 

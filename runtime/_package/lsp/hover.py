@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 from ttscale.compiler import ast, ast_expressions
-from ttscale.compiler.combination_signatures import combination_named
+from ttscale.compiler.combination_signatures import CombinationSignature, combination_named
 from ttscale.compiler.driver import Checked
-from ttscale.compiler.policy_signatures import POLICIES
+from ttscale.compiler.policy_signatures import POLICIES, PolicySignature
 from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.scope import Symbol
-from ttscale.compiler.signatures import SIGNATURES
-from ttscale.compiler.watch_signatures import WATCHERS
+from ttscale.compiler.signatures import SIGNATURES, RuleSignature
+from ttscale.compiler.watch_signatures import WATCHERS, WatcherSignature
 from ttscale.lsp.cursor import Cursor, Given
 from ttscale.lsp.facts import Facts, described, facts_of
 from ttscale.lsp.navigation import symbol_at
@@ -32,6 +32,8 @@ def hover(cursor: Cursor, checked: Checked) -> str | None:
     given = None if cursor.owner else cursor.given(cursor.word)
     if given is not None:
         return _local(cursor, given, checked, facts)
+    if (said := _choice(cursor)) is not None:
+        return said
     symbol = symbol_at(cursor, checked)
     typed = facts.expressions.get(_whole(cursor)) if facts is not None else None
     gives = f"\n\ngives {described(typed)}" if typed is not None and typed.is_known else ""
@@ -147,9 +149,7 @@ def _argument(cursor: Cursor, checked: Checked) -> str | None:
     signature = SIGNATURES.get(call.callee)
     if signature is not None and (parameter := signature.parameter(cursor.word)) is not None:
         return parameter_line(parameter).removeprefix("- ")
-    rule = (
-        rule_of(call.callee) or POLICIES.get(call.callee) or WATCHERS.get(call.callee) or combination_named(call.callee)
-    )
+    rule = _rule_called(call.callee)
     if rule is not None:
         found = next((p for p in rule.parameters if p.name == cursor.word), None)
         return parameter_line(found).removeprefix("- ") if found is not None else None
@@ -166,6 +166,24 @@ def _argument(cursor: Cursor, checked: Checked) -> str | None:
             source = checked.sources[symbol.module]
             return f"```tts\n{source.text[item.span.start : item.span.end]}\n```\n\n{item.doc}".rstrip()
     return None
+
+
+def _choice(cursor: Cursor) -> str | None:
+    """One of the words that an argument may be, `mixture` in `put: mixture`: the documentation of the argument."""
+    call = cursor.call
+    if call is None or cursor.owner or cursor.followed_by(":"):
+        return None
+    taker = SIGNATURES.get(call.callee) if call.argument else None
+    taker = taker if taker is not None and taker.parameter(call.argument) is not None else _rule_called(call.callee)
+    for parameter in taker.parameters if taker is not None else ():
+        if parameter.name == (call.argument or parameter.name) and cursor.word in parameter.choices:
+            return parameter_line(parameter).removeprefix("- ")
+    return None
+
+
+def _rule_called(name: str) -> RuleSignature | PolicySignature | WatcherSignature | CombinationSignature | None:
+    """What has arguments and is no stage: a rule, a policy, a watcher, a combination of models."""
+    return rule_of(name) or POLICIES.get(name) or WATCHERS.get(name) or combination_named(name)
 
 
 def called(callee: str, checked: Checked) -> Symbol | None:

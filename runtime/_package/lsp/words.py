@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from ttscale.compiler.combination_signatures import combination_named
 from ttscale.compiler.gguf_options import GGUF_OPTIONS
 from ttscale.compiler.model_kinds import SAMPLING_OPTIONS
@@ -149,9 +151,17 @@ def parameter_line(parameter: Parameter) -> str:
     if parameter.required:
         notes.append("required")
     elif parameter.default is not None:
-        default = str(parameter.default).lower() if isinstance(parameter.default, bool) else parameter.default
-        notes.append(f"default {default}")
+        notes.append(f"default {_as_written(parameter.default)}")
     return f"- `{parameter.name}:` " + "; ".join(notes or [parameter.kind])
+
+
+def _as_written(default: object) -> str:
+    """A default value as a program writes it; a list of texts has brackets and quotes."""
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, tuple):
+        return "[" + ", ".join(json.dumps(item, ensure_ascii=False) for item in default) + "]"
+    return str(default)
 
 
 def stage_doc(signature: Signature) -> str:
