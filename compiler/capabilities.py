@@ -154,7 +154,8 @@ def _rules(value: object) -> Iterator[str]:
 def _labels(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack]:
     """Stages that use how probable a label is, where in words it could only be 0 or 1."""
     reason = _graded(stage)
-    grades = stage.op == "score" and getattr(stage.args.get("by"), "name", "") == "digit"
+    rule = getattr(stage.args.get("by"), "name", "") if stage.op == "score" else ""
+    grades = rule in ("digit", "forced")
     if not reason or not (grades or any(labels_of(filled.prompt.result) for filled in prompts_of(stage))):
         return
     for judge in asked_by(stage):
@@ -162,6 +163,7 @@ def _labels(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lac
         if not gives:
             others = [model.name for model, one in can.items() if one.scoring]
             instead = "let the prompt give a `Number`" if stage.op == "score" else "leave `min_probability:` out"
+            instead = "ask a model that runs in the process: `gguf(…)`" if rule == "forced" else instead
             instead += f", or ask another model: `from: {others[0]}`" if others else ""
             perhaps = "may give none: it is asked in words, and every probability is 0 or 1"
             yield _Lack(stage, judge, gives, "logprobs: true", reason, "gives none", perhaps, instead)
@@ -237,7 +239,7 @@ def _steps(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack
 def _needs_more(stage: ir.Stage) -> bool:
     """Whether a stage needs something that no ability tells of: pauses, or texts read by a model."""
     rule = stage.args.get("by")
-    if isinstance(stage.args.get("embedder"), ir.Model):
+    if isinstance(stage.args.get("embedder"), ir.Model) or stage.op in ("retrieve", "recall"):
         return True
     return bool(watchers_of(stage)) or (isinstance(rule, ir.Strategy) and rule.name in READERS)
 
@@ -254,6 +256,11 @@ def _read(stage: ir.Stage) -> Iterator[_Lack]:
         instead = "name a model that runs in the process, or leave `embedder:` out"
         yield _Lack(stage, embedder, False, "", "`embedder:` makes vectors of texts", "cannot", "", instead)
     rule = stage.args.get("by")
+    by_vectors = stage.op in ("retrieve", "recall") and constant(stage, "by") in ("embedding", "both")
+    for model in asked_by(stage) if by_vectors else ():
+        if model.kind in ("openai", "script"):
+            instead = "name a model that runs in the process: `gguf(…)`, or go by words"
+            yield _Lack(stage, model, False, "", f"`{stage.op}` compares vectors of texts", "makes none", "", instead)
     if not (stage.op == "score" and isinstance(rule, ir.Strategy) and rule.name in READERS):
         return
     model = dict(rule.named).get("model")
