@@ -372,7 +372,8 @@ def _one_item(expr: ast_expressions.MapLoop, element: Typed, earlier: Typed, fra
     inner = frame.inner()
     bind_name(expr.name, Local("item", element, frame.program.word(expr.span, expr.name)), inner)
     if expr.earlier:
-        bind_name(expr.earlier, Local("state", earlier, frame.program.word(expr.span, expr.earlier)), inner)
+        behind = Span(expr.span.file, (expr.limit or expr.items).span.end, expr.span.end)
+        bind_name(expr.earlier, Local("state", earlier, frame.program.word(behind, expr.earlier)), inner)
     body(expr.bindings, inner)
     made = inner.type(expr.yield_)
     report_unused(inner)

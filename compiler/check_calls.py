@@ -7,7 +7,6 @@ Codes:
     E0212  an argument that is missing
     E0213  an argument given twice, or one too many
     E0218  a pipe into something that takes no pool, or from something that is none
-    W0290  something that is read but not run by this version
 """
 
 from __future__ import annotations

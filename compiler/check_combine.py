@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ttscale.compiler import ast_expressions, types
+from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_frame import Frame, Typed, did_you_mean, listed
 from ttscale.compiler.check_strategies import rule_call
 from ttscale.compiler.combination_signatures import (
@@ -33,7 +33,7 @@ def check_combine(call: StageCall) -> None:
     called = value.callee if isinstance(value, ast_expressions.Call) else value
     there = f"there are {listed(list(COMBINATIONS))}"
     if not isinstance(called, ast_expressions.Name):
-        frame.report("E0278", "`combine:` takes a combination of models", value.span, hint=_example(frame))
+        frame.report("E0278", "`combine:` takes a combination of models", value.span, hint=_example(call))
         return
     found = combination_named(called.name)
     if found is None:
@@ -51,20 +51,30 @@ def check_combine(call: StageCall) -> None:
         rule_call(value, own, Typed(types.ANY), frame)
         return
     first = next(one for one in found.parameters if one.required)
-    hint = f"write `{_written(found, frame)}`"
+    hint = f"write `{_written(found, call)}`"
     frame.report("E0212", f"`{found.name}` needs `{first.name}:`, {first.doc}", value.span, hint=hint)
 
 
-def _example(frame: Frame) -> str:
-    return f"write `combine: {_written(COMBINATIONS['contrastive'], frame)}`"
+def _example(call: StageCall) -> str:
+    return f"write `combine: {_written(COMBINATIONS['contrastive'], call)}`"
 
 
-def _written(one: CombinationSignature, frame: Frame) -> str:
-    """The call of a combination, with the last of the file's models in it."""
-    models = frame.models()
+def _written(one: CombinationSignature, call: StageCall) -> str:
+    """The call of a combination, with other weights of the file in it than those asked."""
+    asked = call.given.get("from")
+    asked_name = asked.name if isinstance(asked, ast_expressions.Name) else ""
+    others = [name for name in call.frame.models() if name != asked_name and _is_weights(name, call.frame)]
     needed = [parameter.name for parameter in one.parameters if parameter.required]
-    other = models[-1] if models else "…"
+    other = others[-1] if others else "…"
     return f"{one.name}({', '.join(f'{name}: {other}' for name in needed)})"
+
+
+def _is_weights(name: str, frame: Frame) -> bool:
+    """Whether a model of the file is `gguf(…)`."""
+    symbol = frame.symbol(name)
+    value = symbol.declaration.value if symbol is not None and isinstance(symbol.declaration, ast.ModelDecl) else None
+    callee = value.callee if isinstance(value, ast_expressions.Call) else None
+    return isinstance(callee, ast_expressions.Name) and callee.name == "gguf"
 
 
 __all__ = ["check_combine"]

@@ -170,7 +170,8 @@ def _placed(
 ) -> Rules:
     """A rule at its place: whether it belongs there, and whether the pool has what it needs."""
     if stage not in rule.where:
-        where = " or ".join(f"`{name}({'weight' if name == 'vote' else 'by'}: {rule.name})`" for name in rule.where[:2])
+        said = rule.name if "\n" in frame.text(value.span) else frame.text(value.span)
+        where = " or ".join(f"`{name}({'weight' if name == 'vote' else 'by'}: {said})`" for name in rule.where[:2])
         does = {"numbers": "gives a number for each answer", "pick": "picks one answer", "keep": "keeps part of a pool"}
         message = f"`{rule.name}` does not belong in `{stage}({argument}: …)`"
         frame.report("E0223", message, value.span, label=f"it {does[rule.gives]}", hint=f"write {where}")
@@ -331,7 +332,7 @@ def _source_of_numbers(value: ast_expressions.Expr, rule: RuleSignature, source:
     if found is None or not _is_number(found):
         written = named.name if isinstance(named, ast_expressions.Name) else "this"
         message = f"`{rule.name}` needs a number for each answer, and `{written}` gives none"
-        hint = did_you_mean(written, numbers, f"write `{rule.name}(score)`; there are {listed(numbers)}")
+        hint = did_you_mean(written, numbers, f"write `{_with_score(rule)}`; there are {listed(numbers)}")
         frame.report("E0223", message, value.span, hint=hint)
         return
     for facet in sorted(found.needs):
@@ -340,6 +341,12 @@ def _source_of_numbers(value: ast_expressions.Expr, rule: RuleSignature, source:
         rule_call(value, found, source, frame)
     else:
         _latest_score(found, frozenset(), value, source, frame)
+
+
+def _with_score(rule: RuleSignature) -> str:
+    """The call of a rule with `score` as its source, which stands behind other arguments in some."""
+    first = next(parameter.name for parameter in rule.parameters if parameter.kind == "strategy")
+    return f"{rule.name}(score)" if rule.positional[:1] == (first,) else f"{rule.name}(…, {first}: score)"
 
 
 def _is_number(rule: RuleSignature) -> bool:

@@ -419,3 +419,24 @@ pipeline answer_{i}(question: Text) -> Number {{
     text = HEAD + "".join(one.format(i=i) for i in range(60))
     assert text.count("\n") > 900
     assert codes(text) == []
+
+
+@pytest.mark.parametrize(
+    ("stages", "hint"),
+    [
+        ('select(by: likeness(small, to: "x"))', 'write `score(by: likeness(small, to: "x"))`'),
+        ("score(by: composed(drafts, by: yes_no)) |> select(by: score)", "write `composed(…, by: score)`"),
+        ("select(by: best_of_n(yes_no))", "write `best_of_n(score)`"),
+    ],
+)
+def test_what_a_hint_tells_to_write_has_the_arguments(stages: str, hint: str) -> None:
+    drafts = "drafts = generate(p.reply(question), from: small, n: 2)"
+    text = f"{HEAD}\npipeline main(question: Text) -> Text {{\n  {drafts}\n  return drafts |> {stages}\n}}\n"
+    found = compiled(text).diagnostics
+    assert any(one.code == "E0223" and one.hint.startswith(hint) for one in found), [(d.code, d.hint) for d in found]
+
+
+def test_the_name_of_what_earlier_items_gave_is_found_behind_the_items() -> None:
+    text = f"{HEAD}\npipeline main(question: Text) -> Text {{\n  z = map x in [question], max: 2 with x {{ yield x }}\n"
+    (found,) = [one for one in compiled(f"{text}  return z |> vote()\n}}\n").diagnostics if one.code == "E0208"]
+    assert found.primary.start > found.labels[0].span.start

@@ -111,6 +111,14 @@ def test_a_mistake_is_told_with_what_to_write(combine: str, source: str, code: s
     ]
 
 
+def test_the_hint_names_other_weights_of_the_file() -> None:
+    head = 'prompt ask(question: Text) -> Number = """{{ question }}"""\n'
+    server = f'{THREE}\nmodel server = openai("http://h/v1", name: "q")\n'
+    text = f"tts 1\n{head}" + pipeline("return generate(ask(question), from: tuned, combine: contrastive)", server)
+    (found,) = [one for one in compiled(text).diagnostics if one.code == "E0212"]
+    assert found.hint in ("write `contrastive(amateur: small)`", "write `contrastive(amateur: large)`")
+
+
 @pytest.mark.parametrize(
     ("models", "source", "words"),
     [
