@@ -104,6 +104,23 @@ async def test_a_restart_that_cannot_load_ends_what_waits(faked: Faked) -> None:
     await engine.close()
 
 
+class GoneLink(DyingLink):
+    """The first loads and dies, a second cannot be made."""
+
+    def __init__(self, settings: Settings, on_messages: link.OnMessages, on_end: link.OnEnd) -> None:
+        if FakeLink.made:
+            raise OSError("cannot allocate memory")
+        super().__init__(settings, on_messages, on_end)
+
+
+async def test_a_restart_without_a_process_ends_what_waits(faked: Faked) -> None:
+    engine = faked(GoneLink)
+    with pytest.raises(EngineError, match="cannot be started again: cannot allocate memory"):
+        async with asyncio.timeout(20):
+            await collect(engine, Request((Message("user", "hello"),), seeds=(1,)))
+    await engine.close()
+
+
 async def test_closing_while_loading_ends_start(faked: Faked) -> None:
     engine = faked(FakeLink)
     starting = asyncio.create_task(engine.start())

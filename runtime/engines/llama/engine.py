@@ -426,6 +426,9 @@ class LlamaEngine:
         except EngineError as error:
             self._give_up(error)
             return
+        except Exception as error:  # as where no process can be made: those who wait must hear of it
+            self._give_up(EngineError(f"{self._path.name} cannot be started again: {error}", hint=_CRASH_HINT))
+            return
         with self._lock:
             self._restarting = False
         self._next_suspect()
