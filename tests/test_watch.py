@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -411,3 +412,19 @@ async def test_an_engine_that_fails_ends_the_watch(silent: bool, message: str) -
     with pytest.raises(EngineError, match=message):
         async for _ in watching.generate(Request(ASKED, (1, 2), max_tokens=64)):
             pass
+
+
+class Late(ScriptEngine):
+    """A scripted engine whose second parts come too late."""
+
+    async def generate(self, request: Request) -> AsyncIterator[Completion]:
+        async for one in super().generate(request):
+            left = f"the time limit of {request.timeout_seconds} s was over"
+            yield one if request.given is None else replace(one, finish="cancelled", error=left)
+
+
+async def test_a_time_limit_is_told_as_it_was_given() -> None:
+    watch = watch_of((ir.Strategy("repetition", (), (("window", ir.Const(2)),)),), types.NUMBER, 64)
+    request = Request(ASKED, (1,), max_tokens=64, timeout_seconds=9.0)
+    (one,) = [one async for one in WatchingEngine(Late(["a b c d e f g h"]), watch).generate(request)]
+    assert (one.finish, one.error) == ("cancelled", "the time limit of 9.0 s was over")

@@ -237,6 +237,8 @@ class _Run:
                 self._release([before])
         if part is None:
             raise EngineError("the engine gave no more of a sample that was watched", fatal=False)
+        if limit is not None and part.finish == "cancelled" and part.error:  # the engine knows what was left of it
+            part = replace(part, error=f"the time limit of {limit} s was over")
         return part
 
     def _ended(self, sample: _Sample, completion: Completion, step: Step) -> Completion:
