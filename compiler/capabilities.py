@@ -257,10 +257,10 @@ def _read(stage: ir.Stage) -> Iterator[_Lack]:
         yield _Lack(stage, embedder, False, "", "`embedder:` makes vectors of texts", "cannot", "", instead)
     rule = stage.args.get("by")
     by_vectors = stage.op in ("retrieve", "recall") and constant(stage, "by") in ("embedding", "both")
-    for model in asked_by(stage) if by_vectors else ():
-        if model.kind in ("openai", "script"):
+    for reader in asked_by(stage) if by_vectors else ():
+        if reader.kind in ("openai", "script"):
             instead = "name a model that runs in the process: `gguf(…)`, or go by words"
-            yield _Lack(stage, model, False, "", f"`{stage.op}` compares vectors of texts", "makes none", "", instead)
+            yield _Lack(stage, reader, False, "", f"`{stage.op}` compares vectors of texts", "makes none", "", instead)
     if not (stage.op == "score" and isinstance(rule, ir.Strategy) and rule.name in READERS):
         return
     model = dict(rule.named).get("model")

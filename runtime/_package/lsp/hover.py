@@ -173,8 +173,9 @@ def _choice(cursor: Cursor) -> str | None:
     call = cursor.call
     if call is None or cursor.owner or cursor.followed_by(":"):
         return None
-    taker = SIGNATURES.get(call.callee) if call.argument else None
-    taker = taker if taker is not None and taker.parameter(call.argument) is not None else _rule_called(call.callee)
+    stage, rule = SIGNATURES.get(call.callee), _rule_called(call.callee)
+    is_of_stage = stage is not None and stage.parameter(call.argument) is not None
+    taker = stage if is_of_stage else rule
     for parameter in taker.parameters if taker is not None else ():
         if parameter.name == (call.argument or parameter.name) and cursor.word in parameter.choices:
             return parameter_line(parameter).removeprefix("- ")
