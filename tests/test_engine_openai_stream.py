@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from openai_servers import Served, served
 from ttscale.compiler.ir import Model
-from ttscale.runtime.engines.base import Completion, Message, Request, Sampling
+from ttscale.runtime.engines.base import Completion, EngineError, Message, Request, Sampling
 from ttscale.runtime.engines.openai import OpenAIEngine
 from ttscale.runtime.engines.openai_gate import Gate
+from ttscale.runtime.engines.openai_link import Refused
 from ttscale.runtime.engines.openai_reading import Malformed
 from ttscale.runtime.engines.openai_sample import sample, shared
 from ttscale.runtime.engines.openai_stream import Interrupted, Made
@@ -228,6 +229,30 @@ async def test_samples_with_other_limits_are_other_calls(server: Served) -> None
     finally:
         await engine.close()
     assert sorted((sent["max_tokens"], sent.get("n", 1)) for sent in server.seen) == [(5, 1), (9, 2)]
+
+
+async def test_what_ends_one_of_the_smaller_calls_for_good_ends_the_others(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, ended = OpenAIEngine(server.url, "m", many=2), asyncio.Event()
+
+    async def samples(request: Request, places: list[int], *_: object) -> list[Completion]:
+        if len(places) > 1:
+            raise Refused("one at a time", fatal=False)
+        if places == [1]:
+            raise EngineError("the key is wrong")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return []
+
+    monkeypatch.setattr(engine, "_samples", samples)
+    with pytest.raises(EngineError, match="the key is wrong"):
+        await collect(engine, Request(ASK, seeds=(1, 2)))
+    async with asyncio.timeout(20):
+        await ended.wait()
+    await engine.close()
 
 
 def test_what_was_cut_at_its_length_has_that_many_tokens() -> None:

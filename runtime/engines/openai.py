@@ -194,9 +194,16 @@ class OpenAIEngine:
                 return [Completion(index, "", "failed", 0, 0, error=str(error)) for index in places]
             self._many = min(self._many, len(places) // 2)
         size, rest = self._many, places[len(found) :]
-        again = [self._call(request, rest[at : at + size], limit, deadline) for at in range(0, len(rest), size)]
-        for more in await asyncio.gather(*again):
-            found += more
+        again = [
+            asyncio.create_task(self._call(request, rest[at : at + size], limit, deadline))
+            for at in range(0, len(rest), size)
+        ]
+        try:
+            for more in await asyncio.gather(*again):
+                found += more
+        finally:  # what ends one of them for good ends the others
+            for task in again:
+                task.cancel()
         return found
 
     async def _samples(
