@@ -170,6 +170,9 @@ def test_what_earlier_items_gave_and_watchers_in_a_list(client: Client) -> None:
     client.open("watched.tts", watched)
     found = set(labels(client, "watched.tts", watched, '"x"), '))
     assert {"repetition", "confidence"} <= found and "generate" not in found
+    block = 'tts 1\nprompt ask(q: Text) -> Text {\n  user "{{ q }}"\n  \n}\n'
+    client.open("block.tts", block)
+    assert {"typical_p:", "penalty_window:", "system"} <= set(labels(client, "block.tts", block, '}}"\n  '))
     assert '["\\n\\nWait", ' in said(client, "watched.tts", watched, "marks", 1)
 
 

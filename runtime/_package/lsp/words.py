@@ -58,7 +58,7 @@ CLAUSES = {
     "search": ("maximize", "minimize", "fix", "budget", "holdout", "trials", "sampler", "seed", "seeds", "match"),
     "eval": ("metric", "seeds", "match", "budget"),
     "test": ("given", "expect"),
-    "prompt": ("system", "user", "assistant", "chat", "temperature:", "top_p:", "top_k:", "max_tokens:", "stop:"),
+    "prompt": ("system", "user", "assistant", "chat", *(f"{name}:" for name in SAMPLING_OPTIONS)),
     "budget": ("calls <= ", "tokens <= ", "seconds <= ", "cost <= "),
 }
 """What may begin a line in the block of each."""
