@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 K1, B = 1.5, 0.75
@@ -38,15 +39,18 @@ class Index:
     def __init__(self, passages: tuple[str, ...]) -> None:
         self.passages = passages
         self._made: Any = None
+        self._making = Lock()
 
     def scores(self, query: str) -> dict[int, float]:
         """The score of every passage that has a word of the query. Raises DocumentError without bm25s."""
         asked = words(query)
         if not asked or not any(words(passage) for passage in self.passages):
             return {}
-        if self._made is None:
-            self._made = _bm25()
-            self._made.index([words(passage) for passage in self.passages], show_progress=False)
+        with self._making:  # questions look things up side by side, in threads
+            if self._made is None:
+                made = _bm25()
+                made.index([words(passage) for passage in self.passages], show_progress=False)
+                self._made = made
         return {place: float(score) for place, score in enumerate(self._made.get_scores(asked)) if score > 0}
 
     def best(self, query: str, count: int) -> list[tuple[int, float]]:

@@ -152,7 +152,7 @@ def test_a_shorter_limit_reads_what_the_engine_would_have_made(seed: int, long: 
     assert row.serves(want, 4096)
     view = row.completion(5, want)
     unsaid = {"seconds": 0, "beyond": None}  # what was drawn past the text is known here, and not to this engine
-    assert replace(view, index=0, **unsaid) == replace(wanted, pieces=(), **unsaid)  # type: ignore[arg-type]
+    assert replace(view, index=0, **unsaid) == replace(wanted, **unsaid)  # type: ignore[arg-type]
     assert view.index == 5
 
 

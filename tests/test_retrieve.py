@@ -7,6 +7,7 @@ import math
 import random
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,14 @@ from ttscale.runtime.program import load
 from ttscale.runtime.result import RunError
 
 NOTES = ["The pond is deep and cold.", "The mill was built in 1871 by the river.", "A mill grinds corn.", "Ducks swim."]
+
+
+def test_questions_that_look_up_side_by_side_wait_for_the_index() -> None:
+    dice = random.Random(1)
+    index = Index(tuple(" ".join(dice.choices(["mill", "pond", *map(str, range(400))], k=60)) for _ in range(800)))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: index.best("mill", 3), range(8)))
+    assert found == [found[0]] * 8 and len(found[0]) == 3
 
 
 def test_the_passage_with_the_rarest_words_comes_first() -> None:

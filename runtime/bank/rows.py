@@ -95,7 +95,7 @@ class Row(NamedTuple):
         return bool(self.error) and context is not None and self.prompt_tokens + self.new_tokens >= context
 
     def completion(self, index: int, want: Want) -> Completion:
-        """What was wanted, without its pieces, `index` being its place in the request; the row must serve it."""
+        """What was wanted, `index` being its place in the request; the row must serve it."""
         counted = self.new_tokens - (self.thought_tokens if want.answer_only else 0)
         if counted > want.limit and not want.whole:
             return self._cut(index, want.limit)
@@ -109,6 +109,7 @@ class Row(NamedTuple):
             thought_tokens=self.thought_tokens,
             token_ids=numbers(self.token_ids),
             logprobs=figures(self.logprobs),
+            pieces=self.pieces() if self.has_pieces else (),
             seconds=self.seconds,
             error=self.error,
             beyond=self._beyond(),
@@ -131,6 +132,7 @@ class Row(NamedTuple):
             new_tokens=limit,
             token_ids=numbers(self.token_ids)[:limit],
             logprobs=figures(self.logprobs)[:limit],
+            pieces=self.pieces()[:limit],
             seconds=self.seconds * limit / self.new_tokens,
             beyond="",
         )

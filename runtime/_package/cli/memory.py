@@ -90,30 +90,41 @@ def _short(text: str) -> str:
 @make_command("ttscale memory export sums --output sums.jsonl", name="export")
 @named
 @click.option("--output", type=click.Path(path_type=Path), help="The file that is written; else standard output.")
-def export_command(memory: str | None, output: Path | None) -> None:
+@json_option
+def export_command(memory: str | None, output: Path | None, as_json: bool) -> None:
     """Write the concepts of MEMORY as JSON Lines."""
     from ttscale.runtime.memory import concepts_in
 
     place, file = place_of(wanted(memory))
     known = concepts_in(file, place.name)
     text = "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in known)
+    if output is None and as_json:
+        out_json({"memory": memory, "concepts": [asdict(one) for one in known]})
+        return
     if output is None:
         out(text.removesuffix("\n"))
         return
     output.write_text(text, encoding="utf-8")
+    if as_json:
+        out_json({"memory": memory, "file": str(output), "concepts": len(known)})
+        return
     out(f"{plural(len(known), 'concept')} in {output}")
 
 
 @make_command("ttscale memory import sums sums.jsonl", name="import")
 @click.argument("memory")
 @click.argument("path", type=click.Path(path_type=Path))
-def import_command(memory: str, path: Path) -> None:
+@json_option
+def import_command(memory: str, path: Path, as_json: bool) -> None:
     """Put concepts into MEMORY: lines of a `memory export`, or JSON Lines with a `text` each."""
     from ttscale.runtime.memory import Memories
 
     place, _ = place_of(memory)
     learned = read_concepts(path)
     new = Memories().write(place, learned)
+    if as_json:
+        out_json({"memory": memory, "added": new, "known": len(learned) - new})
+        return
     out(f"{plural(new, 'concept')} added, {len(learned) - new:,} known already")
 
 
@@ -146,7 +157,8 @@ def read_concepts(path: Path) -> list[Any]:
 @named
 @click.argument("numbers", nargs=-1, type=int)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def clear_command(memory: str | None, numbers: tuple[int, ...], yes: bool) -> None:
+@json_option
+def clear_command(memory: str | None, numbers: tuple[int, ...], yes: bool, as_json: bool) -> None:
     """Forget the concepts of MEMORY with these NUMBERS, or all of them."""
     from ttscale.runtime.memory import concepts_in, forget
 
@@ -154,7 +166,11 @@ def clear_command(memory: str | None, numbers: tuple[int, ...], yes: bool) -> No
     count = len(concepts_in(file, place.name))
     if not numbers and count and not yes:
         click.confirm(f"Forget {plural(count, 'concept')} of {memory}?", abort=True)
-    out(f"{plural(forget(file, place.name, numbers), 'concept')} forgotten")
+    gone = forget(file, place.name, numbers)
+    if as_json:
+        out_json({"memory": memory, "forgotten": gone})
+        return
+    out(f"{plural(gone, 'concept')} forgotten")
 
 
 for _one in (show_command, export_command, import_command, clear_command):
