@@ -97,7 +97,8 @@ def asked(stage: ir.Stage, reader: Reader) -> list[Asked]:
         return [_with_retries(Asked(model, prompt, new, size.low * count, most, most, count), args)]
     if stage.op == "critique" and isinstance(kind, ListOf):
         return [_with_retries(Asked(model, prompt, new, min(size.low, 1), min(size.high, 1), 1), args)]
-    return [_with_retries(Asked(model, prompt, new, size.low, size.high, size.high), args)]
+    least = 0 if stage.op == "remember" else size.low  # what cannot be read, or was refused, teaches nothing
+    return [_with_retries(Asked(model, prompt, new, least, size.high, size.high), args)]
 
 
 def _judgements(

@@ -246,3 +246,12 @@ def test_no_run_costs_more_than_its_plan(text: str) -> None:
     for name, peak in peaks(plan).items():
         assert peak.minimum <= peak.expected <= peak.maximum and peak.full <= peak.maximum
         assert largest[name] <= peak.maximum
+
+
+def test_answers_that_cannot_be_read_teach_nothing() -> None:
+    text = main(
+        'first = generate(solve(question), from: small, n: 3)\ntaught = first |> remember(memory: "x", from: small)\n'
+        "return taught |> vote()"
+    )
+    plan = make_plan(graph_of(text))
+    assert (plan.minimum.calls, plan.maximum.calls) == (3, 6)
