@@ -24,11 +24,11 @@ from pathlib import Path
 
 from ttscale.compiler.types import TEXT
 from ttscale.runtime.answers import coerce
+from ttscale.runtime.sqlite_files import FileKind
 
 VARIABLE = "TTSCALE_MEMORY"
 OFF = ("off", "none", "0", "")
 APPLICATION_ID = 0x5454534D
-VERSION = 1
 BUSY_SECONDS = 30.0
 TABLE = """
 CREATE TABLE concepts (
@@ -207,6 +207,15 @@ class _Opened:
             raise MemoryFault(message, hint="look at the file, its disk and the rights on it") from error
 
 
+def _first(connection: sqlite3.Connection) -> None:
+    connection.execute(TABLE)
+
+
+MEMORY = FileKind(
+    "memory", APPLICATION_ID, (_first,), lambda said, hint: MemoryFault(said, hint=hint), "name another file"
+)
+
+
 def open_file(path: Path) -> sqlite3.Connection:
     """A connection to a file of memories, which is made where there is none. Raises MemoryFault."""
     try:
@@ -216,7 +225,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         message = f"the memory {path} cannot be opened: {error}"
         raise MemoryFault(message, hint=f"name another file, or set {VARIABLE}") from error
     try:
-        _bring_up(connection, path)
+        MEMORY.bring_up(connection, path)
     except sqlite3.Error as error:
         connection.close()
         what = "cannot be opened" if isinstance(error, sqlite3.OperationalError) else "is no memory of ttscale"
@@ -225,34 +234,6 @@ def open_file(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the table of a new file, by whoever comes first; refuse a file of something else."""
-    if _is_current(connection, path):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if not _is_current(connection, path):
-            connection.execute(TABLE)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (tables or version):
-        raise MemoryFault(f"{path} is no memory of ttscale but another SQLite file", hint="name another file")
-    if version > VERSION:
-        message = f"the memory {path} is of version {version}, and this ttscale knows {VERSION}"
-        raise MemoryFault(message, hint="pip install --upgrade ttscale")
-    return bool(application == APPLICATION_ID)
 
 
 def concepts(connection: sqlite3.Connection, name: str, most: int | None = None) -> list[Concept]:

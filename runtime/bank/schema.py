@@ -7,8 +7,9 @@ power failure. Rows of `samples`, `scores`, `draws` and `prompts` never change o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
+
+from ttscale.runtime.sqlite_files import FileKind, Migration
 
 APPLICATION_ID = 0x54545342
 BUSY_SECONDS = 30.0
@@ -70,8 +71,7 @@ def _with_watchers(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE samples ADD COLUMN watched TEXT NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _with_watchers)
-"""Each makes a file of version N, its place here, one of version N + 1; a version is never edited once released."""
+MIGRATIONS: tuple[Migration, ...] = (_first, _with_watchers)
 
 VERSION = len(MIGRATIONS)
 
@@ -84,6 +84,11 @@ class BankError(Exception):
         self.hint = hint
 
 
+BANK = FileKind(
+    "bank", APPLICATION_ID, MIGRATIONS, lambda said, hint: BankError(said, hint=hint), "name another with --bank"
+)
+
+
 def open_file(path: Path, *, create: bool = True) -> sqlite3.Connection:
     """A connection to a bank's file, brought to the current version. Raises BankError."""
     if not create and not path.is_file():
@@ -94,7 +99,7 @@ def open_file(path: Path, *, create: bool = True) -> sqlite3.Connection:
             path.parent.mkdir(parents=True, exist_ok=True)
         connection = connect(path)
         connection.execute("PRAGMA journal_mode = WAL")
-        _bring_up(connection, path)
+        BANK.bring_up(connection, path)
     except BaseException as error:
         if connection is not None:
             connection.close()
@@ -114,32 +119,3 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -65536")
     return connection
-
-
-def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
-    """Apply the migrations that the file lacks, in one transaction."""
-    if _version(connection, path) == VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for migrate in MIGRATIONS[_version(connection, path) :]:
-            migrate(connection)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """The file's version, 0 for an empty file. Raises BankError for another program's, or a later version's."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (tables or version):
-        raise BankError(f"{path} is no bank of ttscale but another SQLite file", hint="name another with --bank")
-    if version > VERSION:
-        message = f"the bank {path} is of version {version}, and this ttscale knows {VERSION}"
-        raise BankError(message, hint="pip install --upgrade ttscale, or name another bank with --bank")
-    return int(version)

@@ -27,10 +27,15 @@ def _set_allow_python(ctx: click.Context, _option: click.Parameter, wanted: bool
         ctx.ensure_object(State).allow_python = True
 
 
+def _state() -> State | None:
+    """What the command that runs now was told; None outside a command."""
+    ctx = click.get_current_context(silent=True)
+    return None if ctx is None else ctx.find_object(State)
+
+
 def python_allowed() -> bool:
     """Whether the command that runs now may run Python files from outside the program's folder."""
-    ctx = click.get_current_context(silent=True)
-    state = None if ctx is None else ctx.find_object(State)
+    state = _state()
     return state is not None and (state.allow_python or "python" in state.allow)
 
 
@@ -48,8 +53,7 @@ def _set_allow(ctx: click.Context, _option: click.Parameter, names: tuple[str, .
 
 def granted() -> frozenset[str]:
     """The capabilities that the command that runs now grants to recipes."""
-    ctx = click.get_current_context(silent=True)
-    state = None if ctx is None else ctx.find_object(State)
+    state = _state()
     python = ("python",) if python_allowed() else ()
     return frozenset((*python, *(() if state is None else state.allow)))
 
@@ -62,8 +66,7 @@ def _set_locked(ctx: click.Context, _option: click.Parameter, wanted: bool) -> N
 
 def is_locked() -> bool:
     """Whether the command that runs now refuses what differs from tts.lock."""
-    ctx = click.get_current_context(silent=True)
-    state = None if ctx is None else ctx.find_object(State)
+    state = _state()
     return state is not None and state.locked
 
 
