@@ -296,6 +296,9 @@ class _Run:
         is_said = isinstance(value, Pool) and any(candidate.is_readable for candidate in value)  # of a `T?`: "none"
         if (answer is None and not is_said) or (answer == [] and not pool.candidates):
             self._require_an_answer(limits)
+        if answer is None and not is_said:
+            left = "no answer could be read" if pool.candidates else "no candidate is left to answer with"
+            self.notes.notes.setdefault(left)
         text = "" if answer is None else _shown(returns, answer)
         return Result(
             answer,

@@ -98,7 +98,7 @@ async def ends(plan: Plan, model: str, budget: Budget | None, folder: Path | Non
     assert isinstance(result, Result)
     assert limit.calls is None or result.cost.calls <= limit.calls
     assert limit.tokens is None or result.cost.tokens <= limit.tokens
-    assert result.answer is not None or result.pool is not None or result.notes
+    assert result.answer is not None or result.notes or result.cut, "no answer, and nothing says why"
 
 
 class _House:
