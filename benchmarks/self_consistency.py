@@ -15,8 +15,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import statistics
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,18 @@ async def ask_ours(program: Any, block: list[dict[str, Any]], options: argparse.
     began = time.perf_counter()
     samples = await ask_program(program, block, options)
     return time.perf_counter() - began, samples
+
+
+def program_of(options: argparse.Namespace, folder: Path) -> Path:
+    """The program, with the weights and the cache mode that are asked for."""
+    own = f", kv_unified: false, slots: {options.own_caches}, ctx: {options.context}" if options.own_caches else ""
+    text, count = re.subn(
+        r'gguf\(".*?"', lambda _: f'gguf("{Path(options.weights).resolve()}"{own}', PROGRAM.read_text("utf-8")
+    )
+    assert count == 1
+    path = folder / PROGRAM.name
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def told(blocks: list[Block], rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -97,6 +111,9 @@ async def main() -> None:
     parser.add_argument("--temperature", type=float, default=0.7)
     parser.add_argument("--concurrency", type=int, default=8, help="questions in flight on our side")
     parser.add_argument("--context", type=int, default=1024, help="tokens of a slot")
+    parser.add_argument(
+        "--own-caches", type=int, metavar="N", help="our side: N samples at once, each with its own cache"
+    )
     parser.add_argument("--flash-attention", choices=("on", "off"), default="off", help="of the server")
     parser.add_argument("--top-k", type=int, default=40, help="of the server")
     parser.add_argument("--repeat", type=int, default=1)
@@ -108,7 +125,8 @@ async def main() -> None:
     more = ("--top-k", str(options.top_k), "--top-p", "0.95", "--min-p", "0", "-fa", options.flash_attention)
     rounds = []
     with (
-        ttscale.load(PROGRAM, models={"small": options.weights}) as program,
+        tempfile.TemporaryDirectory() as folder,
+        ttscale.load(program_of(options, Path(folder))) as program,
         llama_server(
             options.server,
             options.weights,

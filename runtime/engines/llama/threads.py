@@ -25,6 +25,7 @@ SOONEST = 48
 LATEST = 768
 BETTER = 0.85
 SLOW = 2.0
+WORSE = 1.3  # one call with fewer threads that took so much longer is enough to know
 METER_CALLS = 16
 SPARE = 0.5  # of a core: so much of the load may be others', for the cores to count as free
 WORTH = 20  # a slow try is made again after so many times what it lost
@@ -84,7 +85,7 @@ class ThreadChoice:
         if size.probing:
             size.probing -= 1
             self._debt += WORTH * max(0.0, seconds - rows * median(size.seconds[size.current]))
-            if cost > SLOW * median(size.seconds[size.current]):
+            if cost > (SLOW if size.target > size.current else WORSE) * median(size.seconds[size.current]):
                 size.probing = 0
             if not size.probing:
                 self._decide(size)
@@ -144,4 +145,6 @@ class ThreadChoice:
             current = self._sizes[nearest].current if nearest is not None else self.most - self.busy
             empty: dict[int, deque[float]] = {count: deque(maxlen=KEPT) for count in levels(self.most)}
             found = self._sizes[key] = _Size(empty, current, self._others(current)[0])
+            if nearest is not None and self._sizes[nearest].pause > SOONEST:  # fewer or more have been no better there
+                found.wait = found.pause = SOONEST
         return found
