@@ -122,6 +122,7 @@ def expand(
         result=operand,
         returns=face.returns,
         models={name: model for name, model in expansion.models.items() if name in asked},
+        capped=tuple(expansion.capped),
     )
     return graph, expansion.diagnostics, expansion.oversized
 

@@ -4,6 +4,7 @@ fused = repeat 2 with xs = drafts { … yield e }      main/fused[1]/…, main/f
 repeat up to 3 with xs = a until COND { … }          a `value` stage main/fused[r]/until before each round; round r
                                                      is guarded by it being false; a `choose` takes the last round
 map q in items, max: 6 { … }                         main/name[1]/… to main/name[6]/…, guarded by the size of items
+                                                     (where there are more, the run notes how many were left out)
 map q in items, max: 6 with known { … }              the same; main/name[3]/known joins what the first two gave
 match which { maths => … }                           on a parameter: that arm, in place; at run time: arms below
                                                      main/name/maths/…, guarded by the value, then a `choose`
@@ -145,7 +146,11 @@ def map_loop(expansion: Expansion, loop: ast_expressions.MapLoop, frame: Frame, 
     limit = None if loop.limit is None else _rounds(expansion, loop.limit, frame, site)
     base = site.path("map") if site.name else expansion.claim(site.path("map") + "[]")[:-2]
     results: list[Value] = []
-    for number, (value, guard) in enumerate(_elements(expansion, items, limit, loop), 1):
+    elements, there = _elements(expansion, items, limit, loop)
+    if limit is not None and there is not None:
+        text = f"map {loop.name} in {expansion.text(loop.items.span)}"
+        expansion.capped.append(ir.Capped(base, text, there, limit, frame.guards))
+    for number, (value, guard) in enumerate(elements, 1):
         scope = f"{base}[{number}]"
         inner = frame.guarded(guard) if guard is not None else frame
         seen = inner.bind(loop.name, value)
@@ -181,18 +186,19 @@ def _maybe(value: Value) -> Value:
 
 def _elements(
     expansion: Expansion, items: Value, limit: int | None, loop: ast_expressions.MapLoop
-) -> list[tuple[Value, ir.Guard | None]]:
-    """The items with the guard under which each is there."""
+) -> tuple[list[tuple[Value, ir.Guard | None]], ir.Operand | None]:
+    """The items with the guard under which each is there; and how many a run finds, where it may leave some out."""
     if isinstance(items, Listing):
-        return [(value, None) for value in items.items[:limit]]
+        return [(value, None) for value in items.items[:limit]], None
     listed = as_list(items.item) if isinstance(items, Pool) else None
     if isinstance(items, Pool) and not (isinstance(listed, ListOf) and items.size.high <= 1):
         count = items.size.high if limit is None else min(limit, items.size.high)
         size = apply("size", (items.operand,))
-        return [
+        elements: list[tuple[Value, ir.Guard | None]] = [
             (Plain(item(items.operand, i), items.item), None if i < items.size.low else _longer(size, i))
             for i in range(count)
         ]
+        return elements, size if items.size.high > count else None
     if isinstance(items, Pool):
         operand: ir.Operand = ir.Item(items.operand, 0)
         element: Type = listed.item if isinstance(listed, ListOf) else TEXT
@@ -201,14 +207,14 @@ def _elements(
         kind = as_list(type_of_value(items))
         element = kind.item if isinstance(kind, ListOf) else TEXT
     if isinstance(operand, ir.Const) and isinstance(operand.value, tuple):
-        return [(Plain(ir.Const(value), element), None) for value in operand.value[:limit]]
+        return [(Plain(ir.Const(value), element), None) for value in operand.value[:limit]], None
     if limit is None:
         hint = f"write `map {loop.name} in …, max: 6 {{`"
         raise expansion.fail(
             "E0247", "how many items there are is not known before the run", loop.items.span, hint=hint
         )
     length = apply("length", (operand,))
-    return [(Plain(item(operand, i), element), _longer(length, i)) for i in range(limit)]
+    return [(Plain(item(operand, i), element), _longer(length, i)) for i in range(limit)], length
 
 
 def _longer(size: ir.Operand, index: int) -> ir.Guard:

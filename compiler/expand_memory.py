@@ -43,6 +43,7 @@ class Part:
     models: tuple[Symbol, ...]
     diagnostics: tuple[Diagnostic, ...]
     oversized: tuple[Oversize, ...]
+    capped: tuple[ir.Capped, ...]
     read: tuple[Value | None, ...]
 
 
@@ -165,12 +166,12 @@ class Memory:
         journal = expansion.journal
         before = (
             *(len(expansion.stages), len(journal.claims), len(journal.models)),
-            *(len(expansion.diagnostics), len(expansion.oversized)),
+            *(len(expansion.diagnostics), len(expansion.oversized), len(expansion.capped)),
         )
         value: Value | None = None
         with suppress(Stop):
             value = self._same(expansion, expansion.evaluate_with(expansion, expr, frame, site))
-        stages, claims, models, diagnostics, oversized = before
+        stages, claims, models, diagnostics, oversized, capped = before
         wished: dict[str, int] = {}
         taken: dict[str, int] = {}
         claimed = tuple(journal.claims[claims:])
@@ -189,6 +190,7 @@ class Memory:
             tuple(dict.fromkeys(journal.models[models:])),
             tuple(expansion.diagnostics[diagnostics:]),
             tuple(expansion.oversized[oversized:]),
+            tuple(expansion.capped[capped:]),
             read,
         )
 
@@ -238,3 +240,4 @@ def _add(part: Part, expansion: Expansion) -> None:
     expansion.claimed.update(part.taken)
     expansion.diagnostics += part.diagnostics
     expansion.oversized += part.oversized
+    expansion.capped += part.capped

@@ -214,6 +214,7 @@ class Expansion:
     models: dict[str, ir.Model] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     oversized: list[Oversize] = field(default_factory=list)
+    capped: list[ir.Capped] = field(default_factory=list)
     prompts: dict[int, ir.Prompt] = field(default_factory=dict)
     model_owners: dict[str, str] = field(default_factory=dict)
     memory: Memory | None = None

@@ -337,11 +337,27 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Capped:
+    """A `map … max: limit` over a list that may be longer: items behind the first `limit` are left out.
+
+    It runs where `guards` hold, and then takes `limit` of `size` items. `text` is its head in the file's words; the
+    stages of item i have paths below `path[i]`, i counting from 1.
+    """
+
+    path: str
+    text: str
+    size: Operand
+    limit: int
+    guards: tuple[Guard, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """A pipeline with its parameters bound, ready to plan and run.
 
     `params` are the values bound, by name; `models` every model that a stage may ask, by declared name.
-    `result` is read at the end; `returns` is its declared type.
+    `result` is read at the end; `returns` is its declared type. `capped` are the loops that may leave items out, for
+    the notes of a run.
     """
 
     pipeline: str
@@ -352,6 +368,7 @@ class Graph:
     result: Operand
     returns: Type
     models: Mapping[str, Model]
+    capped: tuple[Capped, ...] = ()
 
     def stage(self, path: str) -> Stage:
         """The stage at `path`. Raises KeyError."""

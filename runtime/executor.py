@@ -24,12 +24,12 @@ Codes:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ttscale.compiler.diagnostics import Diagnostic, suggest
-from ttscale.compiler.ir import Graph, Model, Operand, Stage, Strategy, refs
+from ttscale.compiler.ir import Graph, Guard, Model, Operand, Stage, Strategy, refs
 from ttscale.compiler.plan import Plan
 from ttscale.compiler.said import inputs_of
 from ttscale.compiler.types import CHAT, Answers, Text, Type
@@ -260,10 +260,10 @@ class _Run:
 
     def _is_wanted(self, stage: Stage) -> bool:
         """Whether all guards hold and the piped pool exists."""
-        for guard in stage.guards:
-            if not self.exists(guard.operand) or single(self.evaluate(guard.operand)) not in guard.values:
-                return False
-        return stage.source is None or self.exists(stage.source)
+        return self._hold(stage.guards) and (stage.source is None or self.exists(stage.source))
+
+    def _hold(self, guards: Sequence[Guard]) -> bool:
+        return all(self.exists(one.operand) and single(self.evaluate(one.operand)) in one.values for one in guards)
 
     def exists(self, operand: Operand) -> bool:
         """Whether every stage that the operand reads has run."""
@@ -299,6 +299,8 @@ class _Run:
         if answer is None and not is_said:
             left = "no answer could be read" if pool.candidates else "no candidate is left to answer with"
             self.notes.notes.setdefault(left)
+        for note in self._left_out():
+            self.notes.notes.setdefault(note)
         text = "" if answer is None else _shown(returns, answer)
         return Result(
             answer,
@@ -315,6 +317,13 @@ class _Run:
             self._samples(returns.item if isinstance(returns, Answers) else returns),
             {stage.path: self.values[stage.path] for stage in self.graph.stages if stage.path in self.values},
         )
+
+    def _left_out(self) -> Iterator[str]:
+        """What loops with a `max:` had more items than they took."""
+        for loop in self.graph.capped:
+            count = self.evaluate(loop.size) if self._hold(loop.guards) and self.exists(loop.size) else None
+            if isinstance(count, int) and count > loop.limit:
+                yield f"`{loop.text}` took {loop.limit} of {count} items (max: {loop.limit})"
 
     def _samples(self, wanted: Type) -> Pool:
         """The candidates of the first layer that read as the pipeline's own type, else all of them."""

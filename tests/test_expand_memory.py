@@ -53,7 +53,10 @@ pipeline main(question: Text) -> Number {{
     yield ys |> fuse(from: model, n: keep)
   }}
   called = inner(question, k: keep)
-  return drafts + fused + rounds |> verify(from: small) when judge |> vote()
+  mapped = map one in same, max: 2 {{
+    yield generate(ask(text(one)), from: small, n: keep)
+  }}
+  return drafts + fused + rounds + mapped |> verify(from: small) when judge |> vote()
 }}
 """
 
@@ -114,7 +117,7 @@ def test_parts_are_found_again() -> None:
     space = space_of(linked, symbol)
     _, defaults, _ = bound_values(space, {})
     tally = Tally(space, defaults, stand_ins(), changing=frozenset(axes_of(space, defaults)))
-    stages = []
+    stages, capped = [], []
     for keep in (1, 2):
         values = {name: tally.value(name, plain) for name, plain in {**defaults, "keep": keep}.items()}
         assert tally.memory is not None
@@ -122,8 +125,10 @@ def test_parts_are_found_again() -> None:
         graph, _, _ = expand(linked, symbol, values, {}, std=stand_ins(), named=space.expansion, memory=tally.memory)
         assert graph is not None
         stages.append({stage.path: stage for stage in graph.stages})
+        capped.append([loop.text for loop in graph.capped])
     assert stages[0]["main/drafts"] is stages[1]["main/drafts"]
     assert stages[0]["main/fused[1]/rank"] is not stages[1]["main/fused[1]/rank"]
+    assert capped == [["map one in same"]] * 2
 
 
 def test_models_of_one_name_are_told_apart_without_a_memory(tmp_path: Path) -> None:

@@ -36,8 +36,9 @@ def fold(graph: ir.Graph) -> ir.Graph:
         if isinstance(stage.when, ir.Const) and stage.when.value:
             stage = replace(stage, when=None)
         kept[stage.path] = stage
-    result = rewrite.operand(graph.result, rewrite.renaming(names))
-    return replace(graph, stages=tuple(kept.values()), result=result)
+    change = rewrite.renaming(names)
+    result = rewrite.operand(graph.result, change)
+    return replace(graph, stages=tuple(kept.values()), result=result, capped=rewrite.capped(graph.capped, change))
 
 
 def _holds(guard: ir.Guard, gone: set[str]) -> bool | None:

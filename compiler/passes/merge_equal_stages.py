@@ -36,7 +36,8 @@ def merge_equal_stages(graph: ir.Graph) -> ir.Graph:
         else:
             first[key] = stage.path
             kept.append(stage)
-    return replace(graph, stages=tuple(kept), result=rewrite.operand(graph.result, change))
+    result = rewrite.operand(graph.result, change)
+    return replace(graph, stages=tuple(kept), result=result, capped=rewrite.capped(graph.capped, change))
 
 
 def _key(stage: ir.Stage) -> tuple[object, ...]:

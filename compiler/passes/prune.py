@@ -26,7 +26,17 @@ def prune(graph: ir.Graph) -> ir.Graph:
     stages = tuple(stage for stage in graph.stages if stage.path in needed)
     asked = {model.name for stage in stages for model in models_of(stage)}
     models = {name: model for name, model in graph.models.items() if name in asked}
-    return replace(graph, stages=stages, models=models)
+    return replace(graph, stages=stages, models=models, capped=_left(graph, needed))
+
+
+def _left(graph: ir.Graph, needed: set[str]) -> tuple[ir.Capped, ...]:
+    """The loops whose items are still asked for; one all of whose stages go is none any more."""
+    left: list[ir.Capped] = []
+    for loop in graph.capped:
+        kept = [stage.path in needed for stage in graph.stages if stage.path.startswith(f"{loop.path}[")]
+        if any(kept) or not kept:
+            left.append(loop)
+    return tuple(left)
 
 
 def models_of(stage: ir.Stage) -> Iterator[ir.Model]:

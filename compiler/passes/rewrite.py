@@ -63,6 +63,14 @@ def _guard(guard: ir.Guard, change: Rewrite) -> ir.Guard:
     return guard if new is guard.operand else replace(guard, operand=new)
 
 
+def capped(loops: tuple[ir.Capped, ...], change: Rewrite) -> tuple[ir.Capped, ...]:
+    """Loops that may leave items out, with their operands rewritten."""
+    return tuple(
+        replace(loop, size=operand(loop.size, change), guards=tuple(_guard(guard, change) for guard in loop.guards))
+        for loop in loops
+    )
+
+
 def renaming(names: dict[str, ir.Operand]) -> Rewrite:
     """Replaces references to the stages in `names`."""
 
