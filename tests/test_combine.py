@@ -202,6 +202,25 @@ async def test_the_trace_tells_the_share_of_tokens_that_were_routed(folder: Path
 
 
 @pytest.mark.model
+async def test_combined_models_can_be_watched(folder: Path) -> None:
+    body = (
+        "return generate(say(question), from: small, n: 2, max_tokens: 40, combine: routing(large, below: 1.0),"
+        ' watch: deepen(first: 5, factor: 1, times: 2, say: " again ")) |> select(by: likelihood)'
+    )
+    house = EngineHouse(folder)
+    try:
+        result = await answer(pipeline(body, THREE, "Text"), house.for_run())
+    finally:
+        await house.close()
+    done, seen = result.trace.of("call_finished"), result.trace.of("watched")
+    assert [event.data["watcher"] for event in seen] == ["deepen"] * 4 and len(done) == 2
+    assert all(" again " in str(event.data["said"]) for event in seen)
+    put_in = sum(int(str(event.data["tokens"])) for event in seen)
+    routed = sum(int(str(event.data["routed_tokens"])) for event in done)
+    assert routed == sum(event.cost.new_tokens for event in done) - put_in
+
+
+@pytest.mark.model
 async def test_who_answers_is_all_weights_and_settings(folder: Path) -> None:
     def model(combine: str) -> Model:
         return the_model(graph_of(combine))

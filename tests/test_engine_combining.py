@@ -12,6 +12,9 @@ from tiny_models import plain_model, sliding_window_model
 from ttscale.runtime.engines.base import EngineError, Message, Request, Sampling
 from ttscale.runtime.engines.llama.combining import Combination, Floats, combined, log_softmax, route
 from ttscale.runtime.engines.llama.engine import LlamaEngine
+from ttscale.runtime.watch import Watch, WatchingEngine
+from ttscale.runtime.watch.follower import Watching
+from ttscale.runtime.watch.watchers import Deepen
 
 VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors" / "collaborative_decoding.json"
 ASK = (Message("user", "hello there"),)
@@ -131,6 +134,45 @@ async def test_samples_are_drawn_from_the_combined_distribution(paths: list[Path
     finally:
         for one in (together, *alone):
             await one.close()
+
+
+@pytest.mark.model
+async def test_a_watched_sample_goes_on_in_all_models(paths: list[Path]) -> None:
+    how = Combination("tuning", weight=1.5)
+    together = engine(paths, how)
+    deepen = Watching("deepen", Deepen("again", 5, 2.0, 2), "inject", most=2)
+    try:
+        await together.start()
+        said, before = await together.tokens("again"), together.stats()
+        request = Request(ASK, (1,), max_tokens=32, sampling=Sampling(0.0))
+        (one,) = [one async for one in WatchingEngine(together, Watch((deepen,), "again")).generate(request)]
+        after = together.stats()
+        assert [one.token_ids[event.at : event.at + event.tokens] for event in one.watched] == [said, said]
+        assert after.recomputed == before.recomputed
+        inside = {event.at + place for event in one.watched for place in range(event.tokens)}
+        drawn = [place for place in range(one.new_tokens) if place not in inside]
+        assert max(drawn) > one.watched[-1].at
+        for place in drawn:
+            raw = await together.next_tokens(ASK, one.token_ids[:place])
+            found = combined([row(*each) for each in raw], how)
+            assert one.token_ids[place] == int(found.argmax())
+    finally:
+        await together.close()
+
+
+@pytest.mark.model
+async def test_routed_tokens_are_counted_in_all_parts_of_a_watched_sample(paths: list[Path]) -> None:
+    together = engine(paths[:2], Combination("route", floor=1.0))
+    deepen = Watching("deepen", Deepen("again", 5, 1.0, 2), "inject", most=2)
+    watching = WatchingEngine(together, Watch((deepen,), "again"))
+    try:
+        await watching.start()
+        request = Request(ASK, (1, 2), max_tokens=40, sampling=Sampling(1.0))
+        for one in [one async for one in watching.generate(request)]:
+            assert len(one.watched) == 2
+            assert one.routed_tokens == one.made_tokens - sum(event.tokens for event in one.watched)
+    finally:
+        await together.close()
 
 
 @pytest.mark.model

@@ -87,10 +87,10 @@ async def test_what_is_put_in_is_computed_once(engine: LlamaEngine) -> None:
 async def test_a_repetition_is_cut_and_counted(engine: LlamaEngine) -> None:
     copies = Watching("repetition", Repetition(1, 2))
     (one,) = await drawn(WatchingEngine(engine, watch(copies)), 3, max_tokens=60)
-    if one.watched:
-        assert one.finish == "stop" and one.new_tokens == one.watched[0].at
-        assert one.made_tokens == one.watched[0].seen <= 60
-        assert b"".join(one.pieces).decode("utf-8", "replace").startswith(one.text)
+    (event,) = one.watched
+    assert one.finish == "stop" and one.new_tokens == event.at
+    assert one.made_tokens == event.seen <= 60
+    assert b"".join(one.pieces).decode("utf-8", "replace").startswith(one.text)
 
 
 async def test_a_branch_shares_what_is_computed(engine: LlamaEngine) -> None:

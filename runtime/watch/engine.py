@@ -95,6 +95,7 @@ class _Sample:
     free: int = 0
     seconds: float = 0.0
     computed: int = 0
+    routed: int = 0
 
 
 class _Run:
@@ -175,6 +176,7 @@ class _Run:
         while True:
             sample.seconds += completion.seconds
             sample.computed += completion.computed_tokens or 0
+            sample.routed += completion.routed_tokens or 0
             known = len(sample.follower.watched)
             step = sample.follower.look(completion)
             if any(one.what == "branch" for one in sample.follower.watched[known:]):
@@ -254,6 +256,7 @@ class _Run:
             stopped_by=last.watcher if stopped and last is not None else done.stopped_by,
             seconds=sample.seconds,
             computed_tokens=None if completion.computed_tokens is None else sample.computed,
+            routed_tokens=None if completion.routed_tokens is None else sample.routed,
             watched=events,
         )
 
