@@ -143,13 +143,30 @@ _ALL = (
     PolicySignature(
         "mcts",
         (
-            Parameter("explore", "float", 1.25, low=0, high=100, doc="how much rarely visited states count"),
+            Parameter(
+                "explore",
+                "float",
+                low=0,
+                high=100,
+                doc="how much rarely visited states count; default 1.25, with `scale` 2",
+            ),
             Parameter("prior", "name", "uniform", choices=("uniform", "likelihood"), doc="what is expected of a state"),
             Parameter("scale", "bool", False, doc="stretch values to [0, 1] over the tree, as RAIN does"),
         ),
-        aliases=("puct", "rain"),
+        aliases=("puct",),
         doc="Monte Carlo tree search: goes on from the state with the best mean value plus a bonus for few visits",
-        paper="RAIN (Li et al. 2023); Bag of Tricks (Liu et al. 2025)",
+        paper="Bag of Tricks (Liu et al. 2025); with `scale` RAIN (Li et al. 2023)",
+    ),
+    PolicySignature(
+        "rain",
+        (
+            Parameter("explore", "float", 2.0, low=0, high=100, doc="how much rarely visited states count"),
+            Parameter(
+                "prior", "name", "likelihood", choices=("uniform", "likelihood"), doc="what is expected of a state"
+            ),
+        ),
+        doc="Monte Carlo tree search by RAIN's rule: `mcts` with `scale: true` and likely steps expected to be better",
+        paper="RAIN (Li et al. 2023)",
     ),
     PolicySignature(
         "depth_first",
@@ -177,7 +194,7 @@ _ALL = (
 
 POLICIES: Mapping[str, PolicySignature] = {policy.name: policy for policy in _ALL}
 POLICY_ALIASES: Mapping[str, str] = {alias: policy.name for policy in _ALL for alias in policy.aliases}
-LISTS = frozenset({"best_first", "astar", "mcts", "depth_first"})
+LISTS = frozenset({"best_first", "astar", "mcts", "rain", "depth_first"})
 """Policies that go on from one state at a time, wherever it is: as often as `expansions:` says."""
 
 

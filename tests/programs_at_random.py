@@ -29,7 +29,7 @@ SOURCES = (
 )
 POLICIES = (
     *("beam", "beam(lookahead: 1)", "lookahead(2)", "dvts", "best_first", "astar", "depth_first(prune: 0.5)"),
-    *("particles", "particles(below: 0.5)", "gibbs(2)", "tempering(2, 2)", "mcts", "mcts(prior: likelihood)"),
+    *("particles", "particles(below: 0.5)", "gibbs(2)", "tempering(2, 2)", "mcts", "mcts(prior: likelihood)", "rain"),
     *("prune", "prune(0.5, rounds: 2)"),
 )
 WATCHERS = (

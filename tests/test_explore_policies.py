@@ -15,10 +15,13 @@ from ttscale.runtime.explore.chance import (
     alphazero,
     effective_size,
     multinomial,
+    rain_score,
     softmax,
     swap_chance,
     systematic,
 )
+from ttscale.runtime.explore.montecarlo import MonteCarlo, Visits
+from ttscale.runtime.explore.tree import Node, Tree
 
 SMALL = Shape(width=2, branch=2, steps=4)
 
@@ -95,6 +98,30 @@ def test_monte_carlo_visits_both_ways_and_counts() -> None:
     assert set(asked) >= {"", "a", "b"}
     assert texts(found)[0] in ("a1", "a2")
     assert alphazero(0.5, 2, 9) == pytest.approx(0.5 + (1.25 + math.log(19662 / 19652)) * 3 / 3)
+
+
+def test_monte_carlo_by_the_rule_of_rain() -> None:
+    tree = Tree()
+    for number, logprob in ((1, -1.0), (2, -2.0)):
+        tree.add(Node(number, 0, "ab"[number - 1], 1, 0.5, logprobs=(logprob,)))
+    state = Visits({0: 9, 1: 2, 2: 1}, {0: 4.0, 1: 1.2, 2: 0.3})
+    shape, chance = Shape(2, 2, 4), Chance(7)
+
+    def scores(name: str, **own: object) -> list[float]:
+        policy = policy_named(name, own, shape, chance)
+        assert isinstance(policy, MonteCarlo)
+        return policy.rule(state, tree, 0, (1, 2))
+
+    low, high = 0.3, 0.6
+    priors = softmax((-1.0, -2.0))
+    means = ((0.6, 2), (0.3, 1))
+    for constant in (2.0, 0.7):
+        wanted = [rain_score(q, n, p, 9, low, high, constant) for (q, n), p in zip(means, priors, strict=True)]
+        told = {} if constant == 2.0 else {"explore": constant}
+        assert scores("rain", **told) == pytest.approx(wanted)
+        assert scores("mcts", scale=True, prior="likelihood", **told) == pytest.approx(wanted)
+    assert scores("mcts") == pytest.approx([alphazero(q, n, 9, 1.25) for q, n in means])
+    assert scores("rain", explore=0.0, prior="uniform") == pytest.approx([1.0, 0.0], abs=1e-4)
 
 
 def test_monte_carlo_leaves_dead_ends() -> None:
@@ -216,6 +243,23 @@ LIMITS = [
     Limits(1000, 1000, 1000, 6, 10, tokens=35),
     Limits(1000, 1000, 1000, 6, 10, tokens=1),
 ]
+
+
+@pytest.mark.parametrize("name", ["beam", "particles", "dvts"])
+def test_answers_of_the_round_that_a_limit_ends_are_given(name: str) -> None:
+    steps = {
+        "": [("a", True, 0.2), ("b", False, 0.9)],
+        "b": [("1", True, 0.8), ("2", False, 0.7)],
+    }
+    found, _ = run(name, steps, Shape(2, 2, 4), Limits(10_000, 3 if name != "dvts" else 5, 10_000, 4, 1))
+    assert found.reason == "steps" and "b1" in texts(found)
+    assert all(not found.tree[node].is_open for node in found.answers)
+
+
+def test_beginnings_are_given_as_far_as_they_were_written() -> None:
+    steps = {"": [("a", False, 0.5), ("b", False, 0.9)], "b": [("1", False, 0.8), ("2", False, 0.7)]}
+    found, _ = run("beam", steps, Shape(2, 2, 4), Limits(10_000, 4, 10_000, 4, 1))
+    assert found.reason == "steps" and texts(found) == ["b1", "b2", "a"]  # and not b, which they begin with
 
 
 @pytest.mark.parametrize(("name", "model"), list(itertools.product(POLICIES, MODELS)), ids=str)

@@ -15,6 +15,8 @@ EPSILON = 2.220446049250313e-16
 """How near to 0 and 1 a reward may come before its logit is taken, as in the authors' code."""
 
 UCT_BASE = 19652.0
+PUCT_CONSTANT, RAIN_CONSTANT = 1.25, 2.0
+"""How much few visits count where nothing else is said: in Bag of Tricks, and in RAIN."""
 
 
 class Chance:
@@ -86,15 +88,24 @@ def swap_chance(colder: float, hotter: float, log_colder: float, log_hotter: flo
     return 1.0 if exponent >= 0 else math.exp(exponent)
 
 
-def alphazero(q: float, visits: int, parent_visits: int, constant: float = 1.25, prior: float = 1.0) -> float:
+def alphazero(q: float, visits: int, parent_visits: int, constant: float = PUCT_CONSTANT, prior: float = 1.0) -> float:
     """q + prior (c + ln((N + 19653) / 19652)) sqrt(N) / (1 + n); Bag of Tricks has c = 1.25 and no prior."""
     bonus = constant + math.log((parent_visits + UCT_BASE + 1) / UCT_BASE)
     return q + prior * bonus * math.sqrt(parent_visits) / (1 + visits)
 
 
 def rain_score(
-    q: float, visits: int, prior: float, parent_visits: int, lowest: float, highest: float, constant: float = 2.0
+    q: float,
+    visits: int,
+    prior: float,
+    parent_visits: int,
+    lowest: float,
+    highest: float,
+    constant: float = RAIN_CONSTANT,
 ) -> float:
-    """(q - q_min) / (q_max - q_min + 1e-5) + 2 p sqrt(N) / (1 + n), the first part 0 for an unvisited state (RAIN)."""
+    """(q - q_min) / (q_max - q_min + 1e-5) + c p sqrt(N) / (1 + n), the first part 0 for an unvisited state.
+
+    RAIN has c = 2.
+    """
     known = (q - lowest) / (highest - lowest + 1e-5) if visits else 0.0
     return known + constant * prior * math.sqrt(parent_visits) / (1 + visits)

@@ -153,6 +153,7 @@ class _Search:
         state = self.policy.start()
         reason = "the policy is done"
         rounds = 0
+        unseen = len(self.tree)
         each = 1 + self.policy.lookahead
         while wanted := self.policy.wanted(state, self.tree):
             admitted, limit = self.meter.admit(wanted, each)
@@ -165,24 +166,29 @@ class _Search:
                 reason = limit
                 break
             state = self.policy.keep(state, self.tree, grown)
-        answers = self._answers(state, most)
+            unseen = len(self.tree)
+        answers = self._answers(state, most, unseen)
         meter = self.meter
         return Explored(self.tree, answers, reason, meter.expansions, meter.written, meter.judged, meter.tokens, rounds)
 
-    def _answers(self, state: object, most: int) -> tuple[int, ...]:
-        """What the policy gives, whole answers first; then answers that it has not seen; then the best beginnings.
+    def _answers(self, state: object, most: int, unseen: int) -> tuple[int, ...]:
+        """What the policy gives, whole answers first, and those of a last round that a limit kept from it.
 
-        Beginnings are given only where there is no whole answer.
+        States from the number `unseen` on are of that round. Where there is none of these, whole answers that the
+        policy gave up are given; beginnings only where there is none at all, and then not those that were gone on from.
         """
-        named = self.policy.answers(state, self.tree)
-        ended = [node for node in named if not self.tree[node].is_open]
-        seen = set(named)
-        others = [node for node in self.tree.best_first(list(self.tree.finished())) if node not in seen]
-        found = ended or others[:most]
-        if found:
-            return tuple(found[:most])
-        leaves = [n.id for n in self.tree.nodes[1:] if not self.tree.children(n.id) and n.id not in seen]
-        return tuple([*named, *self.tree.best_first(leaves)][:most])
+        tree = self.tree
+        named = self.policy.answers(state, tree)
+        latest = tree.best_first(list(range(unseen, len(tree))))
+        ended = [node for node in (*named, *latest) if not tree[node].is_open]
+        seen = {*named, *latest}
+        others = [node for node in tree.best_first(list(tree.finished())) if node not in seen]
+        if ended or others:
+            return tuple((ended or others)[:most])
+        if latest:
+            named = tuple(tree.best_first([*(node for node in named if not tree.children(node)), *latest]))
+        leaves = [n.id for n in tree.nodes[1:] if not tree.children(n.id) and n.id not in seen]
+        return tuple([*named, *tree.best_first(leaves)][:most])
 
     # --- one round --------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ttscale.runtime.explore.chance import alphazero, rain_score, softmax
+from ttscale.runtime.explore.chance import PUCT_CONSTANT, alphazero, rain_score, softmax
 from ttscale.runtime.explore.policies import Grown, Growth, Shape
 from ttscale.runtime.explore.tree import ROOT, Tree
 
@@ -39,7 +39,7 @@ class MonteCarlo:
 
     shape: Shape
     simulations: int
-    constant: float = 1.25
+    constant: float = PUCT_CONSTANT
     likelihood: bool = False
     scale: bool = False
     lookahead: int = 0
@@ -111,7 +111,7 @@ class MonteCarlo:
         means = [state.mean(node) for node in state.count] or [0.0]
         low, high = min(means), max(means)
         return [
-            rain_score(state.mean(n), state.count.get(n, 0), p, visits, low, high)
+            rain_score(state.mean(n), state.count.get(n, 0), p, visits, low, high, self.constant)
             for n, p in zip(ways, priors, strict=True)
         ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ttscale.compiler.policy_signatures import LISTS, POLICIES, POLICY_ALIASES, reach_of
-from ttscale.runtime.explore.chance import Chance
+from ttscale.runtime.explore.chance import PUCT_CONSTANT, RAIN_CONSTANT, Chance
 from ttscale.runtime.explore.montecarlo import MonteCarlo
 from ttscale.runtime.explore.particles import Particles
 from ttscale.runtime.explore.policies import AStar, Beam, BestFirst, Cascade, DepthFirst, DiverseTrees, Policy, Shape
@@ -38,10 +38,12 @@ def policy_named(
         case "depth_first":
             least = own["least"]
             return DepthFirst(shape, _float(own, "prune"), None if least is None else _float(own, "least"))
-        case "mcts":
-            most = reach_of("mcts", own, shape.width, shape.branch, shape.steps, expansions).expansions
-            likelihood = own["prior"] == "likelihood"
-            return MonteCarlo(shape, most, _float(own, "explore"), likelihood, bool(own["scale"]))
+        case "mcts" | "rain":
+            most = reach_of(signature.name, own, shape.width, shape.branch, shape.steps, expansions).expansions
+            scale = signature.name == "rain" or bool(own["scale"])
+            usual = RAIN_CONSTANT if scale else PUCT_CONSTANT
+            constant = usual if own["explore"] is None else _float(own, "explore")
+            return MonteCarlo(shape, most, constant, own["prior"] == "likelihood", scale)
         case "cascade":
             usual = DIGIT_ACCEPTS if shape.top > 1 else SHARE_ACCEPTS
             accept = usual if own["accept"] is None else _float(own, "accept")
