@@ -251,7 +251,7 @@ class Caller:
     def _completed(self, item: _Pending, drawn: Drawn) -> Reply:
         completion = drawn.completion
         made = completion.made_tokens
-        actual = self._desk.admission.finish(item.key, made, completion.prompt_tokens or None)
+        actual = self._desk.admission.finish(item.key, made, completion.read_tokens or None)
         decision = item.decision
         cut = decision is not None and decision.cut and completion.finish == "length"
         if decision is not None and decision.cut:
@@ -259,7 +259,7 @@ class Caller:
             self._desk.recorder.emit(
                 "call_cut", self._stage, cause=decision.reason, data={"limit": decision.limit, **_names(item)}
             )
-        prompt_tokens = completion.prompt_tokens or item.prompt_tokens
+        prompt_tokens = completion.read_tokens or item.prompt_tokens
         failed = completion.finish == "failed" or (completion.finish == "cancelled" and item.ask.timeout is not None)
         self._desk.recorder.emit(
             "call_failed" if failed else "call_finished",
@@ -274,6 +274,7 @@ class Caller:
                 **_names(item),
                 **({"from": drawn.source} if drawn.source != "fresh" else {}),
                 **({} if completion.routed_tokens is None else {"routed_tokens": completion.routed_tokens}),
+                **({"lost_tokens": completion.lost_tokens} if completion.lost_tokens else {}),
             },
         )
         for event in completion.watched:
@@ -345,8 +346,8 @@ def _fresh(item: _Pending, drawn: Drawn, prompt_tokens: int) -> Cost:
     if drawn.source == "bank":
         return Cost()
     prompt, new = prices(item.model)
-    read = drawn.completion.computed_tokens
-    billed = min(read, prompt_tokens) if read is not None and item.model.kind == "openai" else prompt_tokens
+    read, lost = drawn.completion.computed_tokens, drawn.completion.lost_prompt
+    billed = min(read + lost, prompt_tokens) if read is not None and item.model.kind == "openai" else prompt_tokens
     usd = billed * prompt + drawn.fresh_tokens * new  # of samples that are one call, the first has the prompt
     return Cost(1, prompt_tokens, drawn.fresh_tokens, drawn.fresh_tokens, usd)
 

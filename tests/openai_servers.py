@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ class Served(ThreadingHTTPServer):
     answers prompts of any length as if they ended at its context. `status` other than 200 is all that it says then.
     Of `n` samples it gives `most` at most, and refuses more where it `counts`. What it streams stops for ever after
     `stalls` pieces, breaks off after `breaks` of them (once), or says that it cannot go on after `fails` (once); `left`
-    is set when its caller has gone. `seen` are the calls, `sent` counts pieces.
+    is set when its caller has gone. `seen` are the calls, `sent` counts pieces. `faults` are taken one a call before it
+    behaves.
     """
 
     daemon_threads = True
@@ -46,6 +47,7 @@ class Served(ThreadingHTTPServer):
         self.left = threading.Event()
         self.over = threading.Event()
         self.seen: list[dict[str, Any]] = []
+        self.faults: list[Callable[[Any], None]] = []
         self.sent = 0
 
     @property
@@ -70,7 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.server
         refused = sorted(server.refuses & body.keys())
         server.seen.append(body)
-        if server.counts and body.get("n", 1) > server.most:
+        if server.faults:
+            server.faults.pop(0)(self)
+        elif server.counts and body.get("n", 1) > server.most:
             self._json(400, {"error": {"message": f"n must be at most {server.most}"}})
         elif server.status != 200:
             self._json(server.status, {"error": {"message": server.says}})

@@ -199,7 +199,8 @@ class Completion:
     `routed_tokens` were drawn from another model than the first, where several take turns; None elsewhere, and of what
     was not made now.
     `thinking` says that a block of thoughts was open at its end, `block_tokens` how many tokens stand before the tag
-    that closed the last one, -1 where there is none. `watched` is what watchers did with it, in order.
+    that closed the last one, -1 where there is none. `watched` is what watchers did with it, in order. `lost_tokens`
+    were made by tries of a server that broke off, so that all was made again, and `lost_prompt` is what these read.
     """
 
     index: int
@@ -222,11 +223,18 @@ class Completion:
     thinking: bool = False
     block_tokens: int = -1
     watched: tuple[Watched, ...] = ()
+    lost_tokens: int = 0
+    lost_prompt: int = 0
 
     @property
     def made_tokens(self) -> int:
-        """All tokens that were made for it: its new ones, and those that watchers took back."""
-        return self.new_tokens + sum(one.dropped for one in self.watched)
+        """All tokens that were made for it: its new ones, those that watchers took back, and those that were lost."""
+        return self.new_tokens + sum(one.dropped for one in self.watched) + self.lost_tokens
+
+    @property
+    def read_tokens(self) -> int:
+        """Tokens of prompts that were read for it, those of tries that broke off among them."""
+        return self.prompt_tokens + self.lost_prompt
 
 
 def rest_of(data: bytes, text: str) -> str | None:
@@ -313,6 +321,19 @@ class EngineError(Exception):
         super().__init__(message)
         self.hint = hint
         self.fatal = fatal
+
+
+def checked(text: str) -> str:
+    """The text itself. Raises EngineError where it has half of a surrogate pair, which cannot be sent or read."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise EngineError(
+            f"a text has half of a character at place {error.start} ({text[error.start]!r}) and cannot be read",
+            hint="it was cut inside of a pair of surrogates, or its file is not UTF-8",
+            fatal=False,
+        ) from None
+    return text
 
 
 class ContextExceeded(EngineError):

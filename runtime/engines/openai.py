@@ -23,9 +23,11 @@ from ttscale.runtime.engines.base import (
     ContextExceeded,
     EngineError,
     EngineStats,
+    Finish,
     Message,
     Request,
     Scored,
+    checked,
 )
 from ttscale.runtime.engines.openai_body import body_of
 from ttscale.runtime.engines.openai_link import Link, Refused
@@ -141,7 +143,7 @@ class OpenAIEngine:
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """An upper estimate: no tokeniser is at hand."""
-        return sum(8 + len(message.content.encode()) // LETTERS_A_TOKEN for message in messages)
+        return sum(8 + len(checked(message.content).encode()) // LETTERS_A_TOKEN for message in messages)
 
     # ------------------------------------------------------------------ samples
 
@@ -183,15 +185,16 @@ class OpenAIEngine:
         if limit <= 0:
             return [Completion(index, "", "length", 0, 0) for index in places]
         found: list[Completion] = []
+        made = Made()
         try:
-            found = await self._samples(request, places, limit, deadline)
+            found = await self._samples(request, places, limit, deadline, made)
             if len(found) < len(places):
                 self._many = 1  # it takes `n`, and does not heed it
         except EngineError as error:
             if error.fatal or isinstance(error, ContextExceeded):
                 raise
             if len(places) == 1 or not isinstance(error, Refused):
-                return [Completion(index, "", "failed", 0, 0, error=str(error)) for index in places]
+                return self._without(request, places, "failed", str(error), made)
             self._many = min(self._many, len(places) // 2)
         size, rest = self._many, places[len(found) :]
         again = [
@@ -206,13 +209,25 @@ class OpenAIEngine:
                 task.cancel()
         return found
 
+    def _without(
+        self, request: Request, places: Sequence[int], finish: Finish, error: str, made: Made
+    ) -> list[Completion]:
+        """Samples of a call that gave nothing; the first has what was lost with it, and its prompt, where it is known.
+
+        A prompt counts once without being told, and as often as tries broke off that had begun to answer.
+        """
+        made.clear()
+        first = self._sizes.get(request.messages, 0) if made.broken else 0
+        none = [Completion(index, "", finish, 0, 0, error=error) for index in places]
+        lost = replace(none[0], prompt_tokens=first, lost_tokens=made.lost, lost_prompt=first * max(0, made.broken - 1))
+        return [lost, *none[1:]]
+
     async def _samples(
-        self, request: Request, places: Sequence[int], limit: int, deadline: float | None
+        self, request: Request, places: Sequence[int], limit: int, deadline: float | None, made: Made
     ) -> list[Completion]:
         """One call: a sample for each place, or fewer where the server gives fewer. The first one's seed is sent."""
         began = time.perf_counter()
         body = body_of(request, request.seeds[places[0]], limit, len(places))
-        made = Made()
         error = ""
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic()) if deadline is not None else None):
@@ -220,9 +235,11 @@ class OpenAIEngine:
         except TimeoutError:
             error = f"the time limit of {request.timeout_seconds} s was over"
             if not made.parts:
-                return [Completion(index, "", "cancelled", 0, 0, error=error) for index in places]
+                return self._without(request, places, "cancelled", error, made)
             answer = made.answer()
         found = self._read(answer, places, request, limit, streamed=bool(made.parts))
+        lost_prompt = made.broken * found[0].prompt_tokens
+        found = [replace(found[0], lost_tokens=made.lost, lost_prompt=lost_prompt), *found[1:]]
         seconds = time.perf_counter() - began
         if error:  # what has come so far was made, and counts
             found += [Completion(index, "", "cancelled", 0, 0) for index in places[len(found) :]]

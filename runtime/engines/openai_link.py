@@ -2,7 +2,8 @@
 
 429, 5xx and connection failures are tried again with growing pauses that honour Retry-After. A gate bounds how many
 samples are under way, fewer while the server says that it is too much. An answer may come in pieces (`Made`): then no
-token may be longer under way than `between` seconds, and who stops listening ends the work at the server.
+token may be longer under way than `between` seconds, and who stops listening ends the work at the server. What comes
+without end, in drops or in floods, is given up.
 """
 
 from __future__ import annotations
@@ -36,6 +37,13 @@ SETTINGS = {
 }
 """What servers call settings of sampling that not all of them know, and the language's words: never left out."""
 REDACTED = "[key]"
+SECRET = ("auth", "key", "token", "secret", "cookie")
+"""What the names of headers have in them whose values are not shown either."""
+LEAST_SECRET = 6  # letters of such a value; shorter ones stand in any text
+EVENTS_A_TOKEN = 16
+SPARE_EVENTS = 1024
+"""A stream of more events than so many a token, and these, comes from a server that does not heed `max_tokens`."""
+LONGEST_LINE = 1 << 24
 
 Enough = Callable[[Made], bool]
 
@@ -68,12 +76,13 @@ class Link:
         self.model = model
         self.plain = plain
         self.between = min(BETWEEN, timeout)
-        self._key = key
+        self._key = key.strip()  # a file that it was read from may end in a line break
         self._retries = retries
         self._pause = pause
         self._timeout = timeout
         self._most = max(1, concurrency)
-        self._headers = dict(headers)
+        self._headers = {name: value.strip() for name, value in headers.items()}
+        self._secrets = _secrets(self._key, self._headers)
         self._context = context
         self._client: httpx.AsyncClient | None = None
         self._gate: Gate | None = None
@@ -101,6 +110,12 @@ class Link:
         if not self.url.startswith(("http://", "https://")):
             raise EngineError(f"{self.url!r} is not an http address", hint="give an address like http://host:8080/v1")
         headers = {**self._headers, **({"Authorization": f"Bearer {self._key}"} if self._key else {})}
+        for name, value in headers.items():
+            if not (name.isascii() and value.isascii() and f"{name}{value}".isprintable()):
+                raise EngineError(  # the client would show the value
+                    f"the header {name!r} has letters that none can have: only those of ASCII, without line breaks",
+                    hint="check the environment variable that holds the key",
+                )
         self._client = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(self._timeout, connect=min(10.0, self._timeout)),
@@ -136,7 +151,6 @@ class Link:
         await self.start()
         assert self._client is not None and self._gate is not None
         client, gate, count = self._client, self._gate, int(body.get("n") or 1)
-        await self._rest()
         tries = 0
         while True:
             plain = frozenset() if as_it_is else self.plain
@@ -148,6 +162,7 @@ class Link:
             wait: float | None = None
             try:
                 async with gate.places(count) as begun:
+                    await self._rest()
                     response, answer = await self._send(client, f"{self.url}/{path}", sent, made, enough)
                 if answer is not None:
                     gate.answered(count)
@@ -162,7 +177,7 @@ class Link:
                 wait = retry_after(response)
             except (Malformed, Interrupted) as error:
                 problem = EngineError(self.clean(str(error)), hint=SERVER_HINT, fatal=False)
-            except (httpx.TimeoutException, httpx.TransportError) as error:
+            except httpx.RequestError as error:
                 problem = EngineError(
                     self.clean(f"no answer from {self.place}: {type(error).__name__} {error}".rstrip()),
                     hint="check that the server runs and that the address is right",
@@ -173,7 +188,7 @@ class Link:
             tries += 1
             if tries > self._retries:
                 raise problem
-            if wait is not None:
+            if wait:  # a date that has passed here, or 0, says nothing
                 await self._hold_back(min(LONGEST_ASKED, wait))
                 continue
             pause = min(LONGEST_PAUSE, self._pause * 2 ** (tries - 1)) * (0.75 + 0.5 * random.random())
@@ -196,22 +211,38 @@ class Link:
         self, client: httpx.AsyncClient, address: str, sent: Mapping[str, Any], made: Made | None, enough: Enough | None
     ) -> tuple[httpx.Response, dict[str, Any] | None]:
         """One try: the response, and the answer where it is one."""
+        chats = address.endswith("chat/completions")
         if made is None or not sent.get("stream"):
-            response = await client.post(address, json=sent)
-            return response, read_object(response) if response.status_code == 200 else None
+            async with self._in_time():
+                response = await client.post(address, json=sent)
+            return response, read_object(response, chats=chats) if response.status_code == 200 else None
         made.clear()
         async with client.stream("POST", address, json=sent) as response:
-            if response.status_code != 200 or "event-stream" not in response.headers.get("content-type", ""):
-                await response.aread()
-                return response, read_object(response) if response.status_code == 200 else None
-            ended = await self._listen(response, made, enough)
+            if response.status_code != 200 or "event-stream" not in response.headers.get("content-type", "").lower():
+                async with self._in_time():
+                    await response.aread()
+                return response, read_object(response, chats=chats) if response.status_code == 200 else None
+            most = EVENTS_A_TOKEN * int(sent.get("max_tokens", 0)) * int(sent.get("n", 1)) + SPARE_EVENTS
+            ended = await self._listen(response, made, enough, most)
         parts = made.parts.values()
         if not ended and not (parts and all(part.finish for part in parts)):
             raise httpx.RemoteProtocolError("the answer ended in the middle")
         return response, made.answer()
 
-    async def _listen(self, response: httpx.Response, made: Made, enough: Enough | None) -> bool:
-        """Take in the pieces of an answer until its end, or until it is enough; whether either came."""
+    @contextlib.asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """A whole answer must be there in time: a server may send a letter now and then for ever."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except TimeoutError:
+            raise httpx.ReadTimeout(f"no whole answer in {self._timeout:g} s") from None
+
+    async def _listen(self, response: httpx.Response, made: Made, enough: Enough | None, most: int) -> bool:
+        """Take in the pieces of an answer until its end, or until it is enough; whether either came.
+
+        Raises EngineError behind `most` of them.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._timeout
         lines = _lines(response)
@@ -220,15 +251,23 @@ class Link:
                 async with asyncio.timeout_at(until):
                     line = await anext(lines, None)
             except TimeoutError:
-                seconds = self.between if made.parts else self._timeout
+                seconds = self.between if made.tokens else self._timeout
                 raise httpx.ReadTimeout(f"no token for {seconds:g} s") from None
             if line is None:
                 return False
             if not line.startswith("data:"):
                 continue  # an empty line, or a comment that keeps the connection
+            before = made.heard
             if not made.add(line.removeprefix("data:").strip()) or (enough is not None and enough(made)):
                 return True
-            until = loop.time() + self.between
+            if made.events > most:
+                raise self._endless()
+            if made.heard > before and made.tokens:  # what says nothing of the answer only keeps the connection
+                until = loop.time() + self.between
+
+    def _endless(self) -> EngineError:
+        message = f"{self.place} goes on and on: it does not end an answer at `max_tokens`"
+        return EngineError(message, hint=SERVER_HINT, fatal=False)
 
     async def look(self, path: str) -> object:
         """What the server tells at a path beside its calls; None where it tells nothing."""
@@ -244,15 +283,20 @@ class Link:
         await self.start()
         assert self._client is not None
         sent = {"model": self.model, **body, "stream": True}
+        address = f"{self.url}/chat/completions"
+        most = EVENTS_A_TOKEN * int(body.get("max_tokens", 0)) + SPARE_EVENTS
         try:
-            async with self._client.stream("POST", f"{self.url}/chat/completions", json=sent) as response:
+            async with self._in_time(), self._client.stream("POST", address, json=sent) as response:
                 if response.status_code != 200:
                     await response.aread()
                     raise self._problem(response)
                 async for line in _lines(response):
                     if line.startswith("data:"):
+                        most -= 1
+                        if most < 0:
+                            raise self._endless()
                         yield line.removeprefix("data:").strip()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, Malformed) as error:
             message = f"the stream from {self.place} ended: {type(error).__name__} {error}".rstrip()
             raise EngineError(self.clean(message), hint=SERVER_HINT, fatal=False) from None
 
@@ -293,8 +337,19 @@ class Link:
         return kind(f"{self.place} answered {status}: {text}", hint=hint, fatal=status in (401, 403, 404))
 
     def clean(self, text: str) -> str:
-        """A text without the key."""
-        return text.replace(self._key, REDACTED) if self._key else text
+        """A text without the key, and without values of headers that are secret."""
+        for secret in self._secrets:
+            text = text.replace(secret, REDACTED)
+        return text
+
+
+def _secrets(key: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What is never shown, the longest first."""
+    found = {key}
+    for name, value in headers.items():
+        if any(word in name.lower() for word in SECRET):
+            found |= {one for one in (value, value.rpartition(" ")[2]) if len(one) >= LEAST_SECRET}
+    return tuple(sorted(found - {""}, key=len, reverse=True))
 
 
 async def _lines(response: httpx.Response) -> AsyncIterator[str]:
@@ -304,5 +359,7 @@ async def _lines(response: httpx.Response) -> AsyncIterator[str]:
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
             yield line.decode("utf-8", "replace").rstrip("\r")
+        if len(rest) > LONGEST_LINE:
+            raise Malformed("a line of the server's answer has no end")
     if rest:
         yield rest.decode("utf-8", "replace")

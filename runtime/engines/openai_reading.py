@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
-from ttscale.runtime.engines.base import EngineError, Message
+from ttscale.runtime.engines.base import EngineError, Message, checked
+
+UNREADABLE = (ValueError, RecursionError)
+"""What reading JSON raises; the second where brackets stand in brackets without end."""
 
 
 class Malformed(Exception):
@@ -35,19 +38,24 @@ def cannot_score(model: str, why: str) -> EngineError:
 
 
 def chat(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """Messages as the interface has them."""
-    return [{"role": message.role, "content": message.content} for message in messages]
+    """Messages as the interface has them. Raises EngineError where a text is none."""
+    return [{"role": message.role, "content": checked(message.content)} for message in messages]
 
 
-def read_object(response: httpx.Response) -> dict[str, Any]:
-    """The JSON object of an answer with at least one choice. Raises Malformed."""
+def read_object(response: httpx.Response, *, chats: bool = False) -> dict[str, Any]:
+    """The JSON object of an answer with at least one choice; of a chat each has a message. Raises Malformed."""
     try:
         value = response.json()
-    except ValueError:
+    except UNREADABLE:
         raise Malformed("the server's answer is not JSON") from None
-    if not isinstance(value, dict) or not isinstance(value.get("choices"), list) or not value["choices"]:
+    choices = value.get("choices") if isinstance(value, dict) else None
+    if not isinstance(choices, list) or not choices:
+        if isinstance(value, dict) and value.get("error"):
+            raise Malformed(f"the server says in place of an answer: {error_text(response)}")
         raise Malformed("the server's answer has no choices")
-    return value
+    if chats and not all(isinstance(one, dict) and isinstance(one.get("message"), dict) for one in choices):
+        raise Malformed("the server's answer has a choice without a message")
+    return {**value, "choices": choices}
 
 
 def choice_of(answer: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +92,8 @@ def entries(choice: dict[str, Any]) -> list[dict[str, Any]]:
 def logprobs_of(choice: dict[str, Any]) -> tuple[float, ...]:
     """Natural-log probabilities of the chosen tokens; none where the server tells none."""
     values = [entry.get("logprob") for entry in entries(choice)]
-    return tuple(float(value) for value in values if isinstance(value, (int, float)))
+    found = [float(value) for value in values if isinstance(value, (int, float))]
+    return tuple(min(0.0, value) for value in found) if all(map(math.isfinite, found)) else ()
 
 
 def alternatives(choice: dict[str, Any]) -> dict[str, float]:
@@ -93,8 +102,9 @@ def alternatives(choice: dict[str, Any]) -> dict[str, float]:
     rows = first[0].get("top_logprobs") if first else None
     shown: dict[str, float] = {}
     for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict) and isinstance(row.get("logprob"), (int, float)):
-            shown[str(row.get("token", ""))] = float(row["logprob"])
+        value = row.get("logprob") if isinstance(row, dict) else None
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            shown[str(row.get("token", ""))] = float(value)
     return shown
 
 
@@ -102,7 +112,10 @@ def label_value(continuation: str, shown: dict[str, float]) -> float | None:
     """The log-probability of a label: all shown tokens that spell it, whatever their leading space."""
     wanted = continuation.strip()
     values = [value for token, value in shown.items() if token.strip() == wanted]
-    return math.log(min(1.0, sum(math.exp(value) for value in values))) if values and wanted else None
+    if not values or not wanted:
+        return None
+    most = max(values)  # some servers say -9999 of what is all but impossible
+    return min(0.0, most + math.log(sum(math.exp(value - most) for value in values)))
 
 
 def continued(text: str, messages: Sequence[Message]) -> str:
@@ -140,7 +153,7 @@ def retry_after(response: httpx.Response) -> float | None:
 
 def error_text(response: httpx.Response) -> str:
     """What a refusal says, 500 characters of it at most."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(*UNREADABLE):
         value = response.json()
         error = value.get("error") if isinstance(value, dict) else None
         if isinstance(error, dict) and error.get("message"):

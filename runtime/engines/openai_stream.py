@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ttscale.runtime.engines.openai_reading import Malformed
+from ttscale.runtime.engines.openai_reading import UNREADABLE, Malformed
 
 DONE = "[DONE]"
 
@@ -41,15 +41,32 @@ class Part:
 
 @dataclass(slots=True)
 class Made:
-    """What has come of all samples of a call."""
+    """What has come of all samples of a call.
+
+    `events` counts all that came, `heard` those that say something of a sample. `lost` are the new tokens of tries that
+    broke off, `broken` how many tries that were: they were paid for.
+    """
 
     parts: dict[int, Part] = field(default_factory=dict)
     usage: dict[str, Any] | None = None
+    events: int = 0
+    heard: int = 0
+    lost: int = 0
+    broken: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """New tokens so far, of all samples."""
+        return sum(part.tokens for part in self.parts.values())
 
     def clear(self) -> None:
-        """Begin anew: the call is tried again."""
+        """Begin anew: the call is tried again, and what has come is lost."""
+        if self.tokens:
+            self.lost += self.tokens
+            self.broken += 1
         self.parts.clear()
         self.usage = None
+        self.events = self.heard = 0
 
     def add(self, data: str) -> bool:
         """Take in the data of one event; False where it was the last one. Raises Malformed, Interrupted."""
@@ -57,8 +74,9 @@ class Made:
             return False
         try:
             event = json.loads(data)
-        except ValueError:
+        except UNREADABLE:
             raise Malformed("a piece of the server's answer is not JSON") from None
+        self.events += 1
         if not isinstance(event, dict):
             raise Malformed("a piece of the server's answer is not an object")
         if event.get("error"):
@@ -73,6 +91,7 @@ class Made:
         return True
 
     def _take(self, choice: dict[str, Any], place: int) -> None:
+        self.heard += 1
         index = choice.get("index")
         part = self.parts.setdefault(index if isinstance(index, int) else place, Part())
         delta = choice.get("delta")
