@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def test_facts_of_a_header(tmp_path: Path) -> None:
 def test_one_number_a_layer_counts_with_its_largest(tmp_path: Path) -> None:
     meta = {**META, "llama.attention.head_count_kv": [1, 2]}
     assert describe_gguf(write_gguf(tmp_path / "m.gguf", meta)).kv_cell_bytes == 2 * 2 * (16 + 16) * 2
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan])
+def test_a_number_that_is_none_is_as_if_it_were_not_there(tmp_path: Path, odd: float) -> None:
+    info = describe_gguf(write_gguf(tmp_path / "m.gguf", {**META, "llama.context_length": odd}))
+    assert info.context == 0
 
 
 def test_a_missing_template_is_empty(tmp_path: Path) -> None:

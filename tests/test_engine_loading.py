@@ -10,11 +10,11 @@ from typing import ClassVar
 
 import pytest
 from engine_files import write_gguf
-from ttscale.runtime.engines.base import EngineError, Message, Request
+from ttscale.runtime.engines.base import Completion, EngineError, Message, Request
 from ttscale.runtime.engines.llama import digest, facts, link
 from ttscale.runtime.engines.llama import engine as engine_module
 from ttscale.runtime.engines.llama.engine import LlamaEngine
-from ttscale.runtime.engines.llama.messages import Ask, Failed, Inbound, Ready
+from ttscale.runtime.engines.llama.messages import Ask, Failed, Inbound, Ready, Report
 from ttscale.runtime.engines.llama.runner import Settings
 from ttscale.testing import collect
 
@@ -118,6 +118,57 @@ async def test_a_restart_without_a_process_ends_what_waits(faked: Faked) -> None
     with pytest.raises(EngineError, match="cannot be started again: cannot allocate memory"):
         async with asyncio.timeout(20):
             await collect(engine, Request((Message("user", "hello"),), seeds=(1,)))
+    await engine.close()
+
+
+class LateLink(FakeLink):
+    """A first one cannot be made, a second can."""
+
+    def __init__(self, settings: Settings, on_messages: link.OnMessages, on_end: link.OnEnd) -> None:
+        FakeLink.made.append(self)
+        if len(FakeLink.made) == 1:
+            raise OSError("too many processes")
+        FakeLink.made.pop()
+        super().__init__(settings, on_messages, on_end)
+
+    def begin(self) -> None:
+        self.on_messages(self, [Ready(True, True, 100, 100)])
+
+
+async def test_a_start_without_a_process_is_a_typed_error_and_may_be_tried_again(faked: Faked) -> None:
+    engine = faked(LateLink)
+    with pytest.raises(EngineError, match=r"m\.gguf cannot be started: too many processes") as caught:
+        await engine.start()
+    assert caught.value.hint
+    await engine.start()
+    await engine.close()
+
+
+class FrailLink(FakeLink):
+    """The first dies on what it is asked, the second as soon as it is loaded, the third answers."""
+
+    def begin(self) -> None:
+        self.number = len(FakeLink.made)
+        self.on_messages(self, [Ready(True, True, 100, 100)])
+        if self.number == 2:
+            self.on_end(self, "signal 9")
+
+    def send(self, message: Inbound) -> None:
+        if not isinstance(message, Ask):
+            return
+        if len(FakeLink.made) == 1:
+            self.on_end(self, "signal 6")
+        elif self is FakeLink.made[-1] and len(FakeLink.made) == 3:
+            self.on_messages(self, [Report(message.key, Completion(0, "here", "stop", 1, 1), None, True)])
+
+
+async def test_a_second_death_before_anything_was_asked_again_loses_nothing(faked: Faked) -> None:
+    engine = faked(FrailLink)
+    async with asyncio.timeout(20):
+        (found,) = await collect(engine, Request((Message("user", "hello"),), seeds=(1,)))
+        assert found.text == "here" and not engine._pending
+        (after,) = await collect(engine, Request((Message("user", "again"),), seeds=(1,)))
+    assert after.text == "here" and len(FakeLink.made) == 3
     await engine.close()
 
 

@@ -6,7 +6,7 @@ import ctypes
 from typing import Any
 
 import pytest
-from ttscale.runtime.engines.base import Message
+from ttscale.runtime.engines.base import EngineError, Message
 from ttscale.runtime.engines.llama.template import ChatTemplate
 from ttscale.runtime.engines.llama.vocabulary import CONTROL, Vocabulary
 
@@ -71,3 +71,10 @@ def test_a_beginning_that_a_user_wrote_is_text() -> None:
     assert found[:2] == [BOS, 2] and found[2:] == [WORDS.index(letter) for letter in "<s></s>"]
     assert vocabulary.encode_plain("<s>") == [WORDS.index(letter) for letter in "<s>"]
     assert vocabulary.encode_marked("<s>") == [BOS]
+
+
+def test_half_of_a_character_is_a_typed_error() -> None:
+    vocabulary = Vocabulary(Native(True), None)
+    with pytest.raises(EngineError, match=r"half of a character at place 2 \('\\ud83d'\)") as caught:
+        vocabulary.encode("hi\ud83d")
+    assert not caught.value.fatal and caught.value.hint

@@ -7,6 +7,7 @@ time, so that a request that kills the process a second time is found and fails 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -53,7 +54,7 @@ class _Pending:
     kills: int = 0
 
     def deliver(self, report: Report) -> None:
-        if not self.loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop has been closed, so nobody waits
             self.loop.call_soon_threadsafe(self.queue.put_nowait, report)
 
 
@@ -184,12 +185,13 @@ class LlamaEngine:
         try:
             _ = self.digest
             self._launch()
-        except EngineError as error:
+        except Exception as error:  # as where a file cannot be read, or no process be made
             with self._lock:
                 self._started = None  # a later call may find the problem solved
-            started.set_exception(error)
-        except BaseException as error:
-            started.set_exception(error)
+            known = error if isinstance(error, EngineError) else None
+            started.set_exception(
+                known or EngineError(f"{self._path.name} cannot be started: {error}", hint=_CRASH_HINT)
+            )
         else:
             started.set_result(None)
 
@@ -430,13 +432,15 @@ class LlamaEngine:
             self._give_up(EngineError(f"{self._path.name} cannot be started again: {error}", hint=_CRASH_HINT))
             return
         with self._lock:
-            self._restarting = False
+            self._restarting = self._restarting and self._link is None  # where it has ended again meanwhile
         self._next_suspect()
 
     def _next_suspect(self) -> None:
         """Send the next request that was in flight when the process died, or else what had to wait."""
         with self._lock:
             link = self._link
+            if link is None:
+                return  # whoever starts it anew goes on from here
             self._suspect = None
             while self._suspects and self._suspect is None:
                 item = self._suspects.popleft()
@@ -448,8 +452,7 @@ class LlamaEngine:
             for item in sending:
                 self._renew(item)
         for item in sending:
-            if link is not None:
-                link.send(item.ask)
+            link.send(item.ask)
 
     def _renew(self, item: _Pending) -> None:
         """Ask only for samples that have not been delivered yet."""

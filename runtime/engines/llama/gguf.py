@@ -7,6 +7,7 @@ broken file is a typed error and never a dead process.
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from dataclasses import dataclass
@@ -241,7 +242,7 @@ def _integer(meta: dict[str, object], key: str, default: int = 0) -> int:
     value = meta.get(key, default)
     if isinstance(value, list):  # some architectures give one number a layer
         value = max((item for item in value if isinstance(item, int)), default=default)
-    return int(value) if isinstance(value, (int, float)) else default
+    return int(value) if isinstance(value, (int, float)) and math.isfinite(value) else default
 
 
 def _text(meta: dict[str, object], key: str) -> str:

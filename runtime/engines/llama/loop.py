@@ -37,8 +37,9 @@ from ttscale.runtime.engines.llama.work import Call, Limits, Piece
 CPU_BALANCE = 32768
 CPU_PATIENCE = 2048  # measured: a cell costs a row 0.6 to 1.2 us, computing it 1.1 (135M) to 5.5 ms (0.5B)
 ANSWERS_ONLY = 1 << 60  # rows: only finished answers make room, so that running ones stand side by side
-DECODE_ROWS = 48  # in one call; more rows of different sequences are slow on a CPU
+DECODE_ROWS = 48  # in one call, where rows look at all cells: more of different sequences are slow on a CPU
 PIECE = 256  # rows of prefill in a step, where no `batch:` says otherwise
+FULL_STEPS = 4  # one after the other, until a cache that llama.cpp finds too full is an error
 PREPARE_SECONDS = 0.02  # rendering and tokenising between two steps, while others are decoding
 
 
@@ -78,6 +79,7 @@ class Loop:
         self.embedder = Embedder(self.weights, info, settings, self.board, self.vocabulary, self.board.context)
         self.openings = self._openings()
         self._backlog: deque[Ask] = deque()
+        self._full = (0, 0)
         self._cancelled: set[int] = set()
 
     def _runner(self, info: GgufInfo) -> Runner | Together | None:
@@ -116,7 +118,7 @@ class Loop:
         return Limits(
             cells=cells,
             sequences=settings.sequences,
-            rows=min(DECODE_ROWS, settings.batch),
+            rows=min(DECODE_ROWS, settings.batch) if shared else settings.batch,
             active=settings.active,
             piece=settings.options.batch or PIECE,
             outputs=min(LOGIT_ROWS, settings.batch),
@@ -256,10 +258,23 @@ class Loop:
                 self._consume(call, rows, runner.raws, runner.routes)
         except NoRoom:
             # The counts of cells differ from llama.cpp's: begin anew, samples keep what they have drawn.
+            self._count_full()
             self.scheduler.reset()
             runner.clear()
             self.scheduler.take_operations()
         self.board.steps += 1
+
+    def _count_full(self) -> None:
+        """Raise EngineError where nothing new was computed or drawn since llama.cpp found no room some steps ago."""
+        done = self.board.new + self.board.computed
+        times = self._full[1] + 1 if self._full[0] == done else 1
+        self._full = (done, times)
+        if times >= FULL_STEPS:
+            raise EngineError(
+                f"llama.cpp finds no room for the next rows, though the cache of {self.scheduler.limits.cells:,} "
+                "tokens should have some",
+                hint="please report this; a larger `ctx:` may help",
+            )
 
     def _start(self, runner: Runner | Together) -> None:
         ready: dict[int, Distribution] = {}

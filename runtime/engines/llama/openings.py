@@ -16,7 +16,7 @@ from ttscale.runtime.engines.llama.vocabulary import Vocabulary
 from ttscale.runtime.engines.llama.work import Group
 
 LEAST = 256  # tokens that are worth a file
-KNOWN = 64  # beginnings whose length is remembered
+KNOWN = 64  # beginnings that are remembered
 
 
 class Openings:
@@ -44,7 +44,7 @@ class Openings:
         branch = self._scheduler.adopt(tokens) if state is not None else None
         if state is None or branch is None:
             if state is None:
-                self._wanted.append(tokens)
+                self._wanted = [*self._wanted[1 - KNOWN :], tokens]  # who wanted one may be gone
             return
         self._runner.apply(self._scheduler.take_operations())
         if self._runner.restore(branch.seq, state, length):

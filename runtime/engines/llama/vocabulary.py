@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ttscale.runtime.engines.base import EngineError
+from ttscale.runtime.engines.base import EngineError, checked
 
 # Breaks the spelling of a special token inside somebody's text. A noncharacter that never occurs in Unicode text.
 SHIELD = "\ufdd0"
@@ -105,7 +105,7 @@ class Vocabulary:
         return [*begin, *self.encode_plain(first), *ending, *between, *self.encode_plain(second), *ending]
 
     def _tokenize(self, text: str, *, special: bool, whole: bool = False) -> list[int]:
-        data = text.encode("utf-8")
+        data = checked(text).encode("utf-8")
         room = len(data) + 16
         for _ in range(2):
             ids = (ctypes.c_int32 * room)()
