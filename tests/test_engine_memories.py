@@ -26,7 +26,8 @@ def opened(path: Path, **options: object) -> Engine:
 
 
 async def collected(engine: Engine, prompt: str, seeds: tuple[int, ...]) -> list[Completion]:
-    request = Request((Message("user", prompt),), seeds, max_tokens=24, sampling=Sampling(1.0))
+    limits = tuple(24 - 7 * (place % 3) for place in range(len(seeds)))  # they end one by one, and others move up
+    request = Request((Message("user", prompt),), seeds, sampling=Sampling(1.0), limits=limits)
     return sorted([one async for one in engine.generate(request)], key=lambda one: one.index)
 
 
@@ -63,9 +64,11 @@ def common(first: tuple[int, ...], second: tuple[int, ...]) -> int:
         (sliding_window_model, {}),
         (sliding_window_model, {"swa_full": False}),
         (sliding_window_model, {"kv_unified": False}),
+        (sliding_window_model, {"kv_unified": False, "swa_full": False}),
         (hybrid_model, {}),
+        (hybrid_model, {"kv_unified": False}),
     ],
-    ids=["window", "window-moving", "window-separate", "hybrid"],
+    ids=["window", "window-moving", "window-separate", "window-moving-separate", "hybrid", "hybrid-separate"],
 )
 async def test_what_is_shared_changes_nothing(
     tmp_path: Path, make: Callable[[Path], Path], options: dict[str, object]
