@@ -209,6 +209,24 @@ async def test_who_waits_for_a_place_waits_as_long_as_the_server_asks(
     await engine.close()
 
 
+async def test_who_still_waits_when_the_engine_is_closed_is_told(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        slept.set()
+
+    monkeypatch.setattr("ttscale.runtime.engines.openai_link.asyncio.sleep", sleep)
+    server.stalls = 1
+    engine = OpenAIEngine(server.url, "m", concurrency=1)
+    work = asyncio.create_task(collect(engine, Request(ASK, seeds=(1, 2))))
+    while server.sent < 1:
+        await asyncio.wait([work], timeout=0.01)
+    await engine.close()
+    assert ["closed" in one.error for one in await work] == [True, True] and slept.is_set()
+
+
 # --- floods and drops ------------------------------------------------------------------------------
 
 

@@ -49,6 +49,10 @@ while True:
         continue
     if "hang" in text:
         continue
+    if "garbage" in text:
+        target.write((9).to_bytes(8, "little") + b"no pickle")
+        target.flush()
+        continue
     seeds = ask.request.seeds
     once = "once" in text and not os.path.exists(settings.path + ".died")
     for index, seed in enumerate(seeds):
@@ -105,6 +109,15 @@ async def test_a_request_that_kills_twice_fails_alone(engine: LlamaEngine) -> No
     assert "GGML_ASSERT(something) failed" in str(results[0])
     assert [item[0].text for item in results[1:]] == [str(number) for number in range(5)]  # type: ignore[index]
     assert len(await collect(engine, ask("later"))) == 1
+
+
+async def test_what_cannot_be_read_ends_the_process_and_leaves_nobody_waiting(engine: LlamaEngine) -> None:
+    async with asyncio.timeout(60):
+        odd, plain = await asyncio.gather(
+            collect(engine, ask("garbage")), collect(engine, ask("plain", 4)), return_exceptions=True
+        )
+    assert isinstance(odd, EngineError) and "ended twice" in str(odd) and "UnpicklingError" in str(odd)
+    assert not isinstance(plain, BaseException) and [one.text for one in plain] == ["4"]
 
 
 async def test_a_death_while_loading_says_the_last_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,6 +163,8 @@ class Link:
             try:
                 async with gate.places(count) as begun:
                     await self._rest()
+                    if self._closed:
+                        raise EngineError("the engine was closed", hint="make a new one", fatal=False)
                     response, answer = await self._send(client, f"{self.url}/{path}", sent, made, enough)
                 if answer is not None:
                     gate.answered(count)

@@ -82,12 +82,25 @@ class ProcessLink:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        with contextlib.suppress(EOFError, OSError, ValueError):
+        try:
             while True:
                 self._on_messages(self, read_frame(self._process.stdout))
-        code = self._process.wait()
+        except (EOFError, OSError):
+            code = self._ended()
+        except Exception:  # what cannot be read must leave nobody waiting
+            self._log.append(traceback.format_exc())
+            self._process.kill()
+            code = self._ended()
         self._errors.join(timeout=1)
         self._on_end(self, _describe_end(code, list(self._log)))
+
+    def _ended(self) -> int:
+        """The exit code of the process, which is ended where it does not end by itself."""
+        try:
+            return self._process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
 
     def _read_log(self) -> None:
         assert self._process.stderr is not None
@@ -99,11 +112,7 @@ class ProcessLink:
         self._write(None)
         with contextlib.suppress(OSError, ValueError):
             self._inbox.close()
-        try:
-            self._process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._ended()
 
 
 class ThreadLink:

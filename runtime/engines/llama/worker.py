@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 import threading
+import traceback
 from typing import IO, Any
 
 LENGTH = struct.Struct("<Q")
@@ -58,8 +59,11 @@ def main() -> None:
         try:
             while True:
                 inbox.put(read_frame(source))
-        except (EOFError, OSError, ValueError):
+        except (EOFError, OSError):
             os._exit(0)
+        except BaseException:  # what cannot be read must leave nobody waiting
+            traceback.print_exc()
+            os._exit(1)
 
     try:
         quiet()
