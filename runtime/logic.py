@@ -227,12 +227,12 @@ class _Reader:
 
 # --- what a reply says ----------------------------------------------------------------------------
 
-MARK = re.compile(r"^\W{0,4}FOL\s*:\s*(.+)$", re.IGNORECASE)
+MARK = re.compile(r"^\W{0,4}(?:\d{1,3}[.):]\W{0,4})?FOL[`*\s]*:(.+)$", re.IGNORECASE)
 LIKELY = re.compile(r"\w\(.*\)")
 
 
 def formulas_in(text: str) -> list[str]:
     """The formulas of a reply: those behind `FOL:`, or where there is none all lines that look like one."""
     lines = [line.strip() for line in text.splitlines()]
-    marked = [match[1].strip() for line in lines if (match := MARK.match(line))]
+    marked = [match[1].strip("`* ") for line in lines if (match := MARK.match(line))]
     return marked or [line.strip("`* ") for line in lines if LIKELY.search(line) and not line.endswith(":")]

@@ -30,6 +30,21 @@ def test_a_quiet_machine_keeps_all_threads_and_is_tried_ever_less_often() -> Non
     assert used[-LATEST:].count(1) <= 3
 
 
+def test_where_the_load_tells_of_no_neighbour_fewer_threads_are_tried_seldom() -> None:
+    used = run(ThreadChoice(2, meter=lambda: 2.0), 500, quiet)
+    assert used.count(1) == 1
+    used = run(ThreadChoice(2, meter=lambda: 2.0), 5000, quiet)
+    assert 2 <= used.count(1) < 8, "a limit that no load shows is found too"
+
+
+def test_a_slow_call_is_answered_at_once_though_the_load_follows_later() -> None:
+    choice = ThreadChoice(2, meter=lambda: 2.0)
+    run(choice, 500, quiet)
+    used = run(choice, 100, contended)
+    assert used[:12].count(2) <= 9
+    assert used[12:].count(2) <= 6
+
+
 def test_a_busy_neighbour_is_noticed_within_a_few_calls() -> None:
     choice = ThreadChoice(2)
     run(choice, 500, quiet)

@@ -86,6 +86,7 @@ def test_the_annotations_of_folio_have_their_labels() -> None:
 def test_formulas_are_found_in_replies() -> None:
     assert formulas_in("TEXT: dogs\nFOL: P(a)\n- FOL: Q(a) \nSo it is.") == ["P(a)", "Q(a)"]
     assert formulas_in("```\nP(a)\nall x. Q(x)\n```\nwords only") == ["P(a)", "all x. Q(x)"]
+    assert formulas_in("1. FOL: P(a)\n2) **FOL:** `-Q(a)`\n(3) FOL: ¬(R(a))") == ["P(a)", "-Q(a)", "¬(R(a))"]
     assert formulas_in("nothing") == []
 
 

@@ -6,9 +6,10 @@ been put aside, and two threads may be four times slower than one (measured: 10 
 sequences of a 135M model on two cores), or hundreds of times, where the others have a higher priority. So calls are
 timed, and now and then another number of threads is tried, once only where that is much slower: one less, or half of
 them, as where two models share the machine. A try that was slow is not made again before twenty times as long has been
-computed, since one call may then take as long as thousands. Where the machine is busy from the start, the first call
-has one thread less; more are not tried while the machine's load says that no core is free, and at once when it has
-fallen. Pure: the caller measures.
+computed, since one call may then take as long as thousands. Fewer are tried ever more seldom while the load says that
+nobody else wants a core, unless a call has taken much longer than those before it. Where the machine is busy from the
+start, the first call has one thread less; more are not tried while the load says that no core is free, and at once when
+it has fallen. Pure: the caller measures.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class _Size:
     probing: int = 0
     wait: int = FIRST_PROBE
     pause: int = SOONEST
+    slowed: bool = False  # a call took far longer than those before it
 
 
 def levels(most: int) -> tuple[int, ...]:
@@ -93,17 +95,29 @@ class ThreadChoice:
         self._debt = max(0.0, self._debt - seconds)
         size.wait -= 1
         if slowed:
+            size.slowed = True
             size.pause = SOONEST
             size.wait = min(size.wait, 2)
         if size.wait <= 0 and not self._debt:
-            if size.target > size.current and self.meter is not None and self.meter() >= self.most + SPARE:
-                fewer = [count for count in self._others(size.current) if count < size.current]
-                if not fewer:
-                    size.wait = SOONEST  # no core is free
-                    return
-                size.target = fewer[0]
-            size.probing = PROBE_CALLS
-            size.seconds[size.target].clear()
+            self._try(size)
+
+    def _try(self, size: _Size) -> None:
+        """Begin to try another number, unless the load says that it cannot be better."""
+        load = self.meter() if self.meter is not None else None
+        if load is not None and size.target > size.current and load >= self.most + SPARE:
+            fewer = [count for count in self._others(size.current) if count < size.current]
+            if not fewer:
+                size.wait = SOONEST  # no core is free
+                return
+            size.target = fewer[0]
+        if load is not None and size.target < size.current and load <= size.current + SPARE:
+            tried = size.pause >= SOONEST << (len(levels(self.most)) - 1)  # each of the others
+            if tried and not size.slowed and size.pause < LATEST:
+                size.wait = size.pause = min(2 * size.pause, LATEST)  # nobody else wants a core
+                return
+        size.slowed = False
+        size.probing = PROBE_CALLS
+        size.seconds[size.target].clear()
 
     def _look(self, current: _Size) -> None:
         """Try more threads soon, for every size that has fewer, once the cores have become free."""
@@ -145,6 +159,6 @@ class ThreadChoice:
             current = self._sizes[nearest].current if nearest is not None else self.most - self.busy
             empty: dict[int, deque[float]] = {count: deque(maxlen=KEPT) for count in levels(self.most)}
             found = self._sizes[key] = _Size(empty, current, self._others(current)[0])
-            if nearest is not None and self._sizes[nearest].pause > SOONEST:  # fewer or more have been no better there
-                found.wait = found.pause = SOONEST
+            if nearest is not None and self._sizes[nearest].pause > SOONEST:  # another number was no better there
+                found.wait = found.pause = self._sizes[nearest].pause
         return found
