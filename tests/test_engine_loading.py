@@ -14,7 +14,7 @@ from ttscale.runtime.engines.base import Completion, EngineError, Message, Reque
 from ttscale.runtime.engines.llama import digest, facts, link
 from ttscale.runtime.engines.llama import engine as engine_module
 from ttscale.runtime.engines.llama.engine import LlamaEngine
-from ttscale.runtime.engines.llama.messages import Ask, Failed, Inbound, Ready, Report
+from ttscale.runtime.engines.llama.messages import Ask, Busy, Failed, Inbound, Ready, Report
 from ttscale.runtime.engines.llama.runner import Settings
 from ttscale.testing import collect
 
@@ -169,6 +169,43 @@ async def test_a_second_death_before_anything_was_asked_again_loses_nothing(fake
         assert found.text == "here" and not engine._pending
         (after,) = await collect(engine, Request((Message("user", "again"),), seeds=(1,)))
     assert after.text == "here" and len(FakeLink.made) == 3
+    await engine.close()
+
+
+class BusyLink(FakeLink):
+    """The first says that it works on the second of four asks, and dies; the next answers a while later."""
+
+    events: ClassVar[list[str]] = []
+
+    def begin(self) -> None:
+        self.asks: list[Ask] = []
+        self.on_messages(self, [Ready(True, True, 100, 100)])
+
+    def send(self, message: Inbound) -> None:
+        if not isinstance(message, Ask):
+            return
+        self.asks.append(message)
+        if len(FakeLink.made) > 1:
+            BusyLink.events.append(f"asked {message.messages[0].content}")
+            threading.Timer(0.1, self.tell, (message,)).start()
+        elif len(self.asks) == 4:
+            self.on_messages(self, [Busy((self.asks[1].key,))])
+            self.on_end(self, "signal 6")
+
+    def tell(self, ask: Ask) -> None:
+        BusyLink.events.append(f"told {ask.messages[0].content}")
+        self.on_messages(self, [Report(ask.key, Completion(0, "x", "stop", 1, 1), None, True)])
+
+
+async def test_only_what_was_being_worked_on_is_asked_again_alone(faked: Faked) -> None:
+    BusyLink.events.clear()
+    engine = faked(BusyLink)
+    requests = [Request((Message("user", str(at)),), seeds=(1,)) for at in range(4)]
+    async with asyncio.timeout(20):
+        found = await asyncio.gather(*(collect(engine, request) for request in requests))
+    assert [one.text for (one,) in found] == ["x"] * 4
+    assert BusyLink.events[:5] == ["asked 1", "told 1", "asked 0", "asked 2", "asked 3"]
+    assert not engine._held and not engine._suspects
     await engine.close()
 
 

@@ -37,6 +37,7 @@ def test_a_cache_that_stays_full_is_an_error_and_no_endless_loop() -> None:
     loop: Any = Loop.__new__(Loop)
     loop.runner, loop.scheduler, loop._full = Full(), Scheduler(Limits(cells=256, sequences=4)), (0, 0)
     loop.board = SimpleNamespace(new=0, computed=0, steps=0, jobs={})
+    loop._told, loop._at_work, loop._send = frozenset(), frozenset(), lambda out: None
     loop.scheduler.submit(Group(1, [1, 2, 3], [Member(0, 8)]))
     for _ in range(FULL_STEPS - 1):
         loop.step()

@@ -14,7 +14,7 @@ from ttscale.compiler.ir import Model
 from ttscale.runtime.engines.base import EngineError, EngineStats, Message
 from ttscale.runtime.engines.llama import digest, facts, link
 from ttscale.runtime.engines.llama import engine as engine_module
-from ttscale.runtime.engines.llama.engine import LlamaEngine, added
+from ttscale.runtime.engines.llama.engine import LlamaEngine
 from ttscale.runtime.engines.llama.messages import Ask, Inbound, Ready, Report
 from ttscale.runtime.engines.llama.runner import Settings
 from ttscale.runtime.models import EngineHouse
@@ -121,4 +121,4 @@ async def test_nothing_is_unloaded_that_is_not_loaded(house: EngineHouse, tmp_pa
 
 def test_counters_add_up() -> None:
     one = EngineStats(requests=2, steps=3, decode_seconds=0.5)
-    assert added(one, replace(one, new_tokens=4)) == EngineStats(requests=4, steps=6, decode_seconds=1.0, new_tokens=4)
+    assert one + replace(one, new_tokens=4) == EngineStats(requests=4, steps=6, decode_seconds=1.0, new_tokens=4)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_files import write_gguf
@@ -74,6 +75,31 @@ async def test_a_killed_process_costs_a_restart_and_no_sample(tmp_path: Path) ->
         assert all(one.finish in ("stop", "length") and not one.error for each in found for one in each)
     finally:
         await engine.close()
+
+
+@linux
+@pytest.mark.model
+async def test_of_a_long_queue_only_what_was_being_worked_on_is_asked_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = opened(tmp_path, max_sequences=4)
+    blamed: list[int] = []
+
+    def blame(sent: list[Any]) -> list[Any]:
+        blamed.append(len(sent))
+        return []
+
+    monkeypatch.setattr(engine, "_blame", blame)
+    try:
+        await engine.start()
+        work = asyncio.gather(*(drawn(engine, f"question {n}", n, tokens=40) for n in range(60)))
+        while engine.stats().new_tokens < 100:
+            await asyncio.sleep(0.01)
+        os.kill(engine._link.pid, signal.SIGKILL)  # type: ignore[union-attr]
+        assert all(one.finish in ("stop", "length") for each in await work for one in each)
+    finally:
+        await engine.close()
+    assert len(blamed) == 1 and 1 <= blamed[0] <= 8, "four at once, and what was being read in"
 
 
 @linux

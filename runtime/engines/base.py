@@ -310,6 +310,12 @@ class EngineStats:
     decode_seconds: float = 0.0
     recomputed: int = 0
 
+    def __add__(self, other: EngineStats) -> EngineStats:
+        """The sums of two sets of counters."""
+        return EngineStats(
+            **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(EngineStats)}
+        )
+
 
 class EngineError(Exception):
     """A model could not be loaded or a request could not be served; the message is for the user.

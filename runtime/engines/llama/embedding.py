@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,11 @@ class Embedder:
     def busy(self) -> bool:
         """Whether texts are waiting."""
         return bool(self._waiting)
+
+    @property
+    def next_keys(self) -> frozenset[int]:
+        """The requests of texts that may be read next."""
+        return frozenset(asked.ask.key for asked, _ in islice(self._waiting, TEXTS))
 
     @property
     def _pooling(self) -> int:

@@ -1,7 +1,7 @@
 """The parent's side of the llama engine: checks, starts, asks, and survives what happens in native code.
 
-When the model's process dies, it is started again and what was in flight is asked again, one request at a
-time, so that a request that kills the process a second time is found and fails alone.
+When the model's process dies, it is started again. What was being worked on then is asked again, one request at a
+time, so that a request that kills the process a second time is found and fails alone; then all that only waited.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ttscale.compiler.stop_patterns import problem
@@ -32,7 +32,7 @@ from ttscale.runtime.engines.llama.facts import ModelFacts, NoMemory
 from ttscale.runtime.engines.llama.gguf import GgufInfo
 from ttscale.runtime.engines.llama.link import Link, open_link
 from ttscale.runtime.engines.llama.machine import Memory
-from ttscale.runtime.engines.llama.messages import Ask, Failed, Outbound, Ready, Release, Report, without_names
+from ttscale.runtime.engines.llama.messages import Ask, Busy, Failed, Outbound, Ready, Release, Report, without_names
 from ttscale.runtime.engines.llama.options import LoadOptions
 from ttscale.runtime.engines.llama.weights import INSTALL_LINE
 
@@ -103,6 +103,7 @@ class LlamaEngine:
         self._pending: dict[int, _Pending] = {}
         self._suspects: deque[_Pending] = deque()
         self._suspect: _Pending | None = None
+        self._busy: frozenset[int] = frozenset()
         self._held: deque[_Pending] = deque()
         self._restarting = False
         self._restarts = 0
@@ -146,7 +147,7 @@ class LlamaEngine:
 
     def stats(self) -> EngineStats:
         """Counters since the engine was made, whatever was unloaded in between."""
-        return added(self._before, self._stats)
+        return self._before + self._stats
 
     # ------------------------------------------------------------------ life
 
@@ -167,7 +168,7 @@ class LlamaEngine:
             if self._ready is None or not self._ready.done():
                 return False
             link, self._link, self._started, self._ready = self._link, None, None, None
-            self._before, self._stats = added(self._before, self._stats), EngineStats()
+            self._before, self._stats = self._before + self._stats, EngineStats()
         await asyncio.to_thread(link.close)
         return True
 
@@ -359,6 +360,8 @@ class LlamaEngine:
                 self._on_report(message)
             elif isinstance(message, EngineStats):
                 self._stats = message if link is self._link else self._stats
+            elif isinstance(message, Busy):
+                self._busy = frozenset(message.keys) if link is self._link else self._busy
             else:
                 self._on_load(link, message)
 
@@ -403,9 +406,12 @@ class LlamaEngine:
             if ready is not None and ready.exception() is not None:
                 return  # it ended because it could not load, which its caller has heard
             sent = [item for item in self._pending.values() if item not in self._held and item not in self._suspects]
-            poison = self._blame(sent)
-            self._suspects.extend(item for item in sent if item not in poison)
-            self._suspect = None
+            blamed = [item for item in sent if item.ask.key in self._busy] or sent
+            poison = self._blame(blamed)
+            self._suspects.extend(item for item in blamed if item not in poison)
+            known = {*map(id, blamed)}
+            self._held.extendleft(item for item in reversed(sent) if id(item) not in known)
+            self._suspect, self._busy = None, frozenset()
             self._restarting = True
             self._restarts += 1
             hopeless = self._restarts > MAX_RESTARTS
@@ -479,13 +485,6 @@ class LlamaEngine:
             pending = list(self._pending.values())
         for item in pending:
             self._fail(item, str(error), fatal=True)
-
-
-def added(first: EngineStats, second: EngineStats) -> EngineStats:
-    """The sums of two sets of counters."""
-    return EngineStats(
-        **{one.name: getattr(first, one.name) + getattr(second, one.name) for one in fields(EngineStats)}
-    )
 
 
 def _closed_error() -> EngineError:

@@ -19,7 +19,7 @@ from ttscale.runtime.engines.llama.gguf import RANK, GgufInfo, describe_gguf
 from ttscale.runtime.engines.llama.grammar import Grammar
 from ttscale.runtime.engines.llama.jobs import Board
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS
-from ttscale.runtime.engines.llama.messages import Ask, Inbound, Outbound, Ready, Release, without_names
+from ttscale.runtime.engines.llama.messages import Ask, Busy, Inbound, Outbound, Ready, Release, without_names
 from ttscale.runtime.engines.llama.openings import Openings
 from ttscale.runtime.engines.llama.runner import Floats, NoRoom, Runner, Settings
 from ttscale.runtime.engines.llama.samples import Samples, Thoughts
@@ -80,6 +80,8 @@ class Loop:
         self.openings = self._openings()
         self._backlog: deque[Ask] = deque()
         self._full = (0, 0)
+        self._at_work: frozenset[int] = frozenset()
+        self._told: frozenset[int] = frozenset()
         self._cancelled: set[int] = set()
 
     def _runner(self, info: GgufInfo) -> Runner | Together | None:
@@ -151,6 +153,7 @@ class Loop:
                 board.check_deadlines()
                 self.step()
             if self.embedder.busy:
+                self._tell(self._at_work | self.embedder.next_keys)
                 self.embedder.step()
             self._flush()
         self.close()
@@ -161,6 +164,12 @@ class Loop:
         if self.runner is not None:
             self.runner.close()
         self.weights.free()
+
+    def _tell(self, keys: frozenset[int]) -> None:
+        """Let the parent know whose work comes next, should this process not survive it."""
+        if keys != self._told:
+            self._told = keys
+            self._send([Busy(tuple(keys))])
 
     def _flush(self) -> None:
         board = self.board
@@ -205,6 +214,7 @@ class Loop:
             ask = self._backlog.popleft()
             if ask.key in self._cancelled:
                 continue
+            self._tell(self._at_work | {ask.key})
             try:
                 self._admit(ask)
             except EngineError as error:
@@ -252,6 +262,8 @@ class Loop:
         try:
             self._start(runner)
             calls = self.scheduler.plan()
+            self._at_work = frozenset(piece.group.key for call in calls for piece in call.pieces)
+            self._tell(self._at_work)
             runner.apply(self.scheduler.take_operations())
             for call in calls:
                 rows = runner.decode(call.pieces, call.idle)

@@ -66,6 +66,13 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Busy:
+    """The asks whose work comes next, told before it begins: one of them is to blame where the process ends."""
+
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The model could not be loaded."""
 
@@ -73,4 +80,4 @@ class Failed:
 
 
 Inbound = Ask | Release | int | None  # an int is the key of an ask to cancel, None the end
-Outbound = Ready | Report | EngineStats | Failed
+Outbound = Ready | Report | EngineStats | Busy | Failed
