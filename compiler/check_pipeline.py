@@ -13,7 +13,7 @@ Codes:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from ttscale.compiler import ast, ast_expressions, types
 from ttscale.compiler.check_blocks import bind_name, body, report_unused
@@ -25,12 +25,15 @@ from ttscale.compiler.check_params import check_budget, check_requires, declare
 from ttscale.compiler.check_strategies import is_rule
 from ttscale.compiler.check_types import describe, fits, plain
 from ttscale.compiler.check_values import expect, fit, typed_as
+from ttscale.compiler.combination_signatures import COMBINATION_ALIASES, COMBINATIONS
 from ttscale.compiler.diagnostics import Label
+from ttscale.compiler.policy_signatures import POLICIES, POLICY_ALIASES
 from ttscale.compiler.resolve import is_broken, lookup, type_of
 from ttscale.compiler.scope import Linked, ModuleScope, Symbol
 from ttscale.compiler.signatures import FACETS
 from ttscale.compiler.source import Span
 from ttscale.compiler.walk import nodes
+from ttscale.compiler.watch_signatures import WATCHER_ALIASES, WATCHERS
 
 UNUSED = ("L002", "L003", "L007")
 """Lints that say little while there are errors: what is unused may be what the error is about."""
@@ -246,15 +249,30 @@ def _calls(declaration: ast.PipelineDecl, scope: ModuleScope, linked: Linked) ->
     rules: set[int] = set()  # `select(by: majority(…))` names the rule, whatever the pipeline is called
     for node in nodes(declaration):
         if isinstance(node, ast_expressions.Call) and id(node) not in rules:
-            rules |= {id(value) for arg in node.args if _names_rule(node, value := arg.value, arg.name)}
+            given = [(arg.name, value) for arg in node.args for value in _each(arg.value)]
+            rules |= {id(value) for name, value in given if _names_rule(node, value, name)}
             symbol: Symbol | None = lookup(node.callee, scope, linked)
             if symbol is not None and symbol.kind == "pipeline" and not is_broken(symbol):
                 yield (symbol.module, symbol.name), node.callee.span
+
+
+def _each(value: ast_expressions.Expr) -> tuple[ast_expressions.Expr, ...]:
+    """The items of a list that is written out, else the value itself."""
+    return value.items if isinstance(value, ast_expressions.ListExpr) else (value,)
+
+
+_OTHER_RULES: dict[str, Container[str]] = {
+    "policy": POLICIES.keys() | POLICY_ALIASES.keys(),
+    "combine": COMBINATIONS.keys() | COMBINATION_ALIASES.keys(),
+    "watch": WATCHERS.keys() | WATCHER_ALIASES.keys(),
+}
 
 
 def _names_rule(call: ast_expressions.Call, value: ast_expressions.Expr, argument: str | None) -> bool:
     """Whether an argument of a call is a rule of the language, as in `select(by: adaptive(score))`."""
     if not (isinstance(value, ast_expressions.Call) and isinstance(value.callee, ast_expressions.Name)):
         return False
-    named = argument in ("by", "weight") or (argument is None and call.callee.name in ("select", "score"))
+    if argument in _OTHER_RULES:
+        return value.callee.name in _OTHER_RULES[argument]
+    named = argument in ("by", "weight", "judge") or (argument is None and call.callee.name in ("select", "score"))
     return named and is_rule(value.callee.name) is not None

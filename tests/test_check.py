@@ -354,6 +354,23 @@ pipeline main(question: Text) -> Number {{
         assert found == expected, call
 
 
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("gibbs", "explore(p.solve_number(question), from: small, policy: gibbs(iterations: 2))"),
+        ("particle_gibbs", "explore(p.solve_number(question), from: small, policy: particle_gibbs(2))"),
+        ("likelihood", "explore(p.solve_number(question), from: small, judge: likelihood(answer))"),
+        ("contrastive", "generate(p.solve_number(question), from: small, combine: contrastive(amateur: large))"),
+        ("deepen", "generate(p.solve_number(question), from: small, watch: [repetition, deepen(first: 8)])"),
+        ("hint", 'generate(p.solve_number(question), from: small, watch: hint("Wait."))'),
+    ],
+)
+def test_a_pipeline_may_have_the_name_of_a_rule_that_it_uses(name: str, stage: str) -> None:
+    text = f"{HEAD}\npipeline {name}(question: Text) -> Number {{\n  return {stage} |> vote()\n}}\n"
+    assert "E0237" not in codes(text)
+    assert "E0237" in codes(text.replace(f"return {stage}", f"return {name}(question)").replace(" |> vote()", ""))
+
+
 def test_a_choice_takes_bare_labels() -> None:
     lines = """
   param finish: Choice in {majority, best} = majority
