@@ -78,6 +78,10 @@ SEARCHED = {
     "fs-gen": "token-routing",
     "s1": "budget-forcing",
     "chain-of-thought": "single",
+    "thinksum": "think-and-sum",
+    "hogwild": "shared-notes",
+    "multiverse": "split-and-join",
+    "saffron": "token-beam",
 }
 
 every = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -100,7 +104,7 @@ def test_the_architectures_that_people_know_are_there() -> None:
         *("program-aided", "budget-forcing", "self-discover", "plan-and-solve", "agents-with-review"),
         *("prover-verifier", "mutual-consistency", "difficulty-budget", "logic-proof"),
         *("atom-of-thoughts", "question-tree", "sequential-revisions", "refine-until-accepted"),
-        *("review-rephrase-resolve",),
+        *("review-rephrase-resolve", "think-and-sum", "shared-notes", "split-and-join", "token-beam"),
     }
 
 
