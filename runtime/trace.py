@@ -172,7 +172,7 @@ class TraceFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file: IO[str] = path.open("w", encoding="utf-8")
+        self._file: IO[str] = path.open("w", encoding="utf-8", errors="backslashreplace")
 
     def __call__(self, event: Event) -> None:
         self._file.write(json.dumps(event.to_json(), ensure_ascii=False) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -216,6 +217,20 @@ async def test_closing_while_loading_ends_start(faked: Faked) -> None:
     await engine.close()
     with pytest.raises(EngineError, match="closed"):
         await asyncio.wait_for(starting, 20)
+
+
+async def test_a_start_that_nobody_waits_for_any_more_ends_in_silence(
+    faked: Faked, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = faked(FakeLink)
+    starting = asyncio.create_task(engine.start())
+    await until(lambda: bool(FakeLink.made))
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    await engine.close()
+    await asyncio.sleep(0.05)  # what was raised comes from another thread
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 async def test_closing_before_the_process_is_started_starts_none(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ class Records:
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob("rows-*.jsonl")):
             self._read(path)
-        self._file = (folder / f"rows-{worker}.jsonl").open("a", encoding="utf-8")
+        self._file = (folder / f"rows-{worker}.jsonl").open("a", encoding="utf-8", errors="backslashreplace")
 
     def _read(self, path: Path) -> None:
         """Take over what a file has; a last line that a kill left without its end is passed over."""

@@ -99,13 +99,13 @@ class AnswersFile:
     def _start(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the header and `rows` beside the file, put that in its place, and open it for appending."""
         beside = self.path.with_name(self.path.name + ".part")
-        with beside.open("w", encoding="utf-8", newline="") as file:
+        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             if self.is_csv:
                 file.write(self._csv_line(self.columns))
             for row in rows:
                 file.write(self._line(row))
         beside.replace(self.path)
-        self._file: IO[str] = self.path.open("a", encoding="utf-8", newline="")
+        self._file: IO[str] = self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="")
 
     def _line(self, row: Mapping[str, Any]) -> str:
         if self.is_csv:

@@ -180,7 +180,9 @@ class LlamaEngine:
                 self._started = Future()
                 threading.Thread(target=self._start, args=(self._started,), daemon=True).start()
             started = self._started
-        await asyncio.shield(asyncio.wrap_future(started))
+        waiting = asyncio.wrap_future(started)
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # who waited may be gone
+        await asyncio.shield(waiting)
 
     def _start(self, started: Future[None]) -> None:
         try:
