@@ -97,9 +97,8 @@ async def test_greedy_equals_the_high_level_interface(weights: Path, fresh: Llam
                 if len(theirs) == most or token == plain.token_eos():
                     break
             assert list(ours.token_ids) == theirs, question
-            await (
-                fresh.unload()
-            )  # a beginning that is shared is computed in other pieces, and a last digit may tip a word
+            # A beginning that is shared is computed in other pieces, and a last digit may tip a word.
+            await fresh.unload()
     finally:
         plain.close()
 
