@@ -105,7 +105,7 @@ def test_the_architectures_that_people_know_are_there() -> None:
         *("prover-verifier", "mutual-consistency", "difficulty-budget", "logic-proof"),
         *("atom-of-thoughts", "question-tree", "sequential-revisions", "refine-until-accepted"),
         *("review-rephrase-resolve", "think-and-sum", "shared-notes", "split-and-join", "token-beam"),
-        *("direct-or-reasoned",),
+        *("direct-or-reasoned", "coherent-chain"),
     }
 
 
