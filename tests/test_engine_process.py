@@ -15,6 +15,7 @@ import pytest
 from engine_files import write_gguf
 from ttscale.runtime.engines.base import ContextExceeded, EngineError, Message, Request
 from ttscale.runtime.engines.llama import digest, link
+from ttscale.runtime.engines.llama import engine as engine_module
 from ttscale.runtime.engines.llama.engine import LlamaEngine
 from ttscale.testing import collect
 
@@ -158,6 +159,20 @@ def test_one_engine_serves_several_event_loops(tmp_path: Path, monkeypatch: pyte
     for seed in (1, 2):
         assert asyncio.run(collect(engine, ask("hello", seed)))[0].text == str(seed)
     asyncio.run(engine.close())
+
+
+async def test_restarts_count_only_while_nothing_is_answered(
+    engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "MAX_RESTARTS", 2)  # a request that kills costs two
+    for round in range(2):
+        with pytest.raises(EngineError, match="ended twice on this request"):
+            await collect(engine, ask("dies always", 1, 2, 3, 4))
+        assert [one.text for one in await collect(engine, ask("fine", round))] == [str(round)]
+    with pytest.raises(EngineError, match="ended twice on this request"):
+        await collect(engine, ask("dies always", 1, 2, 3, 4))
+    with pytest.raises(EngineError, match="keeps ending"):
+        await collect(engine, ask("dies always", 1, 2, 3, 4))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="looks for the child by its process id")

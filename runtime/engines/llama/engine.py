@@ -36,7 +36,7 @@ from ttscale.runtime.engines.llama.messages import Ask, Busy, Failed, Outbound, 
 from ttscale.runtime.engines.llama.options import LoadOptions
 from ttscale.runtime.engines.llama.weights import INSTALL_LINE
 
-MAX_RESTARTS = 16
+MAX_RESTARTS = 16  # without an answer between them
 
 
 MakeRoom = Callable[["LlamaEngine"], Awaitable[bool]]
@@ -383,6 +383,7 @@ class LlamaEngine:
                 return
             if report.last:
                 del self._pending[report.key]
+                self._restarts = 0 if report.error is None else self._restarts
             value = report.value
             if isinstance(value, Completion):
                 value = replace(value, index=pending.indices[value.index])
