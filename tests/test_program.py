@@ -159,7 +159,8 @@ def test_ctrl_c_answers_with_what_is_there(monkeypatch: pytest.MonkeyPatch, requ
     main = threading.get_ident()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, as under nohup
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
-    engine = FakeEngine(delay=lambda asked: 0.0 if asked.sampling.temperature == 0.5 else 60.0)
+    # The quick one takes long enough for the caller to be waiting when its candidate is told.
+    engine = FakeEngine(delay=lambda asked: 0.5 if asked.sampling.temperature == 0.5 else 60.0)
 
     def listener(event: object) -> None:
         if event.kind == "candidate":  # type: ignore[attr-defined]
