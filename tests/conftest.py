@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sandboxes import SAFE, usable
 from ttscale.runtime.sandbox import Backend
+
+if TYPE_CHECKING:
+    from openai_servers import Served
+    from ttscale.runtime.engines.openai import OpenAIEngine
 
 pytest.register_assert_rewrite("ttscale.testing")
 
@@ -76,3 +81,22 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TTSCALE_RECIPES", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "home"
+
+
+@pytest.fixture
+def server() -> Iterator[Served]:
+    """A server with the interface of OpenAI, whose faults a test gives; files with servers of their own override it."""
+    from openai_servers import served
+
+    with served() as server:
+        yield server
+
+
+@pytest.fixture
+async def engine(server: Served) -> AsyncIterator[OpenAIEngine]:
+    """An engine that asks that server, and tries again soon."""
+    from ttscale.runtime.engines.openai import OpenAIEngine
+
+    engine = OpenAIEngine(server.url, "m", retries=3, pause=0.01, timeout=20)
+    yield engine
+    await engine.close()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from openai_servers import Served, served
+from openai_servers import Served
 from ttscale.compiler.ir import Model
 from ttscale.runtime.engines.base import Completion, EngineError, Message, Request, Sampling
 from ttscale.runtime.engines.openai import OpenAIEngine
@@ -24,19 +24,6 @@ from ttscale.runtime.probes import VARIABLE, Probed, keep
 from ttscale.testing import collect
 
 ASK = (Message("user", "Say something."),)
-
-
-@pytest.fixture
-def server() -> Iterator[Served]:
-    with served() as server:
-        yield server
-
-
-@pytest.fixture
-async def engine(server: Served) -> AsyncIterator[OpenAIEngine]:
-    engine = OpenAIEngine(server.url, "m", retries=3, pause=0.01, timeout=20)
-    yield engine
-    await engine.close()
 
 
 # --- pieces --------------------------------------------------------------------------------------

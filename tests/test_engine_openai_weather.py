@@ -8,12 +8,12 @@ import email.utils
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from openai_servers import Served, served
+from openai_servers import Served
 from running import answer, pipeline
 from ttscale.compiler.ir import Budget
 from ttscale.runtime.engines.base import EngineError, Message, Request
@@ -24,19 +24,6 @@ from ttscale.testing import collect
 
 ASK = (Message("user", "Say something."),)
 SECRET = "sk-very-secret"
-
-
-@pytest.fixture
-def server() -> Iterator[Served]:
-    with served() as server:
-        yield server
-
-
-@pytest.fixture
-async def engine(server: Served) -> AsyncIterator[OpenAIEngine]:
-    engine = OpenAIEngine(server.url, "m", retries=3, pause=0.01, timeout=20)
-    yield engine
-    await engine.close()
 
 
 # --- keys ------------------------------------------------------------------------------------------

@@ -224,9 +224,9 @@ class Scheduler:
         if self.limits.patience and (decode or prefill):
             self.branches.lapse(tick)
         decode = [piece for piece in decode if _alive(piece)]  # prefill of an earlier group may have taken cells
-        if self.limits.separate and not self.limits.fixed:
-            self.branches.close_ranks(decode)
         if self.limits.separate:
+            if not self.limits.fixed:
+                self.branches.close_ranks(decode)
             decode.sort(key=_seq)
             prefill.sort(key=_seq)
         if self.limits.fixed:
