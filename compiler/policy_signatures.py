@@ -43,7 +43,10 @@ class Reach:
 
 
 _SNELL = "Scaling LLM Test-Time Compute Optimally (Snell et al. 2024)"
-_PARTICLES = "A Probabilistic Inference Approach to Inference-Time Scaling (Puri et al. 2025)"
+_PARTICLES = (
+    "A Probabilistic Inference Approach to Inference-Time Scaling (Puri et al. 2025); weights as in"
+    " Feynman-Kac steering (Singhal et al. 2025)"
+)
 _LOOKAHEAD = Parameter("lookahead", "int", 0, low=0, high=16, doc="greedy steps written ahead before a state is judged")
 _RESAMPLING = (
     Parameter(
@@ -60,7 +63,14 @@ _RESAMPLING = (
         doc="resample when the effective sample size is below this share; 1 always",
     ),
     Parameter("finished", "name", "join", choices=("join", "aside"), doc="whether finished states are resampled too"),
-    Parameter("weight", "name", "last", choices=("last", "difference"), doc="the last score, or what it rose by"),
+    Parameter(
+        "weight",
+        "name",
+        "last",
+        choices=("last", "difference", "max", "sum"),
+        doc="the last score, what it rose by, the highest so far, or the sum so far",
+    ),
+    Parameter("reward", "name", "logit", choices=("logit", "score"), doc="weights are of logit(score) or of the score"),
 )
 
 _ALL = (

@@ -126,7 +126,8 @@ def test_steps_end_where_they_are_told_to() -> None:
     assert step_of(completion("a", "END"), bounds, 9).is_last
     assert step_of(completion("Answer: 3", "\n\n"), bounds, 9).is_last
     assert not step_of(completion("a", "", "length", 9), bounds, 9).is_last
-    assert step_of(completion("a", "", "length", 4), bounds, 9).is_last  # the context was full
+    full = step_of(completion("a", "", "length", 4), bounds, 9)  # so was the context
+    assert full.is_full and not full.is_last
     sentence = boundaries("sentence", (), (), ())
     assert step_of(completion("It is 4", ". "), sentence, 9).text == "It is 4. "
     assert boundaries("line", ("##",), (), ()).step == ("##",)

@@ -41,17 +41,29 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A step that a model wrote, with its boundary; `is_last` says that the answer is over."""
+    """A step that a model wrote, with its boundary; `is_last` says that the answer is over.
+
+    `is_full` says that nothing can follow for want of room in the model's memory.
+    """
 
     text: str
     is_last: bool
     tokens: int
     logprobs: tuple[float, ...] = ()
+    is_full: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another step can follow."""
+        return not (self.is_last or self.is_full)
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The beginning of an answer as a judge sees it: its steps, and the log-probabilities of its tokens."""
+    """The beginning of an answer as a judge sees it: its steps, and the log-probabilities of its tokens.
+
+    Blank steps stand with the step before them.
+    """
 
     steps: tuple[str, ...]
     logprobs: tuple[float, ...] = ()
@@ -146,6 +158,7 @@ class _Search:
     tree: Tree
     heard: Heard | None
     meter: Meter
+    repeats_end: bool
     asked: dict[tuple[str, int, bool], int] = field(default_factory=dict)
     known: dict[str, float | None] = field(default_factory=dict)
 
@@ -224,48 +237,65 @@ class _Search:
     def _add(self, growth: Growth, step: Written) -> int | None:
         """The state that a step makes; None for one that says nothing at all.
 
-        An empty step, or one that says the same as the step before it, ends the answer.
+        Two blank steps in a row, or a step that says the same as the one before it where that ends answers, end it.
         """
         parent = self.tree[growth.node]
         says = step.text.strip()
-        if not says and (step.is_last or parent.parent is not None) and not self.tree.text(parent.id).strip():
+        if not says and (not step.goes_on or parent.parent is not None) and not self.tree.text(parent.id).strip():
             return None
-        repeated = parent.parent is not None and says == parent.step.strip()
+        alike = parent.parent is not None and says == parent.step.strip()
+        repeated = alike and (self.repeats_end or not says)
         depth = parent.depth + 1
-        ended = "stop" if step.is_last or repeated or (not says and parent.parent is not None) else ""
-        if not ended and depth >= self.limits.steps:
+        ended = "stop" if step.is_last or repeated else ""
+        if not ended and (step.is_full or depth >= self.limits.steps):
             ended = "length"
-        text = "" if ended == "stop" and (repeated or not says) else step.text
+        text = "" if ended and (repeated or not says) else step.text
         node = Node(len(self.tree), parent.id, text, depth, None, ended, step.tokens, step.logprobs, growth.writer)
         self.tree.add(node)
         return node.id
 
     async def _judge(self, numbers: Sequence[int]) -> None:
-        """Give the new states their scores, with greedy steps ahead where the policy wants them."""
+        """Give the new states their scores, with greedy steps ahead where the policy wants them.
+
+        A blank step without anything ahead has nothing to be judged: its score is that of the state before it.
+        """
         ahead = await self._ahead(numbers) if self.policy.lookahead else {}
-        paths: dict[int, Path] = {}
-        for number in numbers:
-            states = self.tree.path(number)
-            text = ahead.get(number, "")
-            steps = tuple(state.step for state in states if state.step) + ((text,) if text else ())
-            logprobs = tuple(value for state in states for value in state.logprobs)
-            paths[number] = Path(steps, logprobs, sum(state.tokens for state in states))
+        paths = {number: self._path(number, ahead.get(number, ())) for number in numbers if self._says(number, ahead)}
         new = list(dict.fromkeys(path.text for path in paths.values() if path.text not in self.known))
         by_text = {path.text: path for path in reversed(paths.values())}
         new = new[: self.limits.judged - self.meter.judged]
         self.meter.judged += len(new)
         scores = await self.judge.judge([by_text[text] for text in new]) if new else []
         self.known.update(zip(new, scores, strict=True))
-        for number, path in paths.items():
-            node = self.tree.nodes[number]
-            self.tree.nodes[number] = replace(node, score=self.known.get(path.text), ahead=ahead.get(number, ""))
+        for number in numbers:
+            node = self.tree[number]
+            path = paths.get(number)
+            score = self.tree[node.parent or 0].score if path is None else self.known.get(path.text)
+            further = "".join(step.text for step in ahead.get(number, ()))
+            self.tree.nodes[number] = replace(node, score=score, ahead=further)
 
-    async def _ahead(self, numbers: Sequence[int]) -> Mapping[int, str]:
-        """Greedy steps after each new open state, round by round; its own text where it is over."""
-        more = {number: "" for number in numbers if self.tree[number].is_open}
+    def _says(self, number: int, ahead: Mapping[int, Sequence[Written]]) -> bool:
+        return bool(self.tree[number].step.strip() or ahead.get(number))
+
+    def _path(self, number: int, ahead: Sequence[Written]) -> Path:
+        """A state as it is judged, with the greedy steps ahead of it."""
+        states = self.tree.path(number)
+        steps: list[str] = []
+        for text in (*(state.step for state in states), *(step.text for step in ahead)):
+            if steps and not text.strip():
+                steps[-1] += text
+            elif text:
+                steps.append(text)
+        parts = (*states, *ahead)
+        logprobs = tuple(value for part in parts for value in part.logprobs)
+        return Path(tuple(steps), logprobs, sum(part.tokens for part in parts))
+
+    async def _ahead(self, numbers: Sequence[int]) -> Mapping[int, Sequence[Written]]:
+        """Greedy steps after each new open state, round by round; none where it is over."""
+        more: dict[int, list[Written]] = {number: [] for number in numbers if self.tree[number].is_open}
         open_ones = list(more)
         for _ in range(self.policy.lookahead):
-            texts = {number: self.tree.text(number) + more[number] for number in open_ones}
+            texts = {n: self.tree.text(n) + "".join(step.text for step in more[n]) for n in open_ones}
             distinct = list(dict.fromkeys(texts.values()))
             if not distinct:
                 break
@@ -277,8 +307,8 @@ class _Search:
                 step = came[texts[number]]
                 if step is None or not step.text.strip():
                     continue
-                more[number] += step.text
-                if not step.is_last:
+                more[number].append(step)
+                if step.goes_on:
                     following.append(number)
             open_ones = following
         return more
@@ -292,12 +322,15 @@ async def grow(
     *,
     answers: int,
     of: str = "last",
+    top: float = 1.0,
+    repeats_end: bool = True,
     heard: Heard | None = None,
 ) -> Explored:
     """Search by a policy and give at most `answers` states.
 
-    `of` says how the scores of steps are put together (last, min, mean, prod). `heard` is told of the new states after
-    every round.
+    `of` says how the scores of steps are put together (last, min, mean, prod), `top` is the highest of them.
+    `repeats_end` says whether a step that repeats the one before ends the answer. `heard` is told of the new states
+    after every round.
     """
-    tree = Tree(of)
-    return await _Search(policy, limits, writer, judge, tree, heard, Meter(limits)).run(answers)
+    tree = Tree(of, top)
+    return await _Search(policy, limits, writer, judge, tree, heard, Meter(limits), repeats_end).run(answers)

@@ -56,7 +56,8 @@ def policy_named(
         str(own["method"]),
         _float(own, "below"),
         own["finished"] != "aside",
-        own["weight"] == "difference",
+        str(own["weight"]),
+        own["reward"] == "score",
     )
 
 

@@ -4,6 +4,10 @@ A Probabilistic Inference Approach to Inference-Time Scaling of LLMs using Parti
 al. 2025). Where this differs from the authors' code: a reference is weighed at the depth at which the free particles
 stand (theirs looks one step ahead; `ahead` does the same), and nothing is resampled after all have finished (a later
 version of theirs does).
+
+The potentials are those of Feynman-Kac steering (Singhal et al. 2025): with r(t) = logit(score) or the score itself,
+the log-weight of a step is r(t), r(t) - r(t-1), the highest r so far, or the sum of all so far. A finished answer stays
+as it is while others go on.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from ttscale.runtime.explore.chance import (
     Chance,
@@ -25,20 +30,22 @@ from ttscale.runtime.explore.chance import (
 from ttscale.runtime.explore.policies import Grown, Growth, Shape
 from ttscale.runtime.explore.tree import ROOT, Tree
 
+MOST = 1e300
+"""The highest score that counts: with infinity weights could not be compared."""
+
 Chooser = Callable[[Sequence[float], int, tuple[int, int, int]], tuple[int, ...]]
 """Ancestors from weights, how many, and where they are drawn: (pass, chain, step)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One filter on its way: its particles as states, and those set aside; `carried` are log-weights kept over steps.
+    """One filter on its way: its particles as states, and those set aside.
 
     `reference` is an answer of the pass before, which stays among the candidates; `since` the step of the latest
     resampling; `lost` are the places of particles whose step could not be written.
     """
 
     particles: tuple[int, ...]
-    carried: tuple[float, ...]
     aside: tuple[int, ...] = ()
     reference: int | None = None
     step: int = 0
@@ -57,10 +64,12 @@ class Chains:
 
 @dataclass(frozen=True, slots=True)
 class Particles:
-    """`width` particles a chain, resampled after every step by softmax(logit(value / top) / T).
+    """`width` particles a chain, resampled after every step by softmax(log-weight / T).
 
     `heats` has the first and the last temperature of each chain, annealed linearly over `shape.steps`. With `below`
-    less than 1 a chain is resampled only when its effective sample size is less than that share of its particles.
+    less than 1 a chain is resampled only when its effective sample size is less than that share of its particles; the
+    log-weights of the steps since the latest resampling are then added up, but for `last`, which takes the last alone.
+    With `plain` r is value / top, without it logit(value / top).
     """
 
     shape: Shape
@@ -70,7 +79,8 @@ class Particles:
     method: str = "multinomial"
     below: float = 1.0
     join: bool = True
-    difference: bool = False
+    weight: str = "last"
+    plain: bool = False
     ahead: bool = False
     choose: Chooser | None = field(default=None)
     lookahead: int = 0
@@ -80,7 +90,7 @@ class Particles:
 
     def _begin(self, reference: int | None) -> Flow:
         free = self.shape.width - (reference is not None)
-        return Flow((ROOT,) * free, (0.0,) * free, reference=reference, over=free == 0)
+        return Flow((ROOT,) * free, reference=reference, over=free == 0)
 
     # --- what is written --------------------------------------------------------------------------
 
@@ -101,18 +111,14 @@ class Particles:
         return Chains(tuple(flows), state.round)
 
     def _moved(self, flow: Flow, tree: Tree, came: Iterator[Grown]) -> Flow:
-        particles, carried, lost = list(flow.particles), list(flow.carried), set(flow.lost)
+        particles, lost = list(flow.particles), set(flow.lost)
         for place in _active(flow, tree):
             nodes = next(came).nodes
             if not nodes:
                 lost.add(place)
                 continue
-            before, (after,) = particles[place], nodes
-            particles[place] = after
-            if self.difference:
-                rise = self._log(tree, after) - (0.0 if before == ROOT else self._log(tree, before))
-                carried[place] += 0.0 if math.isnan(rise) else rise
-        return replace(flow, particles=tuple(particles), carried=tuple(carried), lost=frozenset(lost))
+            (particles[place],) = nodes
+        return replace(flow, particles=tuple(particles), lost=frozenset(lost))
 
     def _settled(self, flow: Flow, tree: Tree, where: tuple[int, int]) -> Flow:
         """The flow after resampling, or over where no particle can go on."""
@@ -125,7 +131,7 @@ class Particles:
         candidates = list(flow.particles)
         if flow.reference is not None:
             candidates.append(tree.above(flow.reference, flow.step + 1))
-            known.append(self._reference_weight(flow, flow.reference, tree))
+            known.append(self._log_weight(tree, flow.reference, flow.step + 1 + self.ahead, flow.since))
         weights = softmax(known, heat)
         following = replace(flow, step=flow.step + 1)
         if self.below < 1 and effective_size(weights) >= self.below * len(weights):
@@ -134,20 +140,33 @@ class Particles:
         drawn = self._drawn(weights, count, (*where, flow.step))
         lost = frozenset(place for place, one in enumerate(drawn) if one in flow.lost)
         particles = tuple(candidates[one] for one in drawn)
-        found = replace(following, particles=particles, carried=(0.0,) * count, since=flow.step + 1, lost=lost)
+        found = replace(following, particles=particles, since=flow.step + 1, lost=lost)
         return found if _active(found, tree) else replace(found, over=True)
 
-    def _reference_weight(self, flow: Flow, reference: int, tree: Tree) -> float:
-        log = self._log(tree, tree.above(reference, flow.step + 1 + self.ahead))
-        if not self.difference or not flow.since:
-            return log
-        before = self._log(tree, tree.above(reference, flow.since))
-        return log - before if math.isfinite(before) else log
-
     def _weight(self, flow: Flow, tree: Tree, place: int) -> float:
-        if place in flow.lost:
-            return -math.inf
-        return flow.carried[place] if self.difference else self._log(tree, flow.particles[place])
+        lost = place in flow.lost
+        return -math.inf if lost else self._log_weight(tree, flow.particles[place], flow.step + 1, flow.since)
+
+    def _log_weight(self, tree: Tree, node: int, step: int, since: int) -> float:
+        """The log-weight of the way to a state after `step` steps, of which `since` have had their say.
+
+        Minus infinity for a state without a judgement; those on the way to it that have none count as the one before.
+        """
+        now = self._log(tree, tree.above(node, step))
+        if self.weight == "last" or now == -math.inf:
+            return now
+        logs: list[float] = []
+        before = 0.0
+        for depth in range(1, step + 1):
+            log = self._log(tree, tree.above(node, depth))
+            before = before if log == -math.inf else log
+            logs.append(before)
+        match self.weight:
+            case "difference":
+                return logs[-1] - (logs[since - 1] if since else 0.0)
+            case "max":
+                return math.fsum(list(accumulate(logs, max))[since:])
+        return math.fsum(list(accumulate(logs))[since:])
 
     def _drawn(self, weights: Sequence[float], count: int, where: tuple[int, int, int]) -> tuple[int, ...]:
         if self.choose is not None:
@@ -157,8 +176,10 @@ class Particles:
         return multinomial(weights, self.chance.uniforms(count, "resample", *where))
 
     def _log(self, tree: Tree, node: int) -> float:
-        worth = tree.worth(node)
-        return -math.inf if worth == -math.inf else logit(worth / self.shape.top)
+        share = tree.worth(node) / self.shape.top
+        if self.plain:
+            return min(share, MOST)
+        return -math.inf if share == -math.inf else logit(share)
 
     # --- from pass to pass ------------------------------------------------------------------------
 
@@ -207,7 +228,6 @@ def _set_aside(flow: Flow, tree: Tree) -> Flow:
     return replace(
         flow,
         particles=tuple(flow.particles[p] for p in stay),
-        carried=tuple(flow.carried[p] for p in stay),
         aside=flow.aside + gone,
         lost=lost,
     )

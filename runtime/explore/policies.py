@@ -5,6 +5,7 @@ Ties go to the state that was written first. A state without a judgement comes a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
@@ -272,7 +273,8 @@ class DepthFirst:
 
     def keep(self, state: Stack, tree: Tree, grown: Sequence[Grown]) -> Stack:
         (one,) = grown
-        stay = min(len(one.nodes), int((1 - self.prune) * len(one.nodes)) + 1)
+        share = round((1 - self.prune) * len(one.nodes), 9)  # (1 - 0.8) * 5 is a little less than 1
+        stay = min(len(one.nodes), math.floor(share) + 1)
         kept = tree.best_first(one.nodes)[:stay]
         if self.least is not None:
             kept = [node for node in kept if tree.worth(node) >= self.least]

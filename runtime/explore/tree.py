@@ -18,8 +18,8 @@ class Node:
 
     `step` has the boundary that ended it. `depth` counts steps. `score` is the judge's number, None where there is
     none. `ended` is "" for a state that can be gone on from, "stop" for a whole answer, "length" where the number of
-    steps is used up. `writer` is the place of the model that wrote it; `logprobs` are those of its own tokens. `ahead`
-    is the greedy text after it that was judged with it.
+    steps, or the room in the model's memory, is used up. `writer` is the place of the model that wrote it; `logprobs`
+    are those of its own tokens. `ahead` is the greedy text after it that was judged with it.
     """
 
     id: int
@@ -40,12 +40,16 @@ class Node:
 
 
 class Tree:
-    """States by number; the root, number 0, has no step. `of` says how scores along a path are put together."""
+    """States by number; the root, number 0, has no step. `of` says how scores along a path are put together.
 
-    def __init__(self, of: str = "last") -> None:
+    `top` is the highest score that there is: products are of shares of it, times `top`.
+    """
+
+    def __init__(self, of: str = "last", top: float = 1.0) -> None:
         self.nodes: list[Node] = [Node(ROOT, None, "", 0)]
         self._children: dict[int, list[int]] = {}
         self._of = of
+        self._top = top
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -82,7 +86,11 @@ class Tree:
 
     def value(self, node: int) -> float | None:
         """The scores along the path as one number; None where the state itself has none."""
-        return None if self.nodes[node].score is None else aggregate(self.scores(node), self._of)
+        if self.nodes[node].score is None:
+            return None
+        if self._of == "prod":
+            return self._top * aggregate([score / self._top for score in self.scores(node)], "prod")
+        return aggregate(self.scores(node), self._of)
 
     def worth(self, node: int) -> float:
         """The value, minus infinity where there is none."""

@@ -63,6 +63,8 @@ async def explore(context: StageContext) -> Pool:
             _Judge(context, rule, writer),
             answers=context.stage.size.high,
             of=str(context.constant("of") or "last"),
+            top=top,
+            repeats_end=writer.bounds.repeats_end,
             heard=lambda nodes: context.explored({"states": [_plain(node) for node in nodes]}),
         )
     finally:
@@ -126,10 +128,10 @@ class _Writer:
         """One step a wish, in order; None where it failed or was refused."""
         asks = [self._ask(wish) for wish in wanted]
         replies = await self._context.caller.sample(asks)
-        found = [self._written(reply) for reply in replies]
+        found = [self._written(reply, wish.before) for reply, wish in zip(replies, wanted, strict=True)]
         gone_on = {(self.models[wish.writer], wish.before) for wish in wanted}
         for ask, wish, step in zip(asks, wanted, found, strict=True):
-            is_open = step is not None and not step.is_last
+            is_open = step is not None and step.goes_on
             self._kept[ask.keep] = (ask.model, wish.before + step.text if step is not None and is_open else OVER)
         held = list(self._kept.items())
         old = {name for name, _ in held[: max(0, len(held) - KEPT)]}
@@ -167,17 +169,17 @@ class _Writer:
             keep=f"{self._name}/{self._named}",
         )
 
-    def _written(self, reply: Reply) -> Written | None:
-        """The step of a reply; None where it failed or was refused."""
+    def _written(self, reply: Reply, before: str) -> Written | None:
+        """The step of a reply that goes on from `before`; None where it failed or was refused."""
         completion = reply.completion
         if reply.state == "failed":
             self._context.failed(reply)
         self.spent = self.spent or reply.cut or reply.state in ("refused", "cancelled")
         if reply.state != "done" or completion is None:
             return None
-        step = step_of(completion, self.bounds, self._step_tokens)
-        is_last = step.is_last and not reply.cut
-        return Written(step.text, is_last, completion.new_tokens, completion.logprobs)
+        step = step_of(completion, self.bounds, self._step_tokens, before)
+        is_last, is_full = step.is_last and not reply.cut, step.is_full and not reply.cut
+        return Written(step.text, is_last, completion.new_tokens, completion.logprobs, is_full)
 
     def _messages(self, before: str) -> tuple[Message, ...]:
         begun = self.opening + before
