@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ttscale.compiler import ast, ast_expressions, ir, sizes
 from ttscale.compiler.constants import apply
-from ttscale.compiler.expand_nodes import choose, condition, under
+from ttscale.compiler.expand_nodes import apart, choose, condition, is_mixed, under
 from ttscale.compiler.expansion import (
     Expansion,
     Frame,
@@ -95,6 +95,9 @@ def call_function(
     values += [(expansion.evaluate(arg.value, frame, site.inner()), arg.value.span) for arg in call.args]
     if not values and frame.own:
         operands: tuple[ir.Operand, ...] = (ir.Own(),)
+    elif function.name == "fill" and len(values) > 1 and isinstance(known := values[1][0], Pool) and is_mixed(known):
+        path = expansion.claim(site.inner().path("known"))
+        operands = (one(expansion, *values[0]), apart(expansion, known, frame, path, values[1][1]))
     else:
         operands = tuple(
             value.operand if takes in POOLS and isinstance(value, Pool) else one(expansion, value, span)

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from ttscale.compiler import ast_expressions, ir, sizes
 from ttscale.compiler.constants import apply, item
-from ttscale.compiler.expand_nodes import choose, concat, condition, gather, node, under
+from ttscale.compiler.expand_nodes import by_item, choose, concat, condition, gather, node, under
 from ttscale.compiler.expansion import (
     Expansion,
     Frame,
@@ -176,7 +176,8 @@ def _earlier(
         raise expansion.fail("E0267", message, loop.yield_.span, hint=hint)
     if not pools:
         return Pool(ir.Const(()), TEXT, sizes.EMPTY)
-    return pools[0] if len(pools) == 1 else concat(expansion, pools, frame, expansion.claim(path), loop.span)
+    joined = pools[0] if len(pools) == 1 else concat(expansion, pools, frame, expansion.claim(path), loop.span)
+    return by_item(joined, pools)
 
 
 def _maybe(value: Value) -> Value:

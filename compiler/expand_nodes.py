@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ttscale.compiler import ast_expressions, ir, sizes
 from ttscale.compiler.expansion import (
@@ -117,9 +118,7 @@ def under(expansion: Expansion, value: Value, frame: Frame, scope: str, span: Sp
         if stage is not None and stage.guards == frame.guards:
             return value
         made = concat(expansion, [value], frame, expansion.claim(f"{scope}/same"), span)
-        return Pool(
-            made.operand, made.item, made.size, made.facets, made.question, value.made, value.amount, value.next_series
-        )
+        return replace(made, made=value.made, amount=value.amount, next_series=value.next_series, items=value.items)
     if isinstance(value, PromptValue):
         raise expansion.fail("E0209", "a prompt cannot depend on what a run finds", span, hint="match on a parameter")
     operand = one(expansion, value, span)
@@ -166,11 +165,27 @@ def choose(expansion: Expansion, arms: list[Value], frame: Frame, path: str, spa
     return Pool(ref, kind.item, size, facets, question, widest.made, widest.amount, following)
 
 
+def by_item(joined: Pool, pools: list[Pool]) -> Pool:
+    """What a `map` gave, with what each of its items did."""
+    return replace(joined, items=tuple(pool.operand for pool in pools))
+
+
+def is_mixed(pool: Pool) -> bool:
+    """Whether it cannot be seen of a pool's candidates which item of a `map` gave them."""
+    return len(pool.items) > 1 or (len(pool.items) == 1 and pool.size.high > 1)
+
+
+def apart(expansion: Expansion, pool: Pool, frame: Frame, path: str, span: Span) -> ir.Operand:
+    """What a `map` gave, as a pool that knows which item gave what. `path` is claimed already."""
+    args = {"sources": pool.items, "apart": ir.Const(True)}
+    return node(expansion, "concat", path, args, Answers(pool.item), pool.size, frame, span, question=pool.question)
+
+
 def gather(expansion: Expansion, values: list[Value], frame: Frame, path: str, span: Span) -> Value:
     """What the rounds of a `map` give, joined in order: a pool, or a list of values. `path` is claimed already."""
     pools = [value for value in values if isinstance(value, Pool)]
     if len(pools) == len(values):
-        return concat(expansion, pools, frame, path, span)
+        return by_item(concat(expansion, pools, frame, path, span), pools)
     operands = tuple(one(expansion, value, span) for value in values)
     for operand in operands:
         stage = expansion.by_path.get(operand.path) if isinstance(operand, ir.Ref) else None

@@ -40,7 +40,7 @@ class Pool:
     """A pool of candidates whose answers read as `item`.
 
     `question` is what the candidates answer; `made` where they were made and `amount` how many, in the file's words;
-    `next_series` is the first series that none of them used.
+    `next_series` is the first series that none of them used. What a `map` gave has in `items` what each item gave.
     """
 
     operand: ir.Operand
@@ -51,6 +51,7 @@ class Pool:
     made: Span | None = None
     amount: str = ""
     next_series: int = 1
+    items: tuple[ir.Operand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

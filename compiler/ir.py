@@ -256,7 +256,10 @@ class Stage:
     - `classify` has `prompts` and `models`, of one each, instead of `prompt` and `from`;
     - a stage that a Python file declares has the `op` "python", and its key in `function`;
     - `concat` has `sources` (tuple of operands; ones that did not run add nothing), `choose` has `arms`, `value` has
-      `value`.
+      `value`. A `concat` with `apart` gives a pool that knows how many candidates each source gave, so none of its
+      sources is left out: Const(()) stands in the place of one that never runs;
+    - `recall` and `remember` of one memory have `after` where they must wait for each other: the stages that were
+      written before, whatever becomes of these.
 
     A `Ref` to a pool where one value is wanted means its only candidate's answer (such pools have at most one). A
     guard on a stage that did not run does not hold. A `choose` of which no arm ran gives an empty pool, or none.

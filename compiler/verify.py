@@ -16,6 +16,9 @@ from ttscale.compiler.types import Answers
 OWN_OPS = {"concat": ("sources",), "choose": ("arms",), "value": ("value",)}
 """The ops that only the compiler writes, with their arguments."""
 
+OPTIONAL = {"concat": frozenset({"apart"}), "recall": frozenset({"after"}), "remember": frozenset({"after"})}
+"""Arguments that only the compiler writes, where they mean something."""
+
 REPLACED = {
     "generate": ("prompt", "from", "temperature", "combine"),
     "classify": ("prompt", "from"),
@@ -98,7 +101,7 @@ def _arguments(stage: ir.Stage) -> Iterator[str]:
         return
     for name in sorted(expected - set(stage.args) - UNSAID):
         yield f"{stage.path} lacks `{name}`"
-    for name in sorted(set(stage.args) - expected):
+    for name in sorted(set(stage.args) - expected - OPTIONAL.get(stage.op, frozenset())):
         yield f"{stage.path} has `{name}`, which `{stage.op}` does not take"
     for name in ("prompts", "models", "temperatures", "sources", "arms"):
         value = stage.args.get(name)

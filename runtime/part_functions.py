@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from ttscale.compiler import types as t
@@ -25,12 +26,16 @@ def depth(value: object) -> int | None:
 def fill(text: object, known: object) -> str | None:
     """A text with the answers of a pool, in order, in the place of `#1`, `#2` …; none where there is no text.
 
-    A Text is what it marks as its answer. An answer that could not be read leaves its place as it is.
+    A Text is what it marks as its answer. An answer that could not be read leaves its place as it is. Of what a `map`
+    gave, `#2` is the first answer of the second item that can be read, whatever the first item gave.
     """
     if text is None:
         return None
     if isinstance(known, Pool):
         shown = [_shown(known.type, one.answer) if one.is_readable else None for one in known]
+        if known.counts:
+            places = iter(shown)
+            shown = [next(filter(None, list(itertools.islice(places, n))), None) for n in known.counts]
     else:
         shown = [_shown(t.TEXT, item) for item in known] if isinstance(known, list | tuple) else []
     return parts.fill(text if isinstance(text, str) else answers.show(t.TEXT, text), shown)

@@ -79,11 +79,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """An ordered tuple of candidates whose answers read as `type`; `comparisons` are verdicts on pairs of them."""
+    """An ordered tuple of candidates whose answers read as `type`; `comparisons` are verdicts on pairs of them.
+
+    `counts` says of a pool that a `map` gave how many candidates, in order, are of each item; else it is empty.
+    """
 
     candidates: tuple[Candidate, ...]
     type: Type
     comparisons: tuple[Comparison, ...] = ()
+    counts: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.candidates)

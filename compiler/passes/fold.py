@@ -66,6 +66,9 @@ def _is_gone(part: ir.Argument, gone: set[str]) -> bool:
 def _without(stage: ir.Stage, gone: set[str]) -> ir.Stage:
     for name in ("sources", "arms"):
         parts = stage.args.get(name)
+        if isinstance(parts, tuple) and "apart" in stage.args:
+            there = tuple(ir.Const(()) if _is_gone(part, gone) else part for part in parts)
+            return stage if there == parts else replace(stage, args={**stage.args, name: there})
         if isinstance(parts, tuple):
             left = tuple(part for part in parts if not _is_gone(part, gone) and part != ir.Const(())) or parts[:1]
             return stage if len(left) == len(parts) else replace(stage, args={**stage.args, name: left})
@@ -96,7 +99,7 @@ def _identity(stage: ir.Stage, kept: dict[str, ir.Stage]) -> ir.Operand | None:
 def _same_guards(stage: ir.Stage, kept: dict[str, ir.Stage]) -> ir.Operand | None:
     """The only source of a `concat` that stands under the same guards."""
     parts = stage.args.get("sources")
-    if stage.op != "concat" or not isinstance(parts, tuple) or len(parts) != 1:
+    if stage.op != "concat" or "apart" in stage.args or not isinstance(parts, tuple) or len(parts) != 1:
         return None
     only = parts[0]
     if isinstance(only, ir.Ref) and only.path in kept and kept[only.path].guards == stage.guards:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from ttscale.compiler.diagnostics import InternalError
 from ttscale.compiler.types import Answers
 from ttscale.runtime.pool import Candidate, Pool
@@ -9,9 +11,11 @@ from ttscale.runtime.stages.context import StageContext, is_operand
 
 
 async def concat(context: StageContext) -> Pool:
-    """The candidates of all sources that ran, left to right."""
+    """The candidates of all sources that ran, left to right; with `apart`, and how many each source gave."""
     joined: list[Candidate] = []
+    ends: list[int] = []
     for operand in context.operands("sources"):
+        ends.append(len(joined))
         if context.exists(operand):
             pool = context.value(operand)
             if pool == ():  # what a source that a settled `when` left out stands for
@@ -19,7 +23,8 @@ async def concat(context: StageContext) -> Pool:
             if not isinstance(pool, Pool):
                 raise InternalError(f"{context.stage.path} joins {type(pool).__name__}, not a pool")
             joined.extend(pool)
-    return Pool(tuple(joined), context.item_type)
+    counts = [after - before for before, after in itertools.pairwise([*ends, len(joined)])]
+    return Pool(tuple(joined), context.item_type, counts=tuple(counts) if context.constant("apart") else ())
 
 
 async def choose(context: StageContext) -> object:
