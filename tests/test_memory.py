@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from checking import body, compiled
 from click.testing import CliRunner
-from running import answer, pipeline
+from running import FakeEngine, answer, pipeline, plan_of
 from ttscale.cli.app import cli
 from ttscale.cli.memory import read_concepts
 from ttscale.compiler.diagnostics import CompileError
@@ -311,3 +311,56 @@ def test_lines_that_are_no_concepts_are_told_by_their_place(line: str, tmp_path:
 def test_a_program_with_wrong_memory_does_not_load() -> None:
     with pytest.raises(CompileError):
         load(learns(memory="a b"))
+
+
+LOOP = """
+all = repeat 3 with seen = first {
+  lessons = recall(question, memory: "x", as_of: now, own: true, by: latest, k: 9)
+  new = generate(solve(question, lessons), from: m) |> remember(memory: "x", what: text)
+  yield seen + new
+}
+"""
+SOLVE = 'prompt solve(question: Text, notes: [Text]) -> Text = "{{ notes | length }} {{ question }}"\n'
+
+
+async def test_a_round_recalls_what_the_rounds_before_it_kept() -> None:
+    first = 'first = generate(say("start"), from: m)\n'
+    text = SOLVE + pipeline(first + LOOP + "return all", 'model m = gguf("m.gguf")', "Answers[Text]")
+    engine = FakeEngine(lambda request, place: f"idea behind {request.messages[-1].content}")
+    memories = Memories(kept=False)
+    result = await answer(text, {"m": engine}, memories=memories.view())
+    assert [one.split()[2] for one in result.answer[1:]] == ["0", "1", "2"]
+
+
+async def test_what_is_recalled_first_does_not_see_what_is_kept_later() -> None:
+    lines = """
+    told = generate(say(question), from: m) |> remember(memory: "x", what: text)
+    early = recall(question, memory: "x", as_of: now, own: true, by: latest)
+    more = generate(say("more"), from: m) |> remember(memory: "x", what: text)
+    late = recall(question, memory: "x", as_of: now, own: true, by: latest)
+    return early + late
+    """
+    text = pipeline(lines, 'model m = gguf("m.gguf")', "Answers[Text]")
+    engine = FakeEngine(lambda request, place: f"idea behind {request.messages[-1].content}")
+    result = await answer(text, {"m": engine}, memories=Memories(kept=False).view())
+    assert len(result.answer) == 3
+    once = await answer(text.replace(", as_of: now", ""), {"m": engine}, memories=Memories(kept=False).view())
+    assert once.answer == [], "a run sees what was there when it began"
+
+
+async def test_what_is_left_out_holds_nobody_up() -> None:
+    lines = """
+    drafts = generate(say(question), from: m, n: 2)
+    kept = drafts |> remember(memory: "x", what: text) when size(drafts) > 5
+    lessons = recall(question, memory: "x", as_of: now, own: true, by: latest)
+    return lessons + drafts
+    """
+    text = pipeline(lines, 'model m = gguf("m.gguf")', "Answers[Text]")
+    engine = FakeEngine(lambda request, place: "idea")
+    assert len((await answer(text, {"m": engine}, memories=Memories(kept=False).view())).answer) == 2
+
+
+def test_recalls_are_one_stage_where_nothing_was_kept_between_them() -> None:
+    lines = 'a = recall(question, memory: "x", as_of: now)\nb = recall(question, memory: "x", as_of: now)\n'
+    text = pipeline(lines + "return a + b", 'model m = gguf("m.gguf")', "Answers[Text]")
+    assert [stage.op for stage in plan_of(text).graph.stages] == ["recall", "concat"]

@@ -31,6 +31,7 @@ def outline(graph: ir.Graph) -> str:
         parts = [] if stage.source is None else [operand_text(stage.source)]
         parts += [argument_text(stage.args[name]) for name in ("sources", "arms", "value") if name in stage.args]
         line = f"{stage.path} = {stage.op}({', '.join(parts)})"
+        line += f" after {argument_text(stage.args['after'])}" if "after" in stage.args else ""
         line += f" when {operand_text(stage.when)}" if stage.when is not None else ""
         line += "".join(f" if {operand_text(g.operand)} in {list(g.values)}" for g in stage.guards)
         lines.append(line)

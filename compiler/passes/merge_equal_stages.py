@@ -6,31 +6,36 @@ from dataclasses import replace
 
 from ttscale.compiler import ir
 from ttscale.compiler.passes import rewrite
+from ttscale.compiler.passes.order_memory import memory_of, sees_all
 
 
 def merge_equal_stages(graph: ir.Graph) -> ir.Graph:
     """Keep the first of stages with equal op, source, arguments, conditions and question.
 
-    Spans, origins and paths do not count; a different `series` does.
+    Spans, origins and paths do not count; a different `series` does. A `recall` that sees everything at once is another
+    one behind each `remember` of its memory.
     """
     names: dict[str, ir.Operand] = {}
     first: dict[tuple[object, ...], str] = {}
     alike: dict[tuple[object, ...], ir.Stage | None] = {}
+    written: dict[object, int] = {}
     kept: list[ir.Stage] = []
     change = rewrite.renaming(names)
     for original in graph.stages:
         stage = rewrite.stage(original, change) if names else original
         # Most stages have an operation and a source of their own; the others alone are compared in full.
-        rough = (stage.op, stage.source)
+        if stage.op == "remember":
+            written[memory_of(stage)] = written.get(memory_of(stage), 0) + 1
+        rough = (stage.op, stage.source, written.get(memory_of(stage), 0) if sees_all(stage) else 0)
         if rough not in alike:
             alike[rough] = stage
             kept.append(stage)
             continue
         before = alike[rough]
         if before is not None:
-            first[_key(before)] = before.path
+            first[rough[2:] + _key(before)] = before.path
             alike[rough] = None
-        key = _key(stage)
+        key = rough[2:] + _key(stage)
         if key in first:
             names[stage.path] = ir.Ref(first[key])
         else:
