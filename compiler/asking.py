@@ -17,7 +17,7 @@ from ttscale.compiler.prompt_tokens import (
 )
 from ttscale.compiler.said import INPUT_TOKENS, JOIN_SLACK, SAME_READER, Reader, new_tokens, stage_size
 from ttscale.compiler.signatures import RULES, SIGNATURES
-from ttscale.compiler.types import BOOL, Choice, ListOf, Type
+from ttscale.compiler.types import BOOL, TEXT, Choice, ListOf, Type
 from ttscale.compiler.watch_signatures import forks_of, watchers_of
 
 
@@ -126,26 +126,55 @@ def _judgements(
             calls.append(judged)
         return calls
     if name == "forced":
-        return [_forced(stage, reader, model, prompt, size)]
+        return _forced(stage, reader, model, prompt, size)
     words = DIGITS if name == "digit" else labels_of(filled.prompt.result)
     return [_judged(model, prompt, words, args, size)]
 
 
-def _forced(stage: ir.Stage, reader: Reader, model: ir.Model, prompt: Amount, size: ir.Bounds) -> Asked:
-    """The answers read behind each context: a call for each, one prefill for each context."""
+def _forced(stage: ir.Stage, reader: Reader, model: ir.Model, prompt: Amount, size: ir.Bounds) -> list[Asked]:
+    """The answers read behind each context: a call for each, one prefill for each context and factor.
+
+    The question that `channel` reads stands behind a prompt of its own for each context and answer.
+    """
     rule = stage.args["by"]
     assert isinstance(rule, ir.Strategy) and stage.source is not None
     own = dict(rule.named)
-    contexts, most = own["contexts"], _count_of(rule, "most")
-    known = reader.count(contexts) if isinstance(contexts, ir.Ref) else None
-    if contexts == ir.Const(None):
-        most = 1
-    elif known is not None:
-        most = min(most, known.high)
-    most += own["prior"] == ir.Const(True)
+    most = min(_count_of(rule, "most"), _contexts_of(own["contexts"], reader))
+    used = [name for name in ("direct", "channel", "alone") if own[name] != ir.Const(0)]
+    prefills = most * (("direct" in used) + ("alone" in used)) + (own["prior"] == ir.Const(True))
     longest = reader.of(stage.source).text.high + JOIN_SLACK
-    new = Amount(0, longest, max(1, longest // 4))
-    return Asked(model, prompt, new, 0, most * size.high, most * size.high, size.high, 1, longest)
+    found: list[Asked] = []
+    if prefills:
+        new, times = Amount(0, longest, max(1, longest // 4)), prefills * size.high
+        found.append(Asked(model, prompt, new, 0, times, times, size.high, 1, longest))
+    asking = own["asking"]
+    if "channel" in used and isinstance(asking, ir.Filled) and stage.question is not None:
+        asked_for = reader.argument(stage.question, TEXT, frozenset({model.name}))
+        length = asked_for.high + JOIN_SLACK
+        new, times = Amount(0, length, max(1, asked_for.expected)), most * size.high
+        found.append(Asked(model, reader.prompt(asking, stage, model), new, 0, times, times, 1, 1, length))
+    return found
+
+
+def _contexts_of(contexts: ir.Argument, reader: Reader) -> int:
+    """The most contexts that there can be: one without text where none are given; unbounded where nobody can know."""
+    match contexts:
+        case ir.Const(value=None):
+            return 1
+        case ir.Const(value=tuple() as texts):
+            return max(len(texts), 1)
+        case ir.Ref(path=path):
+            known = reader.count(contexts)
+            return known.high if known is not None and path not in reader.lists else MANY
+        case ir.Apply(op="list", args=texts):
+            return len(texts)
+        case ir.Apply(op="+", args=parts):
+            return sum(_contexts_of(part, reader) for part in parts)
+    return MANY
+
+
+MANY = 10**6
+"""More contexts than `most:` lets count."""
 
 
 END_TOKENS = 8

@@ -17,6 +17,7 @@ from ttscale.compiler.check_facets import must_have
 from ttscale.compiler.check_frame import Frame, Typed, did_you_mean, listed, names_of_scores
 from ttscale.compiler.check_scores import must_have_score, same_latest_score
 from ttscale.compiler.check_types import describe
+from ttscale.compiler.check_using import using_prompt
 from ttscale.compiler.check_values import choice_of_names, expect, must_be_static, within
 from ttscale.compiler.check_weights import check_weights
 from ttscale.compiler.diagnostics import suggest
@@ -24,7 +25,7 @@ from ttscale.compiler.frozen import dataclass
 from ttscale.compiler.python_names import KIND_WORDS
 from ttscale.compiler.rule_judges import utility_is_judged
 from ttscale.compiler.rule_signatures import ALIASES
-from ttscale.compiler.signatures import RULES, SIGNATURES, USING, Parameter, RuleSignature
+from ttscale.compiler.signatures import CHANNEL_FILLS, RULES, SIGNATURES, USING, Parameter, RuleSignature
 
 JUDGE = (USING, Parameter("from", "model", doc="the judge"))
 
@@ -249,7 +250,24 @@ def rule_call(call: ast_expressions.Call, rule: RuleSignature, source: Typed, fr
     _latest_score(rule, frozenset(given), call, source, frame)
     if rule == RULES["rubric"] and "keep" in given:
         _kept_sets(given["keep"], given.get("k"), frame)
+    if rule == RULES["forced"]:
+        _weighed_contexts(given, frame)
     return "from" in given
+
+
+def _weighed_contexts(given: dict[str, ast_expressions.Expr], frame: Frame) -> None:
+    """Reports contexts that should count by their scores and have none."""
+    weigh, contexts = given.get("weigh"), given.get("contexts")
+    if weigh is None or (isinstance(weigh, ast_expressions.Name) and weigh.name == "alike"):
+        return
+    if contexts is None:
+        frame.report("E0216", "`forced` has no contexts to weigh", weigh.span, hint="name them: `forced(notes, …)`")
+        return
+    typed = frame.type(contexts)
+    if typed.is_known and not typed.is_pool:
+        message = f"contexts are weighed by their scores, and this is {describe(typed.type)}"
+        frame.report("E0215", message, contexts.span, hint="name what `retrieve` gave, or another pool with scores")
+    must_have("scored", typed, contexts.span, "`weigh`", frame)
 
 
 def _kept_sets(keep: ast_expressions.Expr, k: ast_expressions.Expr | None, frame: Frame) -> None:
@@ -297,6 +315,8 @@ def _argument(
             if typed.is_known and not isinstance(typed.type, types.PromptType):
                 message = f"{what} must be a prompt, and this is {describe(typed.type)}"
                 frame.report("E0215", message, value.span, hint="name a prompt")
+            elif typed.is_known and parameter.name == "asking":
+                using_prompt(CHANNEL_FILLS, source, value, frame)
 
 
 def _text(value: ast_expressions.Expr, rule: RuleSignature, source: Typed, frame: Frame, what: str) -> None:

@@ -54,6 +54,7 @@ from ttscale.compiler.passes.prune import models_of
 from ttscale.compiler.resolve_types import prompt_ir, type_of
 from ttscale.compiler.scope import Linked, Symbol
 from ttscale.compiler.signatures import (
+    CHANNEL,
     META,
     RULES,
     SIGNATURES,
@@ -171,6 +172,8 @@ def stand_ins() -> dict[str, ir.Prompt]:
             found[signature.std_prompt] = ir.Prompt(signature.std_prompt, (), result, (part,))
     meta = ir.PromptPart("user", "{{ question }} " + _EVERY_ANSWER + "{{ critique }}", Span("std/stages", 0, 0))
     found[META] = ir.Prompt(META, (), results["Choice"], (meta,))
+    channel = ir.PromptPart("user", "{{ context }} {{ answer }}", Span("std/stages", 0, 0))
+    found[CHANNEL] = ir.Prompt(CHANNEL, (("context", TEXT), ("answer", TEXT)), TEXT, (channel,))
     return found
 
 

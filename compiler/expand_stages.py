@@ -16,6 +16,7 @@ from ttscale.compiler.expand_arguments import (
 )
 from ttscale.compiler.expand_decompose import decompose
 from ttscale.compiler.expand_explore import explore
+from ttscale.compiler.expand_forced import with_factors
 from ttscale.compiler.expand_nodes import condition
 from ttscale.compiler.expand_recall import named_memory, recall
 from ttscale.compiler.expand_retrieve import retrieve
@@ -133,6 +134,7 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
         model = model_of(expansion, call)
         args |= {"using": filled, "from": model}
         args |= settings(signature, given_settings(expansion, call), filled.prompt, model)
+        with_factors(expansion, call, args, pool.question)
         if _judges_sets(args):
             args["meta"] = ir.Filled(expansion.std_prompt(META, signature.name, call.expr.span))
         result = pool.item if signature.keeps else filled.prompt.result

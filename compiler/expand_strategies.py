@@ -110,8 +110,9 @@ def _argument(
             return operand
         case ModelValue(model=model):
             return model
-        case PromptValue(filled=filled):
-            return filled
+        case PromptValue(filled=filled, defaults=defaults):
+            known = {name for name, _ in filled.args} | {"question", "context", "answer"}
+            return ir.Filled(filled.prompt, (*filled.args, *(one for one in defaults if one[0] not in known)))
     return one(expansion, value, expr.span)
 
 

@@ -102,12 +102,17 @@ class Reader:
         self.examples = dict(examples or {})
         self.said: dict[str, Said] = {}
         self.sizes: dict[str, ir.Bounds] = {}
+        self.lists: set[str] = set()
+        """Stages whose answers are lists, each of as many items as a model likes."""
         self._prompts: dict[tuple[object, ...], Amount] = {}
         """Prompts that were counted, by what was put into them: loops ask the same again and again."""
 
     def note(self, stage: ir.Stage) -> None:
         """Remember what a stage's candidates may have."""
         self.sizes[stage.path] = stage.size
+        item = stage.type.item if isinstance(stage.type, Answers) else stage.type
+        if isinstance(item.item if isinstance(item, Optional) else item, ListOf):
+            self.lists.add(stage.path)
         self.said[stage.path] = self._said_by(stage)
 
     def _said_by(self, stage: ir.Stage) -> Said:
@@ -253,7 +258,8 @@ class Reader:
             contexts = dict(rule.named)["contexts"]
             found["context"] = (
                 self.argument(contexts, Text(), models)
-                if isinstance(contexts, ir.Ref | ir.Input | ir.Apply | ir.Item)
+                if isinstance(contexts, ir.Ref | ir.Input | ir.Apply | ir.Item | ir.Const)
+                and contexts != ir.Const(None)
                 else NOTHING
             )
         said, size = self.of(stage.source), stage_size(self, stage)

@@ -47,6 +47,8 @@ from ttscale.compiler.types import INT, TEXT, Choice, Code, Field, ListOf, Recor
 __all__ = [
     "ARGUED",
     "BOUNDARIES",
+    "CHANNEL",
+    "CHANNEL_FILLS",
     "CHECKLIST",
     "EXPLORE",
     "FACETS",
@@ -103,6 +105,12 @@ PART = Record(
 
 META = "judge_grading"
 """The prompt that judges a set of principles, critiques and grades of a rubric."""
+
+CHANNEL = "question_behind"
+"""The prompt behind which the question is read, given a context and an answer: the channel of a noisy-channel model."""
+
+CHANNEL_FILLS = Signature("forced", "pool", (), calls="each", offers=("context", "answer"))
+"""What a prompt of one's own for that is filled with."""
 
 ARGUED = ("argue_verdict", 0.7)
 """The prompt and temperature of verdicts that are argued before they are given."""

@@ -15,6 +15,7 @@ from ttscale.compiler.parse import parse
 from ttscale.compiler.resolve import prompt_ir
 from ttscale.compiler.signatures import (
     ARGUED,
+    CHANNEL,
     CHECKLIST,
     META,
     RULES,
@@ -100,7 +101,7 @@ def test_there_is_a_prompt_for_every_stage_that_wants_one() -> None:
         if s.std_prompt
     }
     offered = stage_prompts()
-    assert {*wanted, META, ARGUED[0], CHECKLIST, *filter(None, EXPLORE_JUDGES.values())} == set(offered)
+    assert {*wanted, META, CHANNEL, ARGUED[0], CHECKLIST, *filter(None, EXPLORE_JUDGES.values())} == set(offered)
     for name, signature in wanted.items():
         prompt = offered[name]
         assert {p for p, _ in prompt.params} <= {"question", *signature.offers}

@@ -165,7 +165,9 @@ class ScriptEngine:
         hits, misses = sum(agreed), len(agreed) - sum(agreed)
         scored = []
         for continuation, agrees in zip(continuations, agreed, strict=True):
-            if not hits or not misses:
+            if len(agreed) == 1:
+                total = AGREED if agrees else REFUSED
+            elif not hits or not misses:
                 total = -math.log(len(agreed))
             else:
                 total = AGREED - math.log(hits) if agrees else REFUSED - math.log(misses)
