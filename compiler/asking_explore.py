@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 
 from ttscale.compiler import ir
-from ttscale.compiler.asking import Asked, labels_of
+from ttscale.compiler.asking import END_TOKENS, Asked, labels_of
+from ttscale.compiler.asking import _ends as ends
 from ttscale.compiler.asking import _judged as judged
 from ttscale.compiler.asking import _with_retries as with_retries
 from ttscale.compiler.expand_explore import reach_of_stage, whole
@@ -35,10 +36,12 @@ def explored(stage: ir.Stage, reader: Reader) -> list[Asked]:
         begun = said_by(stage, reader.share).text
         shown = math.ceil(begun.high * (1.25 if len(models) == 1 else 2.0)) + JOIN_SLACK + MESSAGE_OVERHEAD
         prompt = reader.prompt(filled, stage, model).plus(Amount(0, shown, begun.expected // 2))
-        new = Amount(1, longest, math.ceil(longest / 2))
+        limit = whole(args["tokens"])
+        mean = longest if limit is None or not most else min(longest, math.ceil(limit / most))
+        new = Amount(1, mean, math.ceil(mean / 2))
         least = 1 if place == 0 else 0
         branch = min(most, whole(args["branch"]) or 1)
-        call = Asked(model, prompt, new, min(least, most), most, math.ceil(most / 2), branch, reach.rounds)
+        call = Asked(model, prompt, new, min(least, most), most, math.ceil(most / 2), branch, reach.rounds, longest)
         found.append(with_retries(call, args))
     most_judged = reach.judged if judgements is None else min(reach.judged, judgements)
     return found + _judgements(stage, reader, most_judged)
@@ -58,7 +61,8 @@ def _judgements(stage: ir.Stage, reader: Reader, most: int) -> list[Asked]:
         each = whole(dict(rule.named)["k"]) or 1
         new = Amount(0, whole(args["judge_max_tokens"]) or 1, 1)
         calls = most * each
-        return [Asked(model, prompt, new, 0, calls, math.ceil(calls / 2), each)]
+        argued = Asked(model, prompt, new, 0, calls, math.ceil(calls / 2), each)
+        return [argued, ends(argued, END_TOKENS)]
     words = DIGITS if rule.name == "digit" else labels_of(using.prompt.result)
     call = judged(model, prompt, words, own, ir.Bounds(0, most))
     return [replace(call, expected=math.ceil(call.high / 2))]

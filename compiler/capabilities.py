@@ -154,15 +154,16 @@ def _rules(value: object) -> Iterator[str]:
 def _labels(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack]:
     """Stages that use how probable a label is, where in words it could only be 0 or 1."""
     reason = _graded(stage)
-    rule = getattr(stage.args.get("by"), "name", "") if stage.op == "score" else ""
+    rule = getattr(_rule_of(stage), "name", "")
     grades = rule in ("digit", "forced")
     if not reason or not (grades or any(labels_of(filled.prompt.result) for filled in prompts_of(stage))):
         return
-    for judge in asked_by(stage):
+    own = stage.args.get("judge_model")
+    for judge in (own,) if isinstance(own, ir.Model) else asked_by(stage):
         gives = can.get(judge, Abilities()).scoring
         if not gives:
             others = [model.name for model, one in can.items() if one.scoring]
-            instead = "let the prompt give a `Number`" if stage.op == "score" else "leave `min_probability:` out"
+            instead = "let the prompt give a `Number`" if rule else "leave `min_probability:` out"
             instead = "ask a model that runs in the process: `gguf(…)`" if rule == "forced" else instead
             instead += f", or ask another model: `from: {others[0]}`" if others else ""
             perhaps = "may give none: it is asked in words, and every probability is 0 or 1"
@@ -171,12 +172,8 @@ def _labels(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lac
 
 def _graded(stage: ir.Stage) -> str:
     """How a stage uses probabilities rather than the likeliest label; empty where it does not."""
-    rule = stage.args.get("by")
-    if (
-        stage.op == "score"
-        and isinstance(rule, ir.Strategy)
-        and rule.name in ("yes_no", "digit", "another_try", "forced")
-    ):
+    rule = _rule_of(stage)
+    if rule is not None and not rule.plugin and rule.name in ("yes_no", "digit", "another_try", "forced"):
         return f"`{rule.name}` needs the probability of a label"
     if constant(stage, "verdicts"):
         return ""
@@ -184,6 +181,12 @@ def _graded(stage: ir.Stage) -> str:
     if stage.op in ("classify", "verify") and least is not None and least not in (0, 0.5):
         return f"`min_probability: {least:g}` needs the probability of a label"
     return ""
+
+
+def _rule_of(stage: ir.Stage) -> ir.Strategy | None:
+    """The rule by which a stage judges: `by:` of a `score`, `judge:` of an `explore`."""
+    rule = stage.args.get({"score": "by", "explore": "judge"}.get(stage.op, ""))
+    return rule if isinstance(rule, ir.Strategy) else None
 
 
 # --- thoughts ------------------------------------------------------------------------------------
@@ -238,7 +241,7 @@ def _steps(stage: ir.Stage, can: Mapping[ir.Model, Abilities]) -> Iterator[_Lack
 
 def _needs_more(stage: ir.Stage) -> bool:
     """Whether a stage needs something that no ability tells of: pauses, or texts read by a model."""
-    rule = stage.args.get("by")
+    rule = _rule_of(stage)
     if isinstance(stage.args.get("embedder"), ir.Model) or stage.op in ("retrieve", "recall"):
         return True
     return bool(watchers_of(stage)) or (isinstance(rule, ir.Strategy) and rule.name in READERS)
@@ -255,13 +258,13 @@ def _read(stage: ir.Stage) -> Iterator[_Lack]:
     if isinstance(embedder, ir.Model) and embedder.kind in ("openai", "script"):
         instead = "name a model that runs in the process, or leave `embedder:` out"
         yield _Lack(stage, embedder, False, "", "`embedder:` makes vectors of texts", "cannot", "", instead)
-    rule = stage.args.get("by")
     by_vectors = stage.op in ("retrieve", "recall") and constant(stage, "by") in ("embedding", "both")
     for reader in asked_by(stage) if by_vectors else ():
         if reader.kind in ("openai", "script"):
             instead = "name a model that runs in the process: `gguf(…)`, or go by words"
             yield _Lack(stage, reader, False, "", f"`{stage.op}` compares vectors of texts", "makes none", "", instead)
-    if not (stage.op == "score" and isinstance(rule, ir.Strategy) and rule.name in READERS):
+    rule = _rule_of(stage)
+    if rule is None or rule.plugin or rule.name not in READERS:
         return
     model = dict(rule.named).get("model")
     if isinstance(model, ir.Model) and model.kind in ("openai", "script"):

@@ -1,4 +1,4 @@
-"""Pages about step-wise search: E0265 and E0266."""
+"""Pages about step-wise search: E0265, E0266 and W0264."""
 
 from __future__ import annotations
 
@@ -27,5 +27,18 @@ EXPLORE = table(
         ),
         "policy: beam",
         "policy: cascade",
+    ),
+    page(
+        "W0264",
+        "Scores that are no shares",
+        "Particles weigh logit(score), A* takes 1 - score as the distance that is left, and a cascade accepts from 0.5 "
+        "on. A judge whose numbers go beyond 1 makes all of these alike: say with `top:` which number is the highest, "
+        "let weights be of the score itself, or take a judge between 0 and 1.",
+        pipeline(
+            "return explore(p.solve_number(question), from: small, policy: particles, judge: length) "
+            "|> vote(weight: score)"
+        ),
+        "policy: particles",
+        "policy: particles(reward: score)",
     ),
 )

@@ -48,6 +48,8 @@ _PARTICLES = (
     " Feynman-Kac steering (Singhal et al. 2025)"
 )
 _LOOKAHEAD = Parameter("lookahead", "int", 0, low=0, high=16, doc="greedy steps written ahead before a state is judged")
+_FIRST = Parameter("first", "int", low=1, high=1024, doc="steps written first; default the larger of width and branch")
+_UNIQUE = Parameter("unique", "bool", False, doc="of beginnings that read the same only one stays")
 _RESAMPLING = (
     Parameter(
         "temperature", "float", 1.0, low=0.01, high=100, doc="softens weights: softmax(logit(score) / temperature)"
@@ -76,13 +78,14 @@ _RESAMPLING = (
 _ALL = (
     PolicySignature(
         "best_first",
+        (_LOOKAHEAD,),
         aliases=("step_greedy", "greedy_search"),
         doc="always goes on from the best open state, wherever it is in the tree",
         paper="LeanDojo (Yang et al. 2023); Bag of Tricks (Liu et al. 2025)",
     ),
     PolicySignature(
         "beam",
-        (_LOOKAHEAD,),
+        (_LOOKAHEAD, _FIRST, _UNIQUE),
         aliases=("beam_search",),
         doc="round by round, `branch` continuations of each of the `width` best states; the best `width` stay",
         paper=f"{_SNELL}; Can 1B LLM Surpass 405B LLM? (Liu et al. 2025)",
@@ -96,13 +99,14 @@ _ALL = (
     ),
     PolicySignature(
         "lookahead",
-        (Parameter("ahead", "int", 1, low=1, high=16, doc="greedy steps written ahead"),),
+        (Parameter("ahead", "int", 1, low=1, high=16, doc="greedy steps written ahead"), _FIRST, _UNIQUE),
         positional=("ahead",),
         doc="a beam whose states are judged by where greedy steps from them lead",
         paper=_SNELL,
     ),
     PolicySignature(
         "astar",
+        (_LOOKAHEAD,),
         aliases=("a_star",),
         doc="goes on from the state with the least g + h; h = 1 - score, g the sum of all rises of h",
         paper="A*-Decoding (Chatziveroglou 2025)",
@@ -162,6 +166,7 @@ _ALL = (
             ),
             Parameter("prior", "name", "uniform", choices=("uniform", "likelihood"), doc="what is expected of a state"),
             Parameter("scale", "bool", False, doc="stretch values to [0, 1] over the tree, as RAIN does"),
+            _LOOKAHEAD,
         ),
         aliases=("puct",),
         doc="Monte Carlo tree search: goes on from the state with the best mean value plus a bonus for few visits",
@@ -174,6 +179,7 @@ _ALL = (
             Parameter(
                 "prior", "name", "likelihood", choices=("uniform", "likelihood"), doc="what is expected of a state"
             ),
+            _LOOKAHEAD,
         ),
         doc="Monte Carlo tree search by RAIN's rule: `mcts` with `scale: true` and likely steps expected to be better",
         paper="RAIN (Li et al. 2023)",
@@ -183,6 +189,7 @@ _ALL = (
         (
             Parameter("prune", "float", 0.4, low=0, high=1, doc="which part of continuations is given up, the worst"),
             Parameter("least", "float", doc="states with a lower score are given up"),
+            _LOOKAHEAD,
         ),
         aliases=("dfs", "tot_dfs"),
         doc="one path to its end, the best continuation first, then back to where one was left",
@@ -215,18 +222,17 @@ def reach_of(
 
     Policies that go on from one state at a time have no natural end: theirs is `width x steps` states.
     """
+    ahead = _whole(own, "ahead" if name == "lookahead" else "lookahead")
     if name in LISTS:
         most = width * steps if expansions is None else expansions
-        return Reach(most, most * branch, most * branch, most, width)
+        return Reach(most, most * branch * (1 + ahead), most * branch, most * (1 + ahead), width)
     if name in ("beam", "lookahead"):
-        ahead = _whole(own, "ahead" if name == "lookahead" else "lookahead")
-        first, later = max(width, branch), width * branch
-        return _cut(
-            Reach(1 + (steps - 1) * width, first + (steps - 1) * later, 0, steps, width), expansions, later, ahead
-        )
+        first = _whole(own, "first") or max(width, branch)
+        full = Reach(1 + (steps - 1) * width, first + (steps - 1) * width * branch, 0, steps, width)
+        return _cut(full, expansions, branch, ahead, first)
     if name == "dvts":
         each = width * steps
-        return _cut(Reach(each, each * branch, 0, steps, width * branch), expansions, branch, _whole(own, "lookahead"))
+        return _cut(Reach(each, each * branch, 0, steps, width * branch), expansions, branch, ahead)
     if name == "cascade":
         both = 2 * width * steps
         limit = both if expansions is None else min(both, expansions)
@@ -257,10 +263,10 @@ def _pruned(own: Mapping[str, object], width: int, steps: int, expansions: int |
     return Reach(limit, written, written, steps, width)
 
 
-def _cut(reach: Reach, expansions: int | None, each: int, ahead: int) -> Reach:
-    """The reach within a limit of expansions, of at most `each` steps, with `ahead` more written for each step."""
+def _cut(reach: Reach, expansions: int | None, each: int, ahead: int, first: int = 0) -> Reach:
+    """The reach within a limit of expansions of `each` steps, the first one of `first`; `ahead` more for each step."""
     most = reach.expansions if expansions is None else min(reach.expansions, expansions)
-    written = min(reach.written, most * each)
+    written = min(reach.written, most * each + max(0, first - each))
     return Reach(most, written * (1 + ahead), written, reach.rounds * (1 + ahead), reach.answers)
 
 

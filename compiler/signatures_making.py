@@ -109,6 +109,7 @@ EXPLORE = Signature(
         Parameter("separator", "text", many=True, doc="texts of one's own that end a step, in the place of `boundary`"),
         Parameter("final", "text", many=True, doc="texts in a step that end the answer with it"),
         Parameter("of", "name", "last", choices=("last", "min", "mean", "prod"), doc="step scores as one number"),
+        Parameter("top", "float", low=1e-9, doc="the judge's highest number; default 9 for `digit`, else 1"),
         Parameter("expansions", "int", low=1, doc="states gone on from, at most; default as the policy"),
         Parameter("judgements", "int", low=1, doc="beginnings judged, at most"),
         Parameter("tokens", "int", low=1, doc="new tokens of all steps together, at most"),

@@ -16,10 +16,22 @@ EXPLORE_JUDGES: Mapping[str, str] = {
     "another_try": "better_again",
     "likelihood": "",
     "confidence": "",
+    "reward": "",
+    "likeness": "",
+    "grounded": "",
+    "features": "",
     "length": "",
     "brevity": "",
 }
 """Rules that may judge the beginning of an answer, with the standard prompt of those that ask a model."""
+
+BEYOND_SHARES = frozenset({"reward", "likeness", "features", "length"})
+"""Rules among these whose numbers need not lie between 0 and 1."""
+
+
+def is_share(rule: str, sigmoid: bool) -> bool:
+    """Whether a rule gives shares; a reward does as 1 / (1 + e^-x)."""
+    return rule not in BEYOND_SHARES or (rule == "reward" and sigmoid)
 
 
 @cache

@@ -286,15 +286,16 @@ class _Search:
                 steps[-1] += text
             elif text:
                 steps.append(text)
-        parts = (*states, *ahead)
+        parts: tuple[Node | Written, ...] = (*states, *ahead)
         logprobs = tuple(value for part in parts for value in part.logprobs)
         return Path(tuple(steps), logprobs, sum(part.tokens for part in parts))
 
     async def _ahead(self, numbers: Sequence[int]) -> Mapping[int, Sequence[Written]]:
-        """Greedy steps after each new open state, round by round; none where it is over."""
+        """Greedy steps after each new open state, round by round; none where it is over or has as many as it may."""
         more: dict[int, list[Written]] = {number: [] for number in numbers if self.tree[number].is_open}
         open_ones = list(more)
-        for _ in range(self.policy.lookahead):
+        for further in range(self.policy.lookahead):
+            open_ones = [number for number in open_ones if self.tree[number].depth + further < self.limits.steps]
             texts = {n: self.tree.text(n) + "".join(step.text for step in more[n]) for n in open_ones}
             distinct = list(dict.fromkeys(texts.values()))
             if not distinct:

@@ -11,8 +11,8 @@ from ttscale.runtime.explore.particles import Particles
 from ttscale.runtime.explore.policies import AStar, Beam, BestFirst, Cascade, DepthFirst, DiverseTrees, Policy, Shape
 from ttscale.runtime.explore.pruning import Prune
 
-DIGIT_ACCEPTS, SHARE_ACCEPTS = 7.0, 0.5
-"""From which score on a cascade accepts a step: of grades from 0 to 9 as SpecReason does, and of shares."""
+DIGIT_TOP, DIGIT_ACCEPTS, SHARE_ACCEPTS = 9.0, 7.0, 0.5
+"""From which score on a cascade accepts a step: of grades from 0 to 9 as SpecReason does, else half of the highest."""
 
 
 def policy_named(
@@ -24,28 +24,28 @@ def policy_named(
     ahead = _int(own, "lookahead")
     match signature.name:
         case "beam":
-            return Beam(shape, ahead)
+            return Beam(shape, ahead, _int(own, "first") or None, own["unique"] is True)
         case "lookahead":
-            return Beam(shape, _int(own, "ahead"))
+            return Beam(shape, _int(own, "ahead"), _int(own, "first") or None, own["unique"] is True)
         case "prune":
             return Prune(shape, _float(own, "keep"), _int(own, "rounds"))
         case "dvts":
             return DiverseTrees(shape, ahead)
         case "best_first":
-            return BestFirst(shape)
+            return BestFirst(shape, ahead)
         case "astar":
-            return AStar(shape)
+            return AStar(shape, ahead)
         case "depth_first":
             least = own["least"]
-            return DepthFirst(shape, _float(own, "prune"), None if least is None else _float(own, "least"))
+            return DepthFirst(shape, _float(own, "prune"), None if least is None else _float(own, "least"), ahead)
         case "mcts" | "rain":
             most = reach_of(signature.name, own, shape.width, shape.branch, shape.steps, expansions).expansions
             scale = signature.name == "rain" or bool(own["scale"])
             usual = RAIN_CONSTANT if scale else PUCT_CONSTANT
             constant = usual if own["explore"] is None else _float(own, "explore")
-            return MonteCarlo(shape, most, constant, own["prior"] == "likelihood", scale)
+            return MonteCarlo(shape, most, constant, own["prior"] == "likelihood", scale, ahead)
         case "cascade":
-            usual = DIGIT_ACCEPTS if shape.top > 1 else SHARE_ACCEPTS
+            usual = DIGIT_ACCEPTS if shape.top == DIGIT_TOP else SHARE_ACCEPTS * shape.top
             accept = usual if own["accept"] is None else _float(own, "accept")
             return Cascade(shape, accept, _int(own, "first"))
     return Particles(

@@ -77,12 +77,15 @@ class Beam:
     """Beam search as "Can 1B LLM Surpass 405B LLM?" (Liu et al. 2025) has it.
 
     Every open state offers its best k continuations, k = width less what is finished; the best k of all stay, and the
-    finished of them leave. It ends at `width` finished answers. The first round writes max(width, branch) steps:
-    Snell et al. 2024 begin with as many states as the beam is wide, the former with `branch`.
+    finished of them leave. It ends at `width` finished answers. The first round writes `first` steps, max(width,
+    branch) where that is not given: Liu et al. begin with `branch`, Snell et al. 2024 with width x branch. With
+    `unique` only the first stays of those that read the same, as search-and-learn has it.
     """
 
     shape: Shape
     lookahead: int = 0
+    first: int | None = None
+    unique: bool = False
 
     def start(self) -> Front:
         return Front()
@@ -90,18 +93,30 @@ class Beam:
     def wanted(self, state: Front, tree: Tree) -> tuple[Growth, ...]:
         if len(state.ended) >= self.shape.width:
             return ()
-        first = max(self.shape.width, self.shape.branch)
+        first = self.first or max(self.shape.width, self.shape.branch)
         return tuple(Growth(node, first if node == ROOT else self.shape.branch) for node in state.live)
 
     def keep(self, state: Front, tree: Tree, grown: Sequence[Grown]) -> Front:
         room = self.shape.width - len(state.ended)
-        offered = [node for one in grown for node in tree.best_first(one.nodes)[:room]]
+        alike = _alike(state.ended, grown, tree) if self.unique else frozenset[int]()
+        offered = [n for one in grown for n in tree.best_first([n for n in one.nodes if n not in alike])[:room]]
         kept = tree.best_first(offered)[:room]
         ended = tuple(node for node in kept if not tree[node].is_open)
         return Front(tuple(node for node in kept if tree[node].is_open), state.ended + ended)
 
     def answers(self, state: Front, tree: Tree) -> tuple[int, ...]:
         return state.ended + tuple(node for node in state.live if node != ROOT)
+
+
+def _alike(ended: Sequence[int], grown: Sequence[Grown], tree: Tree) -> frozenset[int]:
+    """New states that read as a whole answer or an earlier new state does, but for space at the end."""
+    seen = {tree.text(node).rstrip() for node in ended}
+    alike: set[int] = set()
+    for node in (node for one in grown for node in one.nodes):
+        text = tree.text(node).rstrip()
+        alike |= {node} if text in seen else set()
+        seen.add(text)
+    return frozenset(alike)
 
 
 # --- diverse trees --------------------------------------------------------------------------------

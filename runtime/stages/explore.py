@@ -14,7 +14,8 @@ from secrets import token_hex
 
 from ttscale.compiler.diagnostics import InternalError
 from ttscale.compiler.expand_explore import reach_of_stage, whole
-from ttscale.compiler.ir import Const, Filled, Model, Stage, Strategy
+from ttscale.compiler.expand_settings import FLOATS
+from ttscale.compiler.ir import Argument, Const, Filled, Model, Stage, Strategy
 from ttscale.compiler.signatures import RULES
 from ttscale.runtime.answers import read_reply
 from ttscale.runtime.desk import Ask, Reply
@@ -27,7 +28,10 @@ from ttscale.runtime.pool import Candidate, Pool
 from ttscale.runtime.seeds import messages_digest
 from ttscale.runtime.stages.context import MissingValue, StageContext
 from ttscale.runtime.stages.judging import affirmative, argued, grades, labels_of, opinions, share_of
+from ttscale.runtime.stages.reading import likenesses, rewards
+from ttscale.runtime.stages.score import source_text
 from ttscale.runtime.strategies import numbers
+from ttscale.runtime.strategies.grounding import grounded
 from ttscale.runtime.strategies.sources import argument
 
 DIGIT_TOP = 9.0
@@ -51,7 +55,7 @@ async def explore(context: StageContext) -> Pool:
     if policy is None or rule is None:
         raise InternalError(f"{context.stage.path} has no policy or judge")
     own = {name: value.value for name, value in policy.named if isinstance(value, Const)}
-    top = DIGIT_TOP if rule.name == "digit" and not rule.plugin else 1.0
+    top = context.number("top") or (DIGIT_TOP if rule.name == "digit" and not rule.plugin else 1.0)
     shape = Shape(context.integer("width", 4), context.integer("branch", 4), limits.steps, top)
     chance = Chance(context.caller.run_seed, messages_digest(messages), policy.name, context.integer("series", 0))
     writer = _Writer(context, messages, models, limits.step_tokens)
@@ -211,7 +215,7 @@ class _Judge:
         """One number a beginning, in order; None where the judge gave none."""
         rule = self._rule
         if rule.plugin or not RULES[rule.name].judge:
-            return [numbers(rule, [_begun(path)])[0] for path in paths]
+            return await self._numbers([_begun(path) for path in paths])
         filled, model = self._context.using(), self._context.model()
         try:
             prompts = [self._context.messages(filled, _offered(path)) for path in paths]
@@ -230,10 +234,26 @@ class _Judge:
             for one in found
         ]
 
+    async def _numbers(self, begun: Sequence[Candidate]) -> list[float | None]:
+        """What a rule that asks nothing in words says of beginnings."""
+        rule = self._rule
+        if rule.name in ("reward", "likeness") and not rule.plugin:
+            given = await (rewards if rule.name == "reward" else likenesses)(self._context, begun, rule)
+            return [given.get(id(one)) for one in begun]
+        if rule.name == "grounded" and not rule.plugin:
+            source = source_text(self._context, rule)
+            return [grounded(one.text, source) for one in begun]
+        return [numbers(rule, [one])[0] for one in begun]
+
+
+WRITTEN_WITH = (*FLOATS, "top_k", "penalty_window", "stop_pattern")
+"""How the writer samples, which is not how its judge does."""
+
 
 def _as_judge(stage: Stage) -> Stage:
     """The stage as a judge asks: with its own prompt, model and sampling."""
-    own = {
+    own: dict[str, Argument] = dict.fromkeys(WRITTEN_WITH, Const(None))
+    own |= {
         "from": stage.args["judge_model"],
         "temperature": stage.args["judge_temperature"],
         "max_tokens": stage.args["judge_max_tokens"],

@@ -38,7 +38,7 @@ async def score(context: StageContext, pool: Pool) -> Pool:
     elif rule.name == "forced":
         given = await forced(context, usable(pool), rule)
     elif rule.name == "grounded":
-        source = _source(context, rule)
+        source = source_text(context, rule)
         given = {id(c): grounded(show(context.item_type, c.answer), source) for c in pool if c.is_readable}
     else:
         given = dict(zip((id(c) for c in pool), numbers(rule, pool), strict=True))
@@ -63,13 +63,15 @@ def _pool_of(context: StageContext, rule: Strategy, name: str) -> Pool | None:
     return value if isinstance(value, Pool) else None
 
 
-def _source(context: StageContext, rule: Strategy) -> str:
+def source_text(context: StageContext, rule: Strategy) -> str:
     """The text that `grounded` looks in: its argument, or the question."""
     given = argument(rule, "source")
+    if isinstance(given, str):
+        return given
     operand = given if is_operand(given) else context.stage.question
     if operand is None:
         message = "`grounded` has no text to look in, since the pipeline has no question"
-        hint = "name the text: `score(by: grounded(note))`"
+        hint = "name the text: `grounded(note)`"
         raise RunError(Diagnostic("R0710", message, context.stage.span, hint=hint))
     value = asked_in(context.value(operand))
     return value if isinstance(value, str) else str(value)
