@@ -16,6 +16,7 @@ from dataclasses import replace
 from ttscale.compiler import ir
 from ttscale.compiler.asking import Asked, asked, full_tokens
 from ttscale.compiler.capabilities import abilities
+from ttscale.compiler.combination_signatures import ROUTING
 from ttscale.compiler.models import prices
 from ttscale.compiler.plan import Cost, Peak, Plan, StagePlan
 from ttscale.compiler.prefixes import prefix_groups
@@ -82,14 +83,15 @@ def _runs_always(stage: ir.Stage) -> bool:
 
 def _stage_plan(stage: ir.Stage, calls: list[Asked], prefix: str, peaks: tuple[tuple[str, Peak], ...]) -> StagePlan:
     always = _runs_always(stage)
-    minimum = _sum(_cost(c, c.low, c.prompt.low, c.new.low) for c in calls) if always else Cost()
+    least = (_cost(c, c.low, c.prompt.low, c.new.low, _at_least(c.model)) for c in calls)
+    minimum = _sum(least) if always else Cost()
     if always and calls:
         minimum = replace(minimum, sequential_tokens=max(c.new.low if c.low else 0 for c in calls))
-    maximum = _sum(_cost(c, c.high, c.prompt.high, c.new.high) for c in calls)
+    maximum = _sum(_cost(c, c.high, c.prompt.high, c.new.high, 1 + len(c.model.beside)) for c in calls)
     maximum = replace(
         maximum, sequential_tokens=max((c.longest_new * c.sequential for c in calls if c.high), default=0)
     )
-    expected = _sum(_cost(c, c.expected, c.prompt.expected, c.new.expected) for c in calls)
+    expected = _sum(_cost(c, c.expected, c.prompt.expected, c.new.expected, 1 + len(c.model.beside)) for c in calls)
     expected = replace(expected, sequential_tokens=max((c.new.expected for c in calls if c.expected), default=0))
     return StagePlan(
         path=stage.path,
@@ -107,10 +109,16 @@ def _stage_plan(stage: ir.Stage, calls: list[Asked], prefix: str, peaks: tuple[t
     )
 
 
-def _cost(call: Asked, count: int, prompt: int, new: int) -> Cost:
+def _at_least(model: ir.Model) -> int:
+    """How many models compute every token of a call in any run; one that routes may never ask another."""
+    return 1 if model.combine is not None and model.combine.name == ROUTING else 1 + len(model.beside)
+
+
+def _cost(call: Asked, count: int, prompt: int, new: int, models: int) -> Cost:
+    """What `count` calls cost, their tokens being computed by so many models."""
     for_prompt, for_new = prices(call.model)
     usd = count * (prompt * for_prompt + new * for_new)
-    return Cost(count, count * prompt, count * new, 0, usd)
+    return Cost(count, count * prompt * models, count * new * models, 0, usd)
 
 
 def _sum(costs: Iterable[Cost]) -> Cost:
@@ -177,7 +185,11 @@ def _assumptions(graph: ir.Graph, known: Mapping[str, object], examples: Mapping
             yield f"{shots.value} examples of `{rows.dataset.name}` count as {counted}"
     for model in graph.models.values():
         if model.beside:
-            yield f"every token of `{model.name}` is computed by {1 + len(model.beside)} models, and counts once"
+            count = 1 + len(model.beside)
+            if _at_least(model) < count:
+                yield f"every token of `{model.name}` counts for {count} models, though not each has to read it"
+            else:
+                yield f"every token of `{model.name}` is computed by {count} models, and counts for each"
     if any(
         stage.op in ("generate", "fuse", "revise", "critique", "rank", "verify", "score", "classify", "explore")
         for stage in graph.stages

@@ -24,6 +24,9 @@ class CombinationSignature:
     paper: str = ""
 
 
+ROUTING = "routing"
+"""The one whose further models compute only what they are asked for."""
+
 _SHARE = Parameter("share", "float", 0.5, low=0, high=1, doc="what counts of the other model; the rest is the first's")
 _OTHER = Parameter("other", "model", required=True, doc="the second model")
 
@@ -54,7 +57,7 @@ _ALL = (
         paper="Contrastive Decoding (Li et al. 2022); Contrastive Decoding Improves Reasoning (O'Brien & Lewis 2023)",
     ),
     CombinationSignature(
-        "routing",
+        ROUTING,
         (
             Parameter(
                 "large", "model", required=True, doc="the model that writes a token of which the first is unsure"

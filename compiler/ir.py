@@ -151,7 +151,7 @@ class Model:
 
     @property
     def beside(self) -> tuple[Model, ...]:
-        """The further models that compute every token, in the order of the rule's arguments."""
+        """The further models that have a say in every token, in the order of the rule's arguments."""
         parts = () if self.combine is None else self.combine.named
         return tuple(part for _, part in parts if isinstance(part, Model))
 

@@ -13,7 +13,8 @@ class Cost:
     """An amount of work for one question.
 
     `calls` are completions or scored continuations, `prompt_tokens` and `new_tokens` count as if nothing were
-    cached, `sequential_tokens` are new tokens on the longest chain, `usd` is 0 for local models.
+    cached, and for each model that computes them, `sequential_tokens` are new tokens on the longest chain, `usd` is 0
+    for local models.
     """
 
     calls: int = 0

@@ -19,7 +19,7 @@ from ttscale.compiler.plan import Cost
 from ttscale.runtime.bank.asking import Drawn, is_local, plainly
 from ttscale.runtime.bank.keys import Spot
 from ttscale.runtime.desk import Ask, Desk, Judgement, Prompt, Reply, ReplyState, Verdict, prompt_sizes, together
-from ttscale.runtime.engines.base import ContextExceeded, Engine, EngineError, Request
+from ttscale.runtime.engines.base import Completion, ContextExceeded, Engine, EngineError, Request
 from ttscale.runtime.ledger import Call, CallKey, Decision, Price
 from ttscale.runtime.seeds import messages_digest, sample_seed
 from ttscale.runtime.verdicts import score_labels
@@ -134,7 +134,7 @@ class Caller:
             digest = messages_digest(ask.messages)
             seed = sample_seed(self._desk.run_seed, engine.digest, digest, ask.sampling, ask.series, attempt, ask.index)
             pending.append(_Pending(place, ask, ask.model, engine, attempt, key, tokens, seed))
-        calls = [(p.key, Call(p.prompt_tokens, p.ask.most_tokens, Price(*prices(p.model)))) for p in pending]
+        calls = [(p.key, _call(p)) for p in pending]
         tickets = self._desk.admission.ask(calls)
         ordered = any(item.model.kind == "script" for item in pending)
         await together([self._group(group, tickets, replies) for group in _requests(pending, ordered)], ordered=ordered)
@@ -251,7 +251,10 @@ class Caller:
     def _completed(self, item: _Pending, drawn: Drawn) -> Reply:
         completion = drawn.completion
         made = completion.made_tokens
-        actual = self._desk.admission.finish(item.key, made, completion.read_tokens or None)
+        prompt_tokens = completion.read_tokens or item.prompt_tokens
+        further = _further(item, completion, prompt_tokens)
+        more_read, more_made = (sum(each) for each in zip(*further, strict=True)) if further else (0, 0)
+        actual = self._desk.admission.finish(item.key, made, completion.read_tokens or None, more_read + more_made)
         decision = item.decision
         cut = decision is not None and decision.cut and completion.finish == "length"
         if decision is not None and decision.cut:
@@ -259,14 +262,13 @@ class Caller:
             self._desk.recorder.emit(
                 "call_cut", self._stage, cause=decision.reason, data={"limit": decision.limit, **_names(item)}
             )
-        prompt_tokens = completion.read_tokens or item.prompt_tokens
         failed = completion.finish == "failed" or (completion.finish == "cancelled" and item.ask.timeout is not None)
         self._desk.recorder.emit(
             "call_failed" if failed else "call_finished",
             self._stage,
             cause=completion.error,
-            cost=Cost(1, prompt_tokens, made, made, actual.usd),
-            fresh=_fresh(item, drawn, prompt_tokens),
+            cost=Cost(1, prompt_tokens + more_read, made + more_made, made, actual.usd),
+            fresh=_fresh(item, drawn, prompt_tokens, further),
             seconds=completion.seconds,
             data={
                 "finish": completion.finish,
@@ -274,6 +276,7 @@ class Caller:
                 **_names(item),
                 **({"from": drawn.source} if drawn.source != "fresh" else {}),
                 **({} if completion.routed_tokens is None else {"routed_tokens": completion.routed_tokens}),
+                **({"tokens_by_model": [prompt_tokens + made, *map(sum, further)]} if further else {}),
                 **({"lost_tokens": completion.lost_tokens} if completion.lost_tokens else {}),
             },
         )
@@ -295,7 +298,7 @@ class Caller:
             "call_failed",
             self._stage,
             cause=reason,
-            cost=Cost(1, item.prompt_tokens, 0, 0, actual.usd),
+            cost=Cost(1, item.prompt_tokens * (1 + len(item.model.beside)), 0, 0, actual.usd),
             data=_names(item),
         )
         return Reply(item.ask, state, None, reason=reason, can_retry=_can_retry(error), error=error)
@@ -341,7 +344,20 @@ def _can_retry(error: EngineError | None) -> bool:
     return error is None or not (error.fatal or isinstance(error, ContextExceeded))
 
 
-def _fresh(item: _Pending, drawn: Drawn, prompt_tokens: int) -> Cost:
+def _call(item: _Pending) -> Call:
+    """What a call asks for, at most: all tokens of all models that may compute them."""
+    price = Price(*prices(item.model))
+    return Call(item.prompt_tokens, item.ask.most_tokens, price, models=1 + len(item.model.beside))
+
+
+def _further(item: _Pending, completion: Completion, prompt_tokens: int) -> list[tuple[int, int]]:
+    """What each further model of a combination has read: tokens of the prompt, and of the answer."""
+    if completion.routes is None:
+        return [(prompt_tokens, completion.made_tokens) for _ in item.model.beside]
+    return [completion.read_by(place) for place, _ in enumerate(item.model.beside, 1)]
+
+
+def _fresh(item: _Pending, drawn: Drawn, prompt_tokens: int, further: Sequence[tuple[int, int]]) -> Cost:
     """What a completion cost now; nothing where it came from the bank."""
     if drawn.source == "bank":
         return Cost()
@@ -349,7 +365,9 @@ def _fresh(item: _Pending, drawn: Drawn, prompt_tokens: int) -> Cost:
     read, lost = drawn.completion.computed_tokens, drawn.completion.lost_prompt
     billed = min(read + lost, prompt_tokens) if read is not None and item.model.kind == "openai" else prompt_tokens
     usd = billed * prompt + drawn.fresh_tokens * new  # of samples that are one call, the first has the prompt
-    return Cost(1, prompt_tokens, drawn.fresh_tokens, drawn.fresh_tokens, usd)
+    known = drawn.completion.made_tokens - drawn.fresh_tokens
+    read_too, made_too = sum(read for read, _ in further), sum(max(0, made - known) for _, made in further)
+    return Cost(1, prompt_tokens + read_too, drawn.fresh_tokens + made_too, drawn.fresh_tokens, usd)
 
 
 def _names(item: _Pending) -> dict[str, object]:

@@ -59,7 +59,8 @@ class Call:
     """What a call asks for, at most.
 
     `calls` is 1 for a completion and the number of labels for a scored judgement; `prompt_tokens` counts all of them.
-    A call that `can_shorten` may be admitted with fewer new tokens.
+    A call that `can_shorten` may be admitted with fewer new tokens. All of its tokens count for each of the `models`
+    that compute them; `price` is what they cost together.
     """
 
     prompt_tokens: int
@@ -67,11 +68,13 @@ class Call:
     price: Price = Price()
     calls: int = 1
     can_shorten: bool = True
+    models: int = 1
 
-    def cost(self, new_tokens: int) -> Amount:
-        """What it costs when it makes `new_tokens` new tokens."""
+    def cost(self, new_tokens: int, further: int | None = None) -> Amount:
+        """What it costs when it makes `new_tokens` new tokens; `further` is what other models read, if not all."""
         usd = self.prompt_tokens * self.price.prompt + new_tokens * self.price.new
-        return Amount(self.calls, self.prompt_tokens + new_tokens, usd)
+        own = self.prompt_tokens + new_tokens
+        return Amount(self.calls, own * self.models if further is None else own + further, usd)
 
     @property
     def worst(self) -> Amount:
@@ -166,13 +169,18 @@ class Ledger:
         """Say that the stage at `position` makes no further calls; idempotent."""
         self._stages[position].sealed = True
 
-    def finish(self, key: CallKey, new_tokens: int, prompt_tokens: int | None = None) -> Amount:
-        """Enter a running call's actual cost and return it; `prompt_tokens` where they proved other than asked."""
+    def finish(
+        self, key: CallKey, new_tokens: int, prompt_tokens: int | None = None, further: int | None = None
+    ) -> Amount:
+        """Enter a running call's actual cost and return it; `prompt_tokens` where they proved other than asked.
+
+        `further` are the tokens that other models have read, where they have not read all.
+        """
         entry = self._entries[key]
         if entry.state != "running":
             raise InternalError(f"call {key} finished while {entry.state}")
         call = entry.call if prompt_tokens is None else replace(entry.call, prompt_tokens=prompt_tokens)
-        actual = call.cost(new_tokens)
+        actual = call.cost(new_tokens, further)
         self._reserved = self._reserved - entry.charge + actual
         entry.state, entry.charge = "finished", actual
         self._running -= 1
@@ -245,7 +253,7 @@ class Ledger:
         if not self._fits(used + call.cost(0)):
             return 0
         room = self._limits - (used + call.cost(0))
-        limit = min(call.new_tokens, room.tokens)
+        limit = min(call.new_tokens, room.tokens // call.models)
         if call.price.new > 0 and room.usd != float("inf"):
             limit = min(limit, int((room.usd + _ROUNDING) / call.price.new))
         return limit
@@ -304,9 +312,11 @@ class Admission:
         self._settle()
         return asked
 
-    def finish(self, key: CallKey, new_tokens: int, prompt_tokens: int | None = None) -> Amount:
+    def finish(
+        self, key: CallKey, new_tokens: int, prompt_tokens: int | None = None, further: int | None = None
+    ) -> Amount:
         """Enter the actual cost of a running call, let others start, and return it."""
-        actual = self._ledger.finish(key, new_tokens, prompt_tokens)
+        actual = self._ledger.finish(key, new_tokens, prompt_tokens, further)
         self._settle()
         return actual
 

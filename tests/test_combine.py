@@ -143,11 +143,25 @@ def test_the_plan_says_that_all_models_compute() -> None:
     body = "return generate(ask(question), from: large, combine: emulated_tuning(tuned: tuned, base: small)) |> vote()"
     plan = plan_of(pipeline(body, THREE))
     assert plan.stages["main/generate"].models == ("emulated_tuning(large, tuned, small)",)
-    assert any("computed by 3 models" in line for line in plan.assumptions)
+    assert any("computed by 3 models, and counts for each" in line for line in plan.assumptions)
+    alone = plan_of(pipeline("return generate(ask(question), from: large) |> vote()", THREE))
+    for mine, one in ((plan.minimum, alone.minimum), (plan.maximum, alone.maximum), (plan.expected, alone.expected)):
+        assert (mine.calls, mine.tokens, mine.new_tokens) == (one.calls, 3 * one.tokens, 3 * one.new_tokens)
+        assert mine.sequential_tokens == one.sequential_tokens
     model = the_model(plan.graph)
     priced = replace(model, options=(*model.options, ("price", 2.0)))
     assert prices(priced) == (2e-6, 2e-6)
     assert label_of(model) == "emulated_tuning of large.gguf, tuned.gguf, small.gguf"
+
+
+def test_the_plan_of_a_route_promises_all_and_takes_for_granted_the_small_model_alone() -> None:
+    plan, alone = (
+        plan_of(pipeline(f"return generate(ask(question), from: large{combine}) |> vote()", THREE))
+        for combine in (", combine: routing(small)", "")
+    )
+    assert any("counts for 2 models, though not each" in line for line in plan.assumptions)
+    assert plan.minimum.tokens == alone.minimum.tokens
+    assert plan.maximum.tokens == 2 * alone.maximum.tokens
 
 
 # --- on small models ------------------------------------------------------------------------------
@@ -197,7 +211,11 @@ async def test_the_trace_tells_the_share_of_tokens_that_were_routed(folder: Path
     done = result.trace.of("call_finished")
     assert len(done) == 3
     for event in done:
-        assert event.data["routed_tokens"] == share * event.cost.new_tokens
+        assert event.data["routed_tokens"] == share * event.cost.sequential_tokens
+        own, larger = event.data["tokens_by_model"]  # type: ignore[misc]
+        assert larger == share * own and own + larger == event.cost.tokens
+        assert event.cost.new_tokens == (1 + share) * 10
+    assert result.trace.tokens == sum(event.cost.tokens for event in done)
     assert any(f"({share:.0%}) of routing(small, large" in note for note in result.notes)
 
 
@@ -217,7 +235,7 @@ async def test_combined_models_can_be_watched(folder: Path) -> None:
     assert all(" again " in str(event.data["said"]) for event in seen)
     put_in = sum(int(str(event.data["tokens"])) for event in seen)
     routed = sum(int(str(event.data["routed_tokens"])) for event in done)
-    assert routed == sum(event.cost.new_tokens for event in done) - put_in
+    assert routed == sum(candidate.tokens for candidate in result.samples) - put_in
 
 
 @pytest.mark.model

@@ -170,7 +170,7 @@ async def test_routed_tokens_are_counted_in_all_parts_of_a_watched_sample(paths:
         request = Request(ASK, (1, 2), max_tokens=40, sampling=Sampling(1.0))
         for one in [one async for one in watching.generate(request)]:
             assert len(one.watched) == 2
-            assert one.routed_tokens == one.made_tokens - sum(event.tokens for event in one.watched)
+            assert one.routed_tokens == one.new_tokens - sum(event.tokens for event in one.watched)
     finally:
         await together.close()
 

@@ -22,7 +22,16 @@ from ttscale.runtime.bank.rows import Row, Want, best
 from ttscale.runtime.bank.runs import BankRun
 from ttscale.runtime.bank.schema import BankError
 from ttscale.runtime.bank.store import SCORED, Bank
-from ttscale.runtime.engines.base import Completion, Engine, Given, Message, Request, Scored, thoughts_limit
+from ttscale.runtime.engines.base import (
+    UNKNOWN_ROUTE,
+    Completion,
+    Engine,
+    Given,
+    Message,
+    Request,
+    Scored,
+    thoughts_limit,
+)
 from ttscale.runtime.seeds import messages_digest
 
 if TYPE_CHECKING:
@@ -247,7 +256,8 @@ class Asking:
             if completion.finish in ("stop", "length"):
                 self._keep(mine, place, engine, completion)
             elif resumes and completion.token_ids:
-                self._bank.journal(mine.draw, mine.wants[place].spot, Given(completion.token_ids, completion.logprobs))
+                tokens = Given(completion.token_ids, completion.logprobs, routes=completion.routes)
+                self._bank.journal(mine.draw, mine.wants[place].spot, tokens)
             fresh = max(0, completion.made_tokens - (len(begun.token_ids) if begun is not None else 0))
             self._run.asked(self._question, stage, mine.draw, mine.wants[place].spot, kept=False, new_tokens=fresh)
             yield Drawn(completion, "fresh" if begun is None else "continued", fresh)
@@ -261,11 +271,15 @@ class Asking:
 
     def _journal(self, mine: Claimed, place: int, news: Completion) -> None:
         """Keep what a running sample has so far."""
-        begun = mine.kept.get(place) or mine.begun.get(place) or Given((), ())
+        begun = mine.kept.get(place) or mine.begun.get(place) or Given((), (), routes=b"")
         start = news.new_tokens - len(news.token_ids)
         if len(begun.token_ids) < start:
             return  # its model was started again meanwhile, and reports of the first part were lost
-        tokens = Given(begun.token_ids[:start] + news.token_ids, begun.logprobs[:start] + news.logprobs)
+        routes = None
+        if news.routes is not None:
+            before = bytes([UNKNOWN_ROUTE]) * start if begun.routes is None else begun.routes[:start]
+            routes = before + news.routes
+        tokens = Given(begun.token_ids[:start] + news.token_ids, begun.logprobs[:start] + news.logprobs, routes=routes)
         mine.kept[place] = tokens
         try:
             self._bank.journal(mine.draw, mine.wants[place].spot, tokens)

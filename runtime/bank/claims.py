@@ -17,7 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ttscale.runtime.bank.keys import Spot
-from ttscale.runtime.bank.rows import COLUMNS, Row, Want, base, best, figures, numbers, pack_figures, pack_numbers
+from ttscale.runtime.bank.rows import (
+    COLUMNS,
+    Row,
+    Want,
+    base,
+    best,
+    figures,
+    first,
+    numbers,
+    pack_figures,
+    pack_numbers,
+)
 from ttscale.runtime.engines.base import Given
 
 
@@ -145,8 +156,8 @@ def release(connection: sqlite3.Connection, owner: int, draw: int, spot: Spot) -
 def journal(connection: sqlite3.Connection, draw: int, spot: Spot, tokens: Given) -> None:
     """Keep the tokens that a running sample has so far."""
     connection.execute(
-        "INSERT OR REPLACE INTO running VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (draw, *spot, pack_numbers(tokens.token_ids), pack_figures(tokens.logprobs), time.time()),
+        "INSERT OR REPLACE INTO running VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (draw, *spot, pack_numbers(tokens.token_ids), pack_figures(tokens.logprobs), time.time(), tokens.routes),
     )
 
 
@@ -162,9 +173,11 @@ def beginning(connection: sqlite3.Connection, draw: int, want: Want, rows: Seque
     row = base(rows)
     found = None if row is None else row.given(want.limit)
     record = connection.execute(
-        "SELECT token_ids, logprobs FROM running WHERE draw = ? AND series = ? AND attempt = ? AND position = ?",
+        "SELECT token_ids, logprobs, routes FROM running "
+        "WHERE draw = ? AND series = ? AND attempt = ? AND position = ?",
         (draw, *want.spot),
     ).fetchone()
     if record is not None and (found is None or len(record[0]) // 4 > len(found.token_ids)):
-        return Given(numbers(record[0])[: want.limit], figures(record[1])[: want.limit])
+        ids, logprobs = numbers(record[0])[: want.limit], figures(record[1])[: want.limit]
+        return Given(ids, logprobs, routes=first(record[2], want.limit))
     return found

@@ -27,7 +27,7 @@ from ttscale.runtime.seeds import messages_digest
 T = TypeVar("T")
 BATCH = 500
 SAMPLE = "series, attempt, position, finish, text, thoughts, thought_tokens, prompt_tokens, new_tokens, token_ids, "
-SAMPLE += "logprobs, sizes, raw, seconds, error, watched"
+SAMPLE += "logprobs, sizes, raw, seconds, error, watched, routes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +165,7 @@ def _sample(row: Row, fields: Mapping[str, Any], prompt: str, label: str, full: 
             "seconds": row.seconds,
             "error": row.error,
             **({"watched": json.loads(row.watched)} if row.watched else {}),
+            **({"routes": list(row.routes)} if row.routes is not None else {}),
         }
     return sample
 
@@ -224,6 +225,7 @@ def _add(connection: sqlite3.Connection, sample: Mapping[str, Any]) -> bool:
             part["thought_tokens"], tuple(part["token_ids"]), tuple(part["logprobs"]), part["seconds"], part["error"],
             () if sizes is None else _cut_up(base64.b64decode(part["pieces"]), sizes),
             watched=events_of(json.dumps(part["watched"])) if part.get("watched") else (),
+            routes=bytes(part["routes"]) if "routes" in part else None,
         )  # fmt: skip
         draw = enter_draw(connection, digest_of(fields), fields, messages_text(messages), str(sample["model"]))
         series, attempt, index = part["spot"]

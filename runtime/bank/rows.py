@@ -14,7 +14,7 @@ from ttscale.runtime.engines.base import Completion, Finish, Given, Watched, res
 
 COLUMNS = (
     "series, attempt, position, version, finish, text, thoughts, thought_tokens, prompt_tokens, new_tokens, token_ids, "
-    "logprobs, sizes, raw, seconds, error, watched"
+    "logprobs, sizes, raw, seconds, error, watched, routes"
 )
 WIDE = 255
 """The longest piece, in bytes, whose length fits one byte; rows with longer ones keep no pieces."""
@@ -57,6 +57,7 @@ class Row(NamedTuple):
     seconds: float
     error: str
     watched: str = ""
+    routes: bytes | None = None
 
     @property
     def spot(self) -> Spot:
@@ -80,7 +81,7 @@ class Row(NamedTuple):
 
     def given(self, limit: int) -> Given:
         """The first tokens, at most `limit`, to be gone on from."""
-        return Given(numbers(self.token_ids)[:limit], figures(self.logprobs)[:limit])
+        return Given(numbers(self.token_ids)[:limit], figures(self.logprobs)[:limit], routes=first(self.routes, limit))
 
     def serves(self, want: Want, context: int | None) -> bool:
         """Whether this is, or can be cut to, what was wanted of an engine with this context."""
@@ -114,6 +115,7 @@ class Row(NamedTuple):
             error=self.error,
             beyond=self._beyond(),
             watched=events_of(self.watched),
+            routes=self.routes,
         )
 
     def _beyond(self) -> str | None:
@@ -135,7 +137,13 @@ class Row(NamedTuple):
             pieces=self.pieces()[:limit],
             seconds=self.seconds * limit / self.new_tokens,
             beyond="",
+            routes=first(self.routes, limit),
         )
+
+
+def first(routes: bytes | None, limit: int) -> bytes | None:
+    """The routes of the first tokens, where any are known."""
+    return None if routes is None else routes[:limit]
 
 
 def best(rows: Sequence[Row], want: Want, context: int | None) -> Row | None:

@@ -71,7 +71,13 @@ def _with_watchers(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE samples ADD COLUMN watched TEXT NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _with_watchers)
+def _with_routes(connection: sqlite3.Connection) -> None:
+    """Which of several models that take turns wrote each token, a byte a token; NULL where they do not, or unknown."""
+    connection.execute("ALTER TABLE samples ADD COLUMN routes BLOB")
+    connection.execute("ALTER TABLE running ADD COLUMN routes BLOB")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _with_watchers, _with_routes)
 
 VERSION = len(MIGRATIONS)
 

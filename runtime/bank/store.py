@@ -313,12 +313,13 @@ def insert_sample(
     ids, logprobs, sizes, raw = packed(completion)
     connection.execute(
         "INSERT INTO samples (draw, series, attempt, position, version, finish, text, thoughts, thought_tokens, "
-        "prompt_tokens, new_tokens, token_ids, logprobs, sizes, raw, seconds, error, watched, provenance, made) "
-        f"VALUES ({', '.join('?' * 20)})",
+        "prompt_tokens, new_tokens, token_ids, logprobs, sizes, raw, seconds, error, watched, routes, provenance, "
+        f"made) VALUES ({', '.join('?' * 21)})",
         (
             draw, *spot, version, completion.finish, _sound(completion.text), _sound(completion.thoughts),
             completion.thought_tokens, completion.prompt_tokens, completion.new_tokens, ids, logprobs, sizes, raw,
-            completion.seconds, completion.error, pack_events(completion.watched), provenance, time.time(),
+            completion.seconds, completion.error, pack_events(completion.watched), completion.routes, provenance,
+            time.time(),
         ),
     )  # fmt: skip
     return True

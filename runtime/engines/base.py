@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import zip_longest
 from typing import Literal, Protocol, runtime_checkable
 
 Role = Literal["system", "user", "assistant"]
@@ -62,6 +63,7 @@ class Given:
 
     With `stops` False what would end a sample is looked for behind it only, so that it may end with such a text; behind
     the first `free` tokens only, where that is more than 0. With `closes` an open block of thoughts is ended behind it.
+    `routes` are as those of a completion, None where they are not known.
     """
 
     token_ids: tuple[int, ...]
@@ -69,6 +71,7 @@ class Given:
     stops: bool = True
     free: int = 0
     closes: bool = False
+    routes: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +199,8 @@ class Completion:
     given tokens what no cache had, and what was taken from it in between. Samples that share a prompt share its rows,
     the first to end has them. None where the engine cannot tell. `top` has the likeliest tokens at the place of each
     token with their log-probabilities, the likeliest first, where they were asked for; none for given ones.
-    `routed_tokens` were drawn from another model than the first, where several take turns; None elsewhere, and of what
-    was not made now.
+    `routes`, where several models take turns, has for each token the place of the model that it was drawn from, 0 for
+    the first and for what was put in, UNKNOWN_ROUTE where that is forgotten; None elsewhere.
     `thinking` says that a block of thoughts was open at its end, `block_tokens` how many tokens stand before the tag
     that closed the last one, -1 where there is none. `watched` is what watchers did with it, in order. `lost_tokens`
     were made by tries of a server that broke off, so that all was made again, and `lost_prompt` is what these read.
@@ -219,12 +222,29 @@ class Completion:
     stopped_by: str | None = None
     computed_tokens: int | None = None
     top: tuple[tuple[tuple[int, float], ...], ...] = ()
-    routed_tokens: int | None = None
+    routes: bytes | None = None
     thinking: bool = False
     block_tokens: int = -1
     watched: tuple[Watched, ...] = ()
     lost_tokens: int = 0
     lost_prompt: int = 0
+
+    @property
+    def routed_tokens(self) -> int | None:
+        """Tokens that were drawn from another model than the first; None where models do not take turns."""
+        return None if self.routes is None else sum(0 < route < UNKNOWN_ROUTE for route in self.routes)
+
+    def read_by(self, model: int) -> tuple[int, int]:
+        """Tokens of the prompt and of the answer that the model at this place has read, as if nothing were cached.
+
+        One that takes turns with others has read what stands before the last token that it was asked for, and that. Of
+        tokens that watchers took back all count, since nobody knows.
+        """
+        if self.routes is None:
+            return self.read_tokens, self.made_tokens
+        asked = max((place for place, route in enumerate(self.routes, 1) if route >= model), default=0)
+        gone = self.made_tokens - self.new_tokens
+        return (self.read_tokens if asked or gone else 0), asked + gone
 
     @property
     def made_tokens(self) -> int:
@@ -235,6 +255,10 @@ class Completion:
     def read_tokens(self) -> int:
         """Tokens of prompts that were read for it, those of tries that broke off among them."""
         return self.prompt_tokens + self.lost_prompt
+
+
+UNKNOWN_ROUTE = 255
+"""Among `Completion.routes`: nobody knows which model wrote this token."""
 
 
 def rest_of(data: bytes, text: str) -> str | None:
@@ -295,11 +319,24 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What one model has computed: rows (tokens of prompts and answers, those again among them), in how many calls."""
+
+    rows: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.rows + other.rows, self.calls + other.calls, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStats:
     """Counters since load.
 
     `prompt_asked` counts tokens of prompts, given beginnings and scored texts as if each were alone, `prompt_computed`
     those that ran. `recomputed` counts rows that ran once more, for their cells had been taken or could not be shared.
+    All of these are about the model that is asked; where others work with it, `models` is what each has done, in order.
     """
 
     requests: int = 0
@@ -309,12 +346,17 @@ class EngineStats:
     steps: int = 0
     decode_seconds: float = 0.0
     recomputed: int = 0
+    models: tuple[Work, ...] = ()
 
     def __add__(self, other: EngineStats) -> EngineStats:
         """The sums of two sets of counters."""
-        return EngineStats(
-            **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(EngineStats)}
-        )
+        sums = {
+            one.name: getattr(self, one.name) + getattr(other, one.name)
+            for one in fields(EngineStats)
+            if one.name != "models"
+        }
+        models = (a + b for a, b in zip_longest(self.models, other.models, fillvalue=Work()))
+        return EngineStats(**sums, models=tuple(models))
 
 
 class EngineError(Exception):

@@ -139,7 +139,8 @@ class MeteredEngine:
         return await self._engine.count_tokens(messages)
 
     def _cost(self, calls: int, prompt: int, new: int) -> Amount:
-        return Amount(calls, prompt + new, prompt * self._price.prompt + new * self._price.new)
+        tokens = (prompt + new) * self._engine.capabilities.models  # as if each computed all
+        return Amount(calls, tokens, prompt * self._price.prompt + new * self._price.new)
 
     def generate(self, request: Request) -> AsyncIterator[Completion]:
         """As the engine's own, once it is paid for. Raises BudgetSpent."""

@@ -332,7 +332,7 @@ class StageContext:
             completion = reply.completion
             if completion is not None and completion.routed_tokens is not None:
                 routed, made = shares.get(reply.ask.model, (0, 0))
-                shares[reply.ask.model] = routed + completion.routed_tokens, made + completion.made_tokens
+                shares[reply.ask.model] = routed + completion.routed_tokens, made + completion.new_tokens
         for model, (routed, made) in shares.items():
             share = routed / made if made else 0.0
             self.note(f"{routed} of {made} new tokens ({share:.0%}) of {model.name} are those of the larger model")

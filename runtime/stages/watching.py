@@ -59,7 +59,9 @@ def _forks(reply: Reply) -> list[Ask]:
         if event.what != "branch":
             continue
         kind = next(one for one in watch.watchings if one.name == event.watcher and one.then == "branch")
-        begun = Given(completion.token_ids[: event.at], completion.logprobs[: event.at], free=event.at)
+        ids, logprobs, routes = completion.token_ids, completion.logprobs, completion.routes
+        known = None if routes is None else routes[: event.at]
+        begun = Given(ids[: event.at], logprobs[: event.at], free=event.at, routes=known)
         for _ in range(kind.branches - 1):
             place = ask.index + STRIDE * (len(asks) + 1)
             asks.append(replace(ask, index=place, watch=replace(watch, begun=begun)))

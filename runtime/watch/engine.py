@@ -95,7 +95,6 @@ class _Sample:
     free: int = 0
     seconds: float = 0.0
     computed: int = 0
-    routed: int = 0
 
 
 class _Run:
@@ -176,7 +175,6 @@ class _Run:
         while True:
             sample.seconds += completion.seconds
             sample.computed += completion.computed_tokens or 0
-            sample.routed += completion.routed_tokens or 0
             known = len(sample.follower.watched)
             step = sample.follower.look(completion)
             if any(one.what == "branch" for one in sample.follower.watched[known:]):
@@ -192,9 +190,10 @@ class _Run:
     async def _given(self, sample: _Sample, step: Step, completion: Completion) -> Given | None:
         """What a sample goes on from; None where it is over, since nothing more can be put in."""
         ids, logprobs = completion.token_ids[: step.keep], completion.logprobs[: step.keep]
+        routes = None if completion.routes is None else completion.routes[: step.keep]
         event = step.event
         if event is None:
-            return Given(ids, logprobs, free=sample.free)
+            return Given(ids, logprobs, free=sample.free, routes=routes)
         said = await self._tokens(event.said) if event.said else ()
         if not sample.follower.go_on(step, len(said)):
             if not step.closes or not said or not sample.follower.go_on(step, 0):
@@ -202,10 +201,16 @@ class _Run:
                     if event.what == "stop":
                         sample.follower.end(step)
                     return None
-                return Given(completion.token_ids, completion.logprobs, free=sample.free)
+                return Given(completion.token_ids, completion.logprobs, free=sample.free, routes=completion.routes)
             said = ()
         sample.free = len(ids) + len(said) if said else min(sample.free, len(ids))
-        return Given((*ids, *said), (*logprobs, *(0.0 for _ in said)), free=sample.free, closes=step.closes)
+        return Given(
+            (*ids, *said),
+            (*logprobs, *(0.0 for _ in said)),
+            free=sample.free,
+            closes=step.closes,
+            routes=None if routes is None else routes + bytes(len(said)),
+        )
 
     async def _tokens(self, text: str) -> tuple[int, ...]:
         engine = self._engine
@@ -256,7 +261,6 @@ class _Run:
             stopped_by=last.watcher if stopped and last is not None else done.stopped_by,
             seconds=sample.seconds,
             computed_tokens=None if completion.computed_tokens is None else sample.computed,
-            routed_tokens=None if completion.routed_tokens is None else sample.routed,
             watched=events,
         )
 

@@ -166,5 +166,6 @@ def cut_back(completion: Completion, keep: int) -> Completion:
         logprobs=completion.logprobs[:keep],
         pieces=completion.pieces[:keep],
         top=completion.top[:keep],
+        routes=None if completion.routes is None else completion.routes[:keep],
         beyond="" if completion.beyond is not None else None,
     )

@@ -12,8 +12,7 @@ mixture   log of the mean of probabilities, by `shares`.
 product   the mean of log-probabilities, by `shares`: a product of experts (Hinton 2002).
 route     the first model's row where it is sure, else the next model's, the last one's without a condition. Sure is a
           likeliest token of at least `floor`, or with the doubt "margin" one that is so much likelier than the second
-          (FS-GEN, Zhang and others 2024, arXiv 2406.12295, whose delta is half of that). All models compute every
-          token: this is what routing would answer, not what it saves.
+          (FS-GEN, Zhang and others 2024, arXiv 2406.12295, whose delta is half of that).
 """
 
 from __future__ import annotations
@@ -63,14 +62,16 @@ def log_softmax(row: Floats) -> npt.NDArray[np.float64]:
     return result
 
 
+def is_sure(row: Floats, how: Combination) -> bool:
+    """Whether a model needs no other one for the next token: p1 >= floor, or p1 - p2 >= floor with doubt "margin"."""
+    shares = np.exp(row.astype(np.float64) - float(row.max()))
+    second = float(np.partition(shares, -2)[-2]) if how.doubt == "margin" and len(shares) > 1 else 0.0
+    return (1.0 - second) / float(shares.sum()) >= how.floor
+
+
 def route(rows: Sequence[Floats], how: Combination) -> int:
     """Whose row is taken, by its place: the first that is sure, else the last."""
-    for place, row in enumerate(rows[:-1]):
-        logs = log_softmax(row)
-        second = float(np.partition(logs, -2)[-2]) if how.doubt == "margin" and len(logs) > 1 else -math.inf
-        if math.exp(float(logs.max())) - math.exp(second) >= how.floor:
-            return place
-    return len(rows) - 1
+    return next((place for place, row in enumerate(rows[:-1]) if is_sure(row, how)), len(rows) - 1)
 
 
 def combined(rows: Sequence[Floats], how: Combination) -> Floats:

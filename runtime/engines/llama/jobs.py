@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from ttscale.runtime.engines.base import Completion, EngineError, EngineStats, Finish, rest_of
+from ttscale.runtime.engines.base import Completion, EngineError, EngineStats, Finish, Work, rest_of
 from ttscale.runtime.engines.llama.grammar import Constrained
 from ttscale.runtime.engines.llama.messages import Ask, Outbound, Report, Value
 from ttscale.runtime.engines.llama.runner import Floats
@@ -31,13 +31,9 @@ class Job:
     constrained: list[Constrained] = field(default_factory=list)
     row: Floats | None = None
     deadline: float | None = None
-    route: bool = False  # whether `row` is that of another model than the first
-    routed: list[int] = field(default_factory=list)  # tokens drawn from such rows, where models take turns
-
-    def count_route(self, member: Member, routed: bool) -> None:
-        """Count a token that is about to be drawn."""
-        if self.routed:
-            self.routed[member.index] += routed
+    route: int = 0  # whose `row` it is, where models take turns
+    routes: list[bytearray] = field(default_factory=list)  # whose row each token was drawn from, where they do
+    asked: int = 0  # whose row the next token is drawn from
 
 
 class Board:
@@ -104,7 +100,7 @@ class Board:
             top=tuple(job.tops[index]) if job.tops else (),
             stopped_by=job.answers[index].stopped_by if finish == "stop" else "",
             computed_tokens=self.charge(job.group, member),
-            routed_tokens=job.routed[index] if job.routed else None,
+            routes=bytes(job.routes[index]) if job.routes else None,
             beyond=None if parts.thought_tokens or parts.thoughts else rest_of(b"".join(pieces), parts.text),
             thinking=job.answers[index].thinking,
             block_tokens=job.answers[index].block_tokens,
@@ -125,14 +121,15 @@ class Board:
                 if not member.over:
                     self.complete(job, member, "cancelled", f"the time limit of {request.timeout_seconds} s was over")
 
-    def stats(self, decode_seconds: float) -> EngineStats:
-        """Counters since load."""
+    def stats(self, work: tuple[Work, ...]) -> EngineStats:
+        """Counters since load, with the work of each model."""
         return EngineStats(
             requests=self.requests,
             prompt_asked=self.asked,
             prompt_computed=self.computed,
             new_tokens=self.new,
             steps=self.steps,
-            decode_seconds=decode_seconds,
+            decode_seconds=sum(one.seconds for one in work),
             recomputed=self.recomputed,
+            models=work if len(work) > 1 else (),
         )

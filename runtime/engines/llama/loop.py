@@ -21,7 +21,7 @@ from ttscale.runtime.engines.llama.jobs import Board
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS
 from ttscale.runtime.engines.llama.messages import Ask, Busy, Inbound, Outbound, Ready, Release, without_names
 from ttscale.runtime.engines.llama.openings import Openings
-from ttscale.runtime.engines.llama.runner import Floats, NoRoom, Runner, Settings
+from ttscale.runtime.engines.llama.runner import Floats, NoRoom, Rows, Runner, Settings
 from ttscale.runtime.engines.llama.samples import Samples, Thoughts
 from ttscale.runtime.engines.llama.sampling import Distribution, Sampler
 from ttscale.runtime.engines.llama.scheduler import Scheduler
@@ -117,6 +117,8 @@ class Loop:
             self.shares = sharing(self.runner.runners, ranges=ranges)
             for one in self.runner.runners:
                 one.forget_costs()
+            if self.shares == "whole" and isinstance(self.runner, Together):
+                self.runner.share_whole()
         return Limits(
             cells=cells,
             sequences=settings.sequences,
@@ -300,20 +302,20 @@ class Loop:
                 ready.clear()  # the sampler has one set of buffers
                 distribution = ready[group.key] = self.samples.after_prompt(job, request)
             job.begun[member.index] = time.perf_counter()
-            job.count_route(member, job.route)
+            job.asked = job.route
             self.samples.draw(job, request, member, distribution)
         runner.apply(self.scheduler.take_operations())
 
-    def _consume(self, call: Call, rows: Floats, raws: Sequence[Floats], routes: Sequence[int]) -> None:
+    def _consume(self, call: Call, rows: Floats, raws: Sequence[Rows], routes: Sequence[int]) -> None:
         at = 0
         for piece in call.pieces:
             count = len(piece.outputs)
             self.board.count(piece)
             if count:
-                self._use(piece, rows[at : at + count], [raw[at] for raw in raws], bool(routes and routes[at]))
+                self._use(piece, rows[at : at + count], [raw[at] for raw in raws], routes[at] if routes else 0)
                 at += count
 
-    def _use(self, piece: Piece, rows: Floats, raws: Sequence[Floats], routed: bool) -> None:
+    def _use(self, piece: Piece, rows: Floats, raws: Sequence[Floats], route: int) -> None:
         job, member = self.board.jobs.get(piece.group.key), piece.member
         if job is None:
             return
@@ -322,17 +324,17 @@ class Loop:
             piece.group.ready = True
             if self.openings is not None:
                 self.openings.after(piece.group)
-            job.row, job.route = rows[0].copy(), routed
+            job.row, job.route = rows[0].copy(), route
             if job.ask.what == "next":
                 self.scores.tell_next(job, raws)
             elif request is None:
                 self.scores.first(job, job.row)
         elif request is not None:
-            job.count_route(member, routed)
+            job.asked = route
             self.samples.follow(job, request, member, rows[0])
         else:
             self.scores.rest(job, member, piece, rows)
 
     def stats(self) -> EngineStats:
         """Counters since load."""
-        return self.board.stats(self.runner.decode_seconds if self.runner is not None else 0.0)
+        return self.board.stats(self.runner.work if self.runner is not None else ())

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ttscale.runtime.engines.base import EngineError
+from ttscale.runtime.engines.base import EngineError, Work
 from ttscale.runtime.engines.llama.combining import Combination
 from ttscale.runtime.engines.llama.machine import LOGIT_ROWS, load
 from ttscale.runtime.engines.llama.options import (
@@ -30,6 +30,8 @@ from ttscale.runtime.engines.llama.weights import Weights, reason
 from ttscale.runtime.engines.llama.work import Copy, Drop, Piece
 
 Floats = npt.NDArray[np.float32]
+Rows = Floats | Sequence[Floats]
+"""Rows of logits: of one array, or each its own."""
 
 
 # Without flash attention the scores of a micro-batch are rows x cells x heads numbers: 256 rows bound that memory.
@@ -76,7 +78,7 @@ class Runner:
         self.weights = weights
         self.api = weights.api
         self.vocabulary = weights.vocabulary
-        self.raws: list[Floats] = []
+        self.raws: list[Rows] = []
         self.routes: list[int] = []
         self.context = self._make_context()
         self.memory = self.api.llama_get_memory(self.context)
@@ -99,6 +101,11 @@ class Runner:
     def models(self) -> list[Weights]:
         """The models that compute rows."""
         return [self.weights]
+
+    @property
+    def work(self) -> tuple[Work, ...]:
+        """What it has done since its costs were forgotten."""
+        return (Work(self.rows, self.calls, self.decode_seconds),)
 
     def _flash(self) -> int:
         """Whether to use flash attention, in llama.cpp's numbers."""
@@ -177,11 +184,11 @@ class Runner:
                 self.positions[operation.seq] = 0
                 continue
             have = self.positions[operation.source]
-            if operation.length > have or self.positions[operation.target] != 0:
+            if not operation.start <= operation.length <= have or self.positions[operation.target] != operation.start:
                 raise AssertionError(f"{operation} does not fit positions {have}")
             whole = operation.length == have
             end = -1 if whole or not self.settings.options.kv_unified else operation.length
-            self.api.llama_memory_seq_cp(self.memory, operation.source, operation.target, -1, end)
+            self.api.llama_memory_seq_cp(self.memory, operation.source, operation.target, operation.start or -1, end)
             if end < 0 and not whole:  # from a cache of its own to another, llama.cpp copies all or nothing
                 self.api.llama_memory_seq_rm(self.memory, operation.target, operation.length, -1)
             self.positions[operation.target] = operation.length
@@ -229,6 +236,7 @@ class Runner:
         self.threads.observe(at, threads, took)
         self.decode_seconds += took
         self.calls += 1
+        self.rows += at - len(idle)
         self.raws = [rows]
         return rows
 
@@ -267,8 +275,8 @@ class Runner:
         self.positions = [0] * self.settings.sequences
 
     def forget_costs(self) -> None:
-        """Begin to count calls and seconds anew, as after those of a test."""
-        self.calls, self.decode_seconds = 0, 0.0
+        """Begin to count calls, rows and seconds anew, as after those of a test."""
+        self.calls, self.rows, self.decode_seconds = 0, 0, 0.0
         self.threads = ThreadChoice(
             self.settings.threads, adapts=self.settings.adapt_threads, busy=load() >= self.settings.threads, meter=load
         )

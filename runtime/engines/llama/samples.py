@@ -6,7 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ttscale.runtime.engines.base import Completion, Constraint, EngineError, Given, Request, thoughts_limit
+from ttscale.runtime.engines.base import (
+    UNKNOWN_ROUTE,
+    Completion,
+    Constraint,
+    EngineError,
+    Given,
+    Request,
+    thoughts_limit,
+)
 from ttscale.runtime.engines.llama.grammar import AGAIN, Constrained, Grammar
 from ttscale.runtime.engines.llama.jobs import Board, Job
 from ttscale.runtime.engines.llama.messages import Ask
@@ -82,7 +90,7 @@ class Samples:
         job.logprobs = [[] for _ in members]
         job.tops = [[] for _ in members] if request.top_logprobs > 0 else []
         job.begun = [now for _ in members]
-        job.routed = [0 for _ in members] if board.routes else []
+        job.routes = [bytearray() for _ in members] if board.routes else []
         if request.timeout_seconds is not None:
             job.deadline = now + request.timeout_seconds
         board.jobs[ask.key] = job
@@ -100,7 +108,12 @@ class Samples:
         for token in given.token_ids:
             answer.push(self._board.vocabulary.piece(token))
         ending = tuple(self._thoughts.endings[1])[: max(0, most - len(given.token_ids))] if answer.thinking else ()
-        return replace(given, token_ids=(*given.token_ids, *ending), logprobs=(*given.logprobs, *(0.0 for _ in ending)))
+        return replace(
+            given,
+            token_ids=(*given.token_ids, *ending),
+            logprobs=(*given.logprobs, *(0.0 for _ in ending)),
+            routes=None if given.routes is None else given.routes + bytes(len(ending)),
+        )
 
     def _begin(self, job: Job, request: Request, member: Member, given: Given | None) -> None:
         """Give a member the beginning of its answer, if there is one; it may be all that was wanted."""
@@ -111,6 +124,9 @@ class Samples:
             if job.tops:
                 job.tops[index].extend(() for _ in given.token_ids)
             job.logprobs[index].extend(given.logprobs)
+            if job.routes:
+                routes = given.routes
+                job.routes[index] += bytes([UNKNOWN_ROUTE]) * member.given if routes is None else routes
             for place, token in enumerate(given.token_ids):
                 if job.constrained and not board.vocabulary.is_end(token):
                     job.constrained[index].follow(token)
@@ -186,6 +202,9 @@ class Samples:
         if job.tops:
             job.tops[member.index].append(likely)
         job.logprobs[member.index].append(logprob)
+        if job.routes:
+            job.routes[member.index].append(job.asked)
+        job.asked = 0  # what is put in after it was drawn from no row
         self._board.scheduler.accept(member, token)
         self._board.new += 1
 
@@ -240,6 +259,7 @@ class Samples:
             new_tokens=len(member.tail),
             token_ids=tuple(member.tail[start:]),
             logprobs=tuple(job.logprobs[member.index][start:]),
+            routes=bytes(job.routes[member.index][start:]) if job.routes else None,
         )
         self._board.report(job.ask.key, completion)
 

@@ -45,7 +45,7 @@ class Scores:
         tokens = [*prompt, *ask.given]
         if len(tokens) >= board.context:
             raise ContextExceeded(len(tokens), board.context)
-        group = Group(ask.key, tokens, [Member(0, 1, [0])], kind="score", priority=ask.priority)
+        group = Group(ask.key, tokens, [Member(0, 1, [0])], kind="score", priority=ask.priority, shows=True)
         board.asked += len(tokens)
         board.jobs[ask.key] = Job(ask, group, prompt)
         board.scheduler.submit(group)

@@ -14,11 +14,15 @@ EVEN = 16  # members that always run together, whatever `balance` says
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Let sequence `target` share the first `length` cells of `source`."""
+    """Let sequence `target` share the first `length` cells of `source`, behind the `start` that it has itself.
+
+    More than 0 of those are possible only in one cache for all, whose sequences can be cut.
+    """
 
     source: int
     target: int
     length: int
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ class Group:
     """One prompt with its members; `ready` once the logits after its last token are known.
 
     Where all members go on from one beginning of an answer, it is part of the prompt: its last `given` tokens, which
-    each member's tail has too. `computed` counts rows that are not yet charged to a member.
+    each member's tail has too. `computed` counts rows that are not yet charged to a member. It `shows` the rows of all
+    models where there are several, and not only of those that are asked in turn.
     """
 
     key: int
@@ -102,6 +107,7 @@ class Group:
     given: int = 0
     reached: int = 0
     computed: int = 0
+    shows: bool = False
 
     @property
     def order(self) -> Order:
