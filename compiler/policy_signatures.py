@@ -50,6 +50,18 @@ _PARTICLES = (
 _LOOKAHEAD = Parameter("lookahead", "int", 0, low=0, high=16, doc="greedy steps written ahead before a state is judged")
 _FIRST = Parameter("first", "int", low=1, high=1024, doc="steps written first; default the larger of width and branch")
 _UNIQUE = Parameter("unique", "bool", False, doc="of beginnings that read the same only one stays")
+
+
+def _settling(sure: float | None, settle: int | None) -> tuple[Parameter, ...]:
+    """When a tree search settles a step and goes on below it; None is never."""
+    return (
+        Parameter("sure", "float", sure, low=0, high=1, doc="a most visited step of this mean value is settled"),
+        Parameter("visits", "int", 6, low=0, high=100_000, doc="when it was visited more often than this"),
+        Parameter("settle", "int", settle, low=1, high=100_000, doc="so many visits settle the most visited step"),
+        Parameter("fresh", "int", 15, low=1, high=100_000, doc="when so many of them came after the last settled one"),
+    )
+
+
 _RESAMPLING = (
     Parameter(
         "temperature", "float", 1.0, low=0.01, high=100, doc="softens weights: softmax(logit(score) / temperature)"
@@ -73,6 +85,7 @@ _RESAMPLING = (
         doc="the last score, what it rose by, the highest so far, or the sum so far",
     ),
     Parameter("reward", "name", "logit", choices=("logit", "score"), doc="weights are of logit(score) or of the score"),
+    Parameter("give", "name", "all", choices=("all", "draw"), doc="all answers, or one drawn by its weight"),
 )
 
 _ALL = (
@@ -166,6 +179,7 @@ _ALL = (
             ),
             Parameter("prior", "name", "uniform", choices=("uniform", "likelihood"), doc="what is expected of a state"),
             Parameter("scale", "bool", False, doc="stretch values to [0, 1] over the tree, as RAIN does"),
+            *_settling(None, None),
             _LOOKAHEAD,
         ),
         aliases=("puct",),
@@ -179,9 +193,10 @@ _ALL = (
             Parameter(
                 "prior", "name", "likelihood", choices=("uniform", "likelihood"), doc="what is expected of a state"
             ),
+            *_settling(0.9, 50),
             _LOOKAHEAD,
         ),
-        doc="Monte Carlo tree search by RAIN's rule: `mcts` with `scale: true` and likely steps expected to be better",
+        doc="Monte Carlo tree search by RAIN's rule: `mcts` with `scale: true` that settles steps as it goes",
         paper="RAIN (Li et al. 2023)",
     ),
     PolicySignature(
@@ -242,7 +257,8 @@ def reach_of(
     chains = _whole(own, "chains") or 1
     again = max(0, (_whole(own, "iterations") or 1) - 1)
     each = chains * (width + again * max(0, width - 1)) * steps
-    return _cut(Reach(each, each, 0, steps * (1 + again), width), expansions, 1, 0)
+    given = 1 if own.get("give") == "draw" else width
+    return _cut(Reach(each, each, 0, steps * (1 + again), given), expansions, 1, 0)
 
 
 def survivors(count: int, keep: float) -> int:

@@ -20,7 +20,7 @@ from ttscale.runtime.explore.chance import (
     swap_chance,
     systematic,
 )
-from ttscale.runtime.explore.montecarlo import MonteCarlo, Visits
+from ttscale.runtime.explore.montecarlo import MonteCarlo, Settling, Visits
 from ttscale.runtime.explore.tree import Node, Tree
 
 SMALL = Shape(width=2, branch=2, steps=4)
@@ -113,7 +113,7 @@ def test_monte_carlo_by_the_rule_of_rain() -> None:
         return policy.rule(state, tree, 0, (1, 2))
 
     low, high = 0.3, 0.6
-    priors = softmax((-1.0, -2.0))
+    priors = [0.75 * share + 0.25 / 2 for share in softmax((-1.0, -2.0))]
     means = ((0.6, 2), (0.3, 1))
     for constant in (2.0, 0.7):
         wanted = [rain_score(q, n, p, 9, low, high, constant) for (q, n), p in zip(means, priors, strict=True)]
@@ -122,6 +122,26 @@ def test_monte_carlo_by_the_rule_of_rain() -> None:
         assert scores("mcts", scale=True, prior="likelihood", **told) == pytest.approx(wanted)
     assert scores("mcts") == pytest.approx([alphazero(q, n, 9, 1.25) for q, n in means])
     assert scores("rain", explore=0.0, prior="uniform") == pytest.approx([1.0, 0.0], abs=1e-4)
+
+
+def test_rain_settles_steps_and_leaves_what_lies_beside_them() -> None:
+    steps: dict[str, list[Tells]] = {"": [("a", False, 0.9), ("b", False, 0.2)]}
+    steps |= {"a": [("1", False, 0.95), ("2", False, 0.9)], "b": [("1", True, 1.0), ("2", True, 1.0)]}
+    steps |= {"a1": [("!", True, 0.95), ("?", True, 0.9)], "a2": [("!", True, 0.5), ("?", True, 0.5)]}
+    shape = Shape(8, 2, 4)
+    # Seen twice a is sure enough: b, of which a search of the whole tree finds that it leads to better, is left alone.
+    settled, asked = run("rain", steps, shape, visits=1, sure=0.9, prior="uniform")
+    assert "b" not in asked and texts(settled)[0] == "a1!"
+    whole, asked = run("rain", steps, shape, sure=1.0, settle=10_000, prior="uniform")
+    assert "b" in asked and whole.expansions > settled.expansions
+    # Where nothing is sure, the root's visits settle the most visited step; `fresh` of them are new ones.
+    old, asked = run("mcts", steps, shape, settle=3, fresh=2)
+    assert texts(old)[0].startswith("a") and old.expansions < 32
+    never, _ = run("mcts", steps, shape)
+    assert "b" in {text[0] for text in texts(never)}
+    policy = policy_named("rain", {}, shape, Chance(0))
+    assert isinstance(policy, MonteCarlo)
+    assert policy.settling == Settling(sure=0.9, visits=6, after=50, fresh=15)
 
 
 def test_monte_carlo_leaves_dead_ends() -> None:
@@ -180,6 +200,30 @@ def test_gibbs_keeps_an_answer_of_the_pass_before() -> None:
     assert len(asked) == len(asked_once) + 4  # two free particles, two steps each
     assert len(second.answers) == 3
     assert second.answers[-1] in {node for node in range(len(asked_once) + 1)}  # the reference is an old state
+
+
+def test_a_pass_that_a_limit_ends_leaves_the_answers_of_the_one_before() -> None:
+    steps: dict[str, list[Tells]] = {"": [("a", False, 0.9), ("b", False, 0.8)]}
+    steps |= {"a": [("!", True, 0.9)], "b": [("!", True, 0.9)]}
+    once, asked = run("gibbs", steps, Shape(3, 1, 4), iterations=1)
+    limits = Limits(10_000, len(asked) + 2, 10_000, 4, 1)
+    cut, _ = run("gibbs", steps, Shape(3, 1, 4), limits, iterations=2)
+    assert cut.reason == "steps"
+    assert texts(cut) == texts(once)
+
+
+def test_one_answer_may_be_drawn_by_its_weight() -> None:
+    steps: dict[str, list[Tells]] = {"": [("a", True, 0.999), ("b", True, 0.001)]}
+    for name in ("particles", "gibbs", "tempering"):
+        found, _ = run(name, steps, Shape(4, 1, 4), give="draw")
+        assert texts(found) == ["a"]
+    alike: dict[str, list[Tells]] = {"": [("a", True, 0.5), ("b", True, 0.5)]}
+    drawn = set()
+    for seed in range(20):
+        policy = policy_named("particles", {"give": "draw"}, Shape(2, 1, 4), Chance(seed))
+        drawn |= set(texts(explored(policy, table(alike))))
+    assert drawn == {"a", "b"}
+    assert reach_of("particles", {"give": "draw"}, 4, 1, 3, None).answers == 1
 
 
 def test_tempering_gives_the_coldest_chain() -> None:

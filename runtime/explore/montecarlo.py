@@ -2,31 +2,57 @@
 
 A simulation goes down from the root to the state with the highest rule, writes `branch` continuations of it, and adds
 their mean value to every state on the way. A whole answer that is reached again adds its own value once more.
+
+RAIN settles steps as it goes: the most visited state below the root becomes the root, once it is good and was visited
+often enough, or the root itself was visited often enough. What lies beside it is not gone on from any more.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ttscale.runtime.explore.chance import PUCT_CONSTANT, alphazero, rain_score, softmax
 from ttscale.runtime.explore.policies import Grown, Growth, Shape
 from ttscale.runtime.explore.tree import ROOT, Tree
 
+ROOT_SHARE = 0.75
+"""How much of a state's prior counts below the root in RAIN, where the rest is the same for all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visits:
-    """How often each state was visited and the sum of what came of it, simulations so far, and dead ends."""
+    """How often each state was visited and the sum of what came of it, simulations so far, and dead ends.
+
+    `root` is the last settled state, `before` how often it had been visited when it was settled.
+    """
 
     count: Mapping[int, int]
     total: Mapping[int, float]
     simulations: int = 0
     dead: frozenset[int] = frozenset()
+    root: int = ROOT
+    before: int = 0
 
     def mean(self, node: int) -> float:
         """q: the mean of what came of a state; 0 where it was never visited."""
         return self.total.get(node, 0.0) / self.count[node] if self.count.get(node) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """When the most visited state below the root becomes the root.
+
+    Where it has more than `visits` visits and a mean value of `sure` or more; or where the root has `after` visits, and
+    `fresh` since it is the root. None is never. RAIN (its code) has visits 6, sure 0.8 of values from -1 to 1, after
+    50, fresh 15. Of equally visited states the better one settles, then the first.
+    """
+
+    sure: float | None = None
+    visits: int = 6
+    after: int | None = None
+    fresh: int = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +69,7 @@ class MonteCarlo:
     likelihood: bool = False
     scale: bool = False
     lookahead: int = 0
+    settling: Settling = Settling()
 
     def start(self) -> Visits:
         return Visits({}, {})
@@ -55,17 +82,17 @@ class MonteCarlo:
         (one,) = grown
         state = self._settled(state, tree)
         if not one.nodes:
-            return Visits(state.count, state.total, state.simulations + 1, state.dead | {one.growth.node})
+            return replace(state, simulations=state.simulations + 1, dead=state.dead | {one.growth.node})
         values = [self._value(tree, node) for node in one.nodes]
         count, total = dict(state.count), dict(state.total)
         for node, value in zip(one.nodes, values, strict=True):
             count[node], total[node] = 1, value
         _back_up(tree, one.growth.node, math.fsum(values) / len(values), count, total)
-        return Visits(count, total, state.simulations + 1, state.dead)
+        return self._moved(replace(state, count=count, total=total, simulations=state.simulations + 1), tree)
 
     def answers(self, state: Visits, tree: Tree) -> tuple[int, ...]:
-        def worth(node: int) -> tuple[int, float]:
-            return -state.count.get(node, 0), -tree.worth(node)
+        def worth(node: int) -> tuple[bool, int, float]:
+            return node != state.root, -state.count.get(node, 0), -tree.worth(node)
 
         ended = sorted(tree.finished(), key=worth)
         leaves = [n.id for n in tree.nodes if n.id != ROOT and n.is_open and not tree.children(n.id)]
@@ -81,16 +108,34 @@ class MonteCarlo:
                 return state
             count, total = dict(state.count), dict(state.total)
             _back_up(tree, leaf, self._value(tree, leaf), count, total)
-            state = Visits(count, total, state.simulations + 1, state.dead)
+            state = self._moved(replace(state, count=count, total=total, simulations=state.simulations + 1), tree)
         return state
+
+    def _moved(self, state: Visits, tree: Tree) -> Visits:
+        """The state with the root as far down as it is settled."""
+        while (found := self._to_settle(state, tree)) is not None:
+            state = replace(state, root=found, before=state.count.get(found, 0))
+        return state
+
+    def _to_settle(self, state: Visits, tree: Tree) -> int | None:
+        ways = tree.children(state.root)
+        if not ways:
+            return None
+        most = max(ways, key=lambda node: (state.count.get(node, 0), state.mean(node), -node))
+        own, rule = state.count.get(state.root, 0), self.settling
+        is_sure = rule.sure is not None and state.mean(most) >= rule.sure and state.count.get(most, 0) > rule.visits
+        is_old = rule.after is not None and own >= max(rule.after, state.before + rule.fresh)
+        return most if is_sure or is_old else None
 
     def _leaf(self, state: Visits, tree: Tree) -> int | None:
         return None if state.simulations >= self.simulations else self._descend(state, tree)
 
     def _descend(self, state: Visits, tree: Tree) -> int | None:
-        """The state without continuations that the rule leads to; None where all ways are dead ends."""
+        """The state without continuations that the rule leads to; None where an answer is settled or all is dead."""
         blocked = _blocked(state, tree)
-        at = ROOT
+        at = state.root
+        if not tree[at].is_open:
+            return None  # an answer is settled
         while at not in blocked:
             ways = [node for node in tree.children(at) if node not in blocked]
             if not ways:
@@ -103,6 +148,8 @@ class MonteCarlo:
         """The score of each way on from a state."""
         visits = state.count.get(parent, 0)
         priors = self._priors(tree, ways)
+        if self.scale and parent == state.root:
+            priors = [ROOT_SHARE * p + (1 - ROOT_SHARE) / len(ways) for p in priors]
         if not self.scale:
             return [
                 alphazero(state.mean(n), state.count.get(n, 0), visits, self.constant, p * len(ways))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ttscale.compiler.policy_signatures import LISTS, POLICIES, POLICY_ALIASES, reach_of
 from ttscale.runtime.explore.chance import PUCT_CONSTANT, RAIN_CONSTANT, Chance
-from ttscale.runtime.explore.montecarlo import MonteCarlo
+from ttscale.runtime.explore.montecarlo import MonteCarlo, Settling
 from ttscale.runtime.explore.particles import Particles
 from ttscale.runtime.explore.policies import AStar, Beam, BestFirst, Cascade, DepthFirst, DiverseTrees, Policy, Shape
 from ttscale.runtime.explore.pruning import Prune
@@ -43,7 +43,9 @@ def policy_named(
             scale = signature.name == "rain" or bool(own["scale"])
             usual = RAIN_CONSTANT if scale else PUCT_CONSTANT
             constant = usual if own["explore"] is None else _float(own, "explore")
-            return MonteCarlo(shape, most, constant, own["prior"] == "likelihood", scale, ahead)
+            sure = None if own["sure"] is None else _float(own, "sure")
+            settling = Settling(sure, _int(own, "visits"), _int(own, "settle") or None, _int(own, "fresh"))
+            return MonteCarlo(shape, most, constant, own["prior"] == "likelihood", scale, ahead, settling)
         case "cascade":
             usual = DIGIT_ACCEPTS if shape.top == DIGIT_TOP else SHARE_ACCEPTS * shape.top
             accept = usual if own["accept"] is None else _float(own, "accept")
@@ -58,6 +60,7 @@ def policy_named(
         own["finished"] != "aside",
         str(own["weight"]),
         own["reward"] == "score",
+        own["give"] == "draw",
     )
 
 

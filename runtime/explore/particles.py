@@ -56,10 +56,11 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Chains:
-    """All filters of one pass, the coldest first."""
+    """All filters of one pass, the coldest first; `before` are the answers of the coldest in the pass before."""
 
     flows: tuple[Flow, ...]
     round: int = 0
+    before: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Particles:
     `heats` has the first and the last temperature of each chain, annealed linearly over `shape.steps`. With `below`
     less than 1 a chain is resampled only when its effective sample size is less than that share of its particles; the
     log-weights of the steps since the latest resampling are then added up, but for `last`, which takes the last alone.
-    With `plain` r is value / top, without it logit(value / top).
+    With `plain` r is value / top, without it logit(value / top). With `draw` one answer is given, drawn by its weight.
     """
 
     shape: Shape
@@ -81,6 +82,7 @@ class Particles:
     join: bool = True
     weight: str = "last"
     plain: bool = False
+    draw: bool = False
     ahead: bool = False
     choose: Chooser | None = field(default=None)
     lookahead: int = 0
@@ -107,8 +109,8 @@ class Particles:
             moved = self._moved(flow, tree, came)
             flows.append(self._settled(moved, tree, (state.round, chain)))
         if all(flow.over for flow in flows) and state.round + 1 < self.iterations:
-            return self._next_round(Chains(tuple(flows), state.round), tree)
-        return Chains(tuple(flows), state.round)
+            return self._next_round(replace(state, flows=tuple(flows)), tree)
+        return replace(state, flows=tuple(flows))
 
     def _moved(self, flow: Flow, tree: Tree, came: Iterator[Grown]) -> Flow:
         particles, lost = list(flow.particles), set(flow.lost)
@@ -204,13 +206,24 @@ class Particles:
                 references[chain], references[chain + 1] = hotter, colder
         pairs = zip(state.flows, references, strict=True)
         flows = tuple(replace(old, over=True) if one is None else self._begin(one) for old, one in pairs)
-        return Chains(flows, state.round + 1)
+        return Chains(flows, state.round + 1, self._given(state.flows[0]))
 
     def answers(self, state: Chains, tree: Tree) -> tuple[int, ...]:
-        """The particles of the coldest chain, those set aside first and the reference last."""
+        """The particles of the coldest chain, those set aside first and the reference last.
+
+        Where a limit ends a later pass, those of the pass before.
+        """
         flow = state.flows[0]
-        lost = {flow.particles[place] for place in flow.lost if flow.particles[place] == ROOT}
-        return tuple(node for node in _all(flow) if node != ROOT and node not in lost)
+        given = state.before if state.before and not flow.over else self._given(flow)
+        whole = [node for node in given if not tree[node].is_open] or list(given)
+        if not self.draw or not whole:
+            return given
+        weights = softmax([self._log(tree, node) for node in whole], self.heats[0][1])
+        return (whole[multinomial(weights, [self.chance.uniform("answer")])[0]],)
+
+    @staticmethod
+    def _given(flow: Flow) -> tuple[int, ...]:
+        return tuple(node for node in _all(flow) if node != ROOT)
 
 
 def _active(flow: Flow, tree: Tree) -> list[int]:
