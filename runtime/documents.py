@@ -5,22 +5,24 @@
 
 Scores are those of Lucene's BM25, by the package bm25s: sum over the query's words of idf f / (f + k1 (1 - b + b d /
 mean d)), with idf = ln(1 + (N - n + 1/2) / (n + 1/2)), f a word's count in the passage, d its length in words; k1 =
-1.5, b = 0.75. Words are runs of letters and digits without regard to case, none left out. Ties go to the passage that
-stands first. Indexes of files are kept while the files do not change.
+1.5, b = 0.75. Words are runs of letters and digits without regard to case, none left out; each sign of Chinese and
+Japanese is a word. Ties go to the passage that stands first. Indexes of files are kept while the files do not change.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 K1, B = 1.5, 0.75
-WORDS = re.compile(r"\w+")
+EAST = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+WORDS = re.compile(rf"[{EAST}]|[^\W{EAST}]+")
 ROWS = (".jsonl", ".ndjson", ".json")
 TITLE = "title"
 
@@ -68,8 +70,8 @@ def _bm25() -> Any:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, as they are counted: without regard to case."""
-    return WORDS.findall(text.casefold())
+    """The words of a text, as they are counted: without regard to case, and to how letters with accents are written."""
+    return WORDS.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -77,12 +79,16 @@ def words(text: str) -> list[str]:
 
 def index_of(paths: Sequence[Path], field: str, length: int) -> Index:
     """The index of files; patterns such as `notes/*.md` stand for all files that fit. Raises DocumentError."""
-    files = [file for path in paths for file in _files(path)]
     try:
+        files = [file for path in paths for file in _files(path)]
         seen = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
     except OSError as error:
         raise DocumentError(f"{error.filename} cannot be read", hint="look at the file and the rights on it") from error
-    return _known(seen, field, length)
+    with _READING:  # questions side by side wait for the one that reads
+        return _known(seen, field, length)
+
+
+_READING = Lock()
 
 
 def _files(path: Path) -> list[Path]:
@@ -92,6 +98,8 @@ def _files(path: Path) -> list[Path]:
         if not found:
             raise DocumentError(f"no file fits {path}", hint="the path is relative to the file that names it")
         return found
+    if path.is_dir():
+        raise DocumentError(f"{path} is a folder", hint=f"name its files: `{path.name}/*.md`")
     if not path.is_file():
         raise DocumentError(f"there is no file {path}", hint="the path is relative to the file that names it")
     return [path]
@@ -105,11 +113,8 @@ def _known(seen: tuple[tuple[str, int, int], ...], field: str, length: int) -> I
 
 def _texts(path: Path, field: str) -> list[str]:
     """The documents of a file: its rows' field, after their title if they have one, or the whole text."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DocumentError(f"{path} cannot be read: {error}", hint="documents are text in UTF-8") from error
-    if path.suffix not in ROWS:
+    text = _text(path)
+    if path.suffix.lower() not in ROWS:
         return [text]
     found: list[str] = []
     for number, row in _rows(path, text):
@@ -122,16 +127,39 @@ def _texts(path: Path, field: str) -> list[str]:
     return found
 
 
-def _rows(path: Path, text: str) -> list[tuple[int, object]]:
+def _text(path: Path) -> str:
+    """What a file says, in UTF-8, or in UTF-16 with its mark at the start."""
     try:
-        if path.suffix == ".json":
-            listed = json.loads(text)
-            if not isinstance(listed, list):
-                raise DocumentError(f"{path} is no list of rows", hint="write one row a line, as .jsonl")
-            return list(enumerate(listed, 1))
-        return [(number, json.loads(line)) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    except json.JSONDecodeError as error:
-        raise DocumentError(f"{path} is no JSON: {error}", hint="write one row a line") from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise DocumentError(f"{path} cannot be read: {error}", hint="look at the file and the rights on it") from error
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        known = "UTF-16" if wide else "UTF-8"
+        hint = "documents are text: save it in UTF-8, and take pictures, sheets and PDFs out of the pattern"
+        raise DocumentError(f"{path} is no text in {known} (byte {error.start + 1})", hint=hint) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _rows(path: Path, text: str) -> list[tuple[int, object]]:
+    """The rows of a file with their numbers. A line ends with a line feed alone, as others may stand inside texts."""
+    if path.suffix.lower() == ".json":
+        listed = _json(text, str(path))
+        if not isinstance(listed, list):
+            raise DocumentError(f"{path} is no list of rows", hint="write one row a line, as .jsonl")
+        return list(enumerate(listed, 1))
+    lines = enumerate(text.split("\n"), 1)
+    return [(number, _json(line, f"line {number} of {path}")) for number, line in lines if line.strip()]
+
+
+def _json(text: str, where: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise DocumentError(f"{where} is no JSON: {said}", hint="write one row a line") from error
 
 
 def passages(text: str, length: int) -> list[str]:
@@ -142,7 +170,7 @@ def passages(text: str, length: int) -> list[str]:
         if not paragraph:
             continue
         joined = f"{now}\n\n{paragraph}" if now else paragraph
-        if len(joined.encode()) <= length:
+        if _bytes(joined) <= length:
             now = joined
             continue
         if now:
@@ -155,15 +183,35 @@ def passages(text: str, length: int) -> list[str]:
 def _pieces(paragraph: str, length: int) -> list[str]:
     """A paragraph in pieces of whole words; a word that is longer than a piece is cut."""
     found: list[str] = []
-    now = ""
+    now: list[str] = []
+    size = 0
     for word in paragraph.split():
-        while len(word.encode()) > length:
-            head = word.encode()[:length].decode(errors="ignore") or word[0]
-            found += [part for part in (now, head) if part]
-            now, word = "", word[len(head) :]
-        joined = f"{now} {word}" if now and word else now or word
-        if len(joined.encode()) > length:
-            found.append(now)
-            joined = word
-        now = joined
-    return [*found, now]
+        *whole, last = _cut(word, length)
+        taken = _bytes(last)
+        if now and (whole or size + 1 + taken > length):
+            found.append(" ".join(now))
+            now, size = [], 0
+        found += whole
+        size += taken + (1 if now else 0)
+        now.append(last)
+    return [*found, " ".join(now)]
+
+
+def _cut(word: str, length: int) -> Iterator[str]:
+    """A word, or parts of at most `length` bytes of one that is longer, each of a character at least."""
+    if _bytes(word) <= length:
+        yield word
+        return
+    begin = size = 0
+    for place, character in enumerate(word):
+        taken = _bytes(character)
+        if size + taken > length and place > begin:
+            yield word[begin:place]
+            begin, size = place, 0
+        size += taken
+    yield word[begin:]
+
+
+def _bytes(text: str) -> int:
+    """How many bytes a text has; halves of characters, which JSON may hold, have three."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

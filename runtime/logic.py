@@ -18,13 +18,29 @@ SIGNS = {
     "∧": " & ",
     "∨": " | ",
     "⊕": " ^ ",
-    "¬": "-",
+    "⊻": " ^ ",
     "≠": " != ",
-    **dict.fromkeys("→⇒⟶⊃", " -> "),
-    **dict.fromkeys("↔⇔⟷≡", " <-> "),
+    "&&": " & ",
+    "||": " | ",
+    **dict.fromkeys("¬∼￢", "-"),
+    **dict.fromkeys("→⇒⟶⟹⊃", " -> "),
+    **dict.fromkeys("↔⇔⟷⟺≡", " <-> "),
     **dict.fromkeys("–−", "-"),
 }
-WORDS = {"and": "&", "or": "|", "not": "-", "implies": "->", "iff": "<->", "xor": "^", "forall": "all"}
+LATEX = {
+    **dict.fromkeys(("land", "wedge"), "∧"),
+    **dict.fromkeys(("lor", "vee"), "∨"),
+    **dict.fromkeys(("lnot", "neg"), "¬"),
+    **dict.fromkeys(("to", "rightarrow", "Rightarrow", "implies", "supset"), "→"),
+    **dict.fromkeys(("leftrightarrow", "Leftrightarrow", "iff", "equiv"), "↔"),
+    **{"forall": "∀", "exists": "∃", "oplus": "⊕", "veebar": "⊻", "ne": "≠", "neq": "≠"},
+}
+COMMAND = re.compile(r"\\([A-Za-z]+)")
+WORDS = {
+    **{"and": "&", "or": "|", "not": "-", "implies": "->", "iff": "<->", "xor": "^"},
+    **{"all": "all", "forall": "all", "exists": "exists"},
+}
+"""Words that are signs, however they are capitalised."""
 TOKEN = re.compile(r"\s*(<->|<=>|->|=>|==|!=|[&|^()=,.~!-]|\w+)")
 ARGUMENTS = re.compile(r"(?<=[\w])\(([^()]*)\)")
 QUANTIFIED = re.compile(r"([∀∃])\s*([A-Za-z][A-Za-z0-9_]*(?:\s*,\s*[A-Za-z][A-Za-z0-9_]*)*)\s*[.:]?\s*")
@@ -58,6 +74,7 @@ class Formula:
 
 def to_ascii(text: str) -> str:
     """A formula in the signs that provers read: `all x. (Dog(x) -> Animal(x))`, as LINC's converter writes it."""
+    text = COMMAND.sub(lambda match: f" {LATEX[match[1]]} " if match[1] in LATEX else match[0], text)
     text = QUANTIFIED.sub(_quantifier, text)
     for sign, written in SIGNS.items():
         text = text.replace(sign, written)
@@ -86,11 +103,14 @@ def parse(text: str) -> Formula:
     """The formula that a text is. Raises FormulaError."""
     if len(text) > MOST_CHARACTERS:
         raise FormulaError(f"a formula of {len(text):,} characters is too long")
-    reader = _Reader(_tokens(reformat(to_ascii(text))))
+    reader = _Reader(_tokens(reformat(to_ascii(text.strip().strip("$").rstrip(" .;,")))))
     formula = reader.formula(0, frozenset())
     if reader.at < len(reader.tokens):
         raise FormulaError(f"`{reader.tokens[reader.at]}` is too much")
     return formula
+
+
+OTHERS = {"=>": "->", "<=>": "<->", "==": "=", "~": "-", "!": "-"}
 
 
 def _tokens(text: str) -> list[str]:
@@ -103,7 +123,7 @@ def _tokens(text: str) -> list[str]:
                 break
             raise FormulaError(f"`{text[at:].strip()[:20]}` is no part of a formula")
         token = match[1]
-        found.append({"=>": "->", "<=>": "<->", "==": "=", "~": "-", "!": "-"}.get(token, WORDS.get(token, token)))
+        found.append(OTHERS.get(token) or WORDS.get(token.lower(), token))
         at = match.end()
     return found
 
@@ -186,7 +206,11 @@ class _Reader:
 
     def quantified(self, depth: int, bound: frozenset[str]) -> Formula:
         kind, name = self.take(), self.take()
+        if not re.match(r"\w", name):
+            raise FormulaError(f"a variable is wanted behind `{kind}`, not `{name}`")
         inside = bound | {name}
+        if self.names_follow():  # `all x y. …`
+            self.tokens.insert(self.at, kind)
         if self.next != ".":
             return Formula(kind, name, (self.single(depth + 1, inside),))
         self.take()
@@ -197,6 +221,13 @@ class _Reader:
                 return Formula(kind, name, (body,))
             self.at = start
         return Formula(kind, name, (self.formula(depth + 1, inside),))
+
+    def names_follow(self) -> bool:
+        """Whether there are only names up to the next dot, and one at least."""
+        end = self.at
+        while end < len(self.tokens) and re.match(r"\w", self.tokens[end]) and self.tokens[end] not in WORDS.values():
+            end += 1
+        return self.at < end < len(self.tokens) and self.tokens[end] == "."
 
     def rest(self) -> list[str]:
         """The tokens up to the bracket that closes what is being read, or to where the variable is bound anew."""
@@ -227,12 +258,19 @@ class _Reader:
 
 # --- what a reply says ----------------------------------------------------------------------------
 
-MARK = re.compile(r"^\W{0,4}(?:\d{1,3}[.):]\W{0,4})?FOL[`*\s]*:(.+)$", re.IGNORECASE)
+MARK = re.compile(r"^(?:[^:()]{0,30}[^\w:])?(?:\d{1,3}[.):]\W{0,4})?FOL[`*\s]*[:：](.+)$", re.IGNORECASE)
 LIKELY = re.compile(r"\w\(.*\)")
+LABEL = re.compile(
+    r"^(?:[-*•]\s+)?(?:\(?\d{1,3}[.):]\s*)?(?:(?:premise|conclusion|hypothesis|fact|rule)\b[^:()]{0,20}:)?", re.I
+)
+"""What stands before a formula that has no mark: a bullet, a number, `Conclusion:`."""
+REMARK = re.compile(r"\s+(?:#|//|%)\s.*$|\s*:::.*$")
+"""What is said about a formula behind it."""
 
 
 def formulas_in(text: str) -> list[str]:
     """The formulas of a reply: those behind `FOL:`, or where there is none all lines that look like one."""
     lines = [line.strip() for line in text.splitlines()]
-    marked = [match[1].strip("`* ") for line in lines if (match := MARK.match(line))]
-    return marked or [line.strip("`* ") for line in lines if LIKELY.search(line) and not line.endswith(":")]
+    marked = [match[1] for line in lines if (match := MARK.match(line))]
+    likely = [LABEL.sub("", line) for line in lines if LIKELY.search(line) and not line.endswith(":")]
+    return [REMARK.sub("", one).strip("`* ") for one in marked or likely]

@@ -10,10 +10,13 @@ What z3 cannot settle within the time counts as not proved.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ttscale.runtime.logic import Formula, FormulaError, Term
 
+MOST_MEMORY = 2048
+"""MiB that a proof may take."""
 OUTCOMES = ("True", "False", "Uncertain")
 
 
@@ -21,8 +24,21 @@ class NoProver(Exception):
     """z3 is not installed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found; `is_settled` is False for an Uncertain that may only mean that the time or memory ran out."""
+
+    outcome: str
+    is_settled: bool = True
+
+
 def prove(premises: Sequence[Formula], conclusion: Formula, seconds: float) -> str:
     """True, False or Uncertain; each of the two proofs may take `seconds`. Raises NoProver, FormulaError."""
+    return proof(premises, conclusion, seconds).outcome
+
+
+def proof(premises: Sequence[Formula], conclusion: Formula, seconds: float) -> Proof:
+    """The same, with whether the prover came to an end. Raises NoProver, FormulaError."""
     try:
         import z3  # type: ignore[import-untyped]
     except ImportError as error:
@@ -30,13 +46,20 @@ def prove(premises: Sequence[Formula], conclusion: Formula, seconds: float) -> s
     world = _World(z3)
     known = [world.formula(premise, {}) for premise in premises]
     wanted = world.formula(conclusion, {})
+    is_settled = True
     for outcome, denied in (("True", z3.Not(wanted)), ("False", wanted)):
         solver = z3.Solver(ctx=world.context)
         solver.set("timeout", max(1, int(seconds * 1000)))
+        solver.set("max_memory", MOST_MEMORY)
         solver.add(*known, denied)
-        if solver.check() == z3.unsat:
-            return outcome
-    return "Uncertain"
+        try:
+            found = solver.check()
+        except z3.Z3Exception:  # as where it needs more memory than it may have
+            found = z3.unknown
+        if found == z3.unsat:
+            return Proof(outcome)
+        is_settled &= found == z3.sat
+    return Proof("Uncertain", is_settled)
 
 
 class _World:
@@ -73,18 +96,27 @@ class _World:
             variable = z3.Const(f"{formula.name}!{len(bound)}", self.things)
             body = self.formula(formula.parts[0], {**bound, formula.name: variable})
             return (z3.ForAll if formula.kind == "all" else z3.Exists)([variable], body)
-        parts = [self.formula(part, bound) for part in formula.parts]
-        match formula.kind:
-            case "not":
-                return z3.Not(parts[0])
+        if formula.kind == "not":
+            return z3.Not(self.formula(formula.parts[0], bound))
+        if formula.kind == "->":
+            return z3.Implies(*(self.formula(part, bound) for part in formula.parts))
+        rights: list[Formula] = []  # `a & b & c …` is as deep as it is long: gone through without a call for each
+        while formula.kind in ("&", "|", "^", "<->"):
+            rights.append(formula)
+            formula = formula.parts[0]
+        if not rights:
+            raise FormulaError(f"`{formula.kind}` is no connective")
+        found = self.formula(formula, bound)
+        for one in reversed(rights):
+            found = self._joined(one.kind, found, self.formula(one.parts[1], bound))
+        return found
+
+    def _joined(self, kind: str, left: Any, right: Any) -> Any:
+        match kind:
             case "&":
-                return z3.And(*parts)
+                return self.z3.And(left, right)
             case "|":
-                return z3.Or(*parts)
+                return self.z3.Or(left, right)
             case "^":
-                return z3.Xor(*parts)
-            case "->":
-                return z3.Implies(*parts)
-            case "<->":
-                return parts[0] == parts[1]
-        raise FormulaError(f"`{formula.kind}` is no connective")
+                return self.z3.Xor(left, right)
+        return left == right

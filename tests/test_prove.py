@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import answer, pipeline
 from ttscale.runtime.logic import FormulaError, formulas_in, parse, reformat, to_ascii
-from ttscale.runtime.proving import prove
+from ttscale.runtime.proving import proof, prove
 
 VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors" / "linc.json"
 FOLIO = Path(__file__).resolve().parents[2] / "shared" / "data" / "folio" / "folio-validation.jsonl"
@@ -35,9 +35,34 @@ def test_signs_bind_as_logicians_expect() -> None:
     assert parse("all x. (P(x)) -> Q(x)") == parse("all x. (P(x) -> Q(x))")  # the variable occurs behind the brackets
     assert parse("∀x (P(x)) → Q(a)") == parse("(all x. P(x)) -> Q(a)")
     assert parse("∀x ∀y (R(x, y) ⊕ x ≠ y)") == parse("all x. all y. (R(x,y) ^ -(x = y))")
-    for wrong in ("P(x", "P(x))", "", "∀x", "P(x) & ", "P(x) Q(x)", "§", "(" * 300 + "A"):
+    assert parse("all x y. R(x, y)") == parse("∀x ∀y R(x, y)") == parse("all x. all y. R(x, y)")
+    for wrong in (
+        "P(x",
+        "ForAll(x, P(x))",
+        "And(P(a), Q(a))",
+        "all . P",
+        "P(x))",
+        "",
+        "∀x",
+        "P(x) & ",
+        "P(x) Q(x)",
+        "§",
+        "(" * 300 + "A",
+    ):
         with pytest.raises(FormulaError):
             parse(wrong)
+
+
+def test_what_models_write_for_signs_is_read() -> None:
+    wanted = parse("∀x (P(x) ∧ ¬Q(x) → R(x) ∨ S(x))")
+    for text in (
+        r"$\forall x (P(x) \land \neg Q(x) \rightarrow R(x) \lor S(x))$",
+        "Forall x (P(x) AND NOT Q(x) IMPLIES R(x) OR S(x)).",
+        "∀x (P(x) && ∼Q(x) ⟹ R(x) || S(x));",
+    ):
+        assert parse(text) == wanted
+    assert parse("Not(P(a))") == parse("-P(a)"), "no predicate of this name"
+    assert parse("P(a) ⊻ Q(a)") == parse("P(a) ^ Q(a)") and parse("P ⟺ Q") == parse("P <-> Q")
 
 
 @given(st.text(alphabet="PQx∀∃∧∨→¬().,=- &|<>'", max_size=40))
@@ -59,6 +84,8 @@ def test_any_text_is_a_formula_or_none(text: str) -> None:
         (["exists x. (P(x) & Q(x))"], "exists x. P(x)", "True"),
         (["∀x (Likes(mother(x), x))"], "Likes(mother(bob), bob)", "True"),
         ([], "P | -P", "True"),
+        ([" & ".join(["P"] * 999)], "P", "True"),
+        ([" <-> ".join(["P"] * 601)], "P", "True"),
     ],
 )
 def test_what_follows(premises: list[str], conclusion: str, outcome: str) -> None:
@@ -88,6 +115,8 @@ def test_formulas_are_found_in_replies() -> None:
     assert formulas_in("```\nP(a)\nall x. Q(x)\n```\nwords only") == ["P(a)", "all x. Q(x)"]
     assert formulas_in("1. FOL: P(a)\n2) **FOL:** `-Q(a)`\n(3) FOL: ¬(R(a))") == ["P(a)", "-Q(a)", "¬(R(a))"]
     assert formulas_in("nothing") == []
+    assert formulas_in("Premise 1 FOL: P(a)\nConclusion FOL: Q(a)  # as asked") == ["P(a)", "Q(a)"]
+    assert formulas_in("1. P(a)\n- Q(a) ::: a is q\nConclusion: R(a)") == ["P(a)", "Q(a)", "R(a)"]
 
 
 GOOD = r"FOL: Dog(rex)\nFOL: all x. (Dog(x) -> Loud(x))\nFOL: Loud(rex)"
@@ -108,6 +137,21 @@ async def test_readable_translations_vote() -> None:
     assert [c.verified for c in proved] == [None, True, True, False]  # type: ignore[attr-defined]
     none = await answer(text.replace(GOOD, "x").replace("FOL: Dog(rex)", "").replace("FOL: Loud(rex)", "y"))
     assert none.answer is None
+
+
+async def test_what_the_prover_cannot_settle_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    z3 = pytest.importorskip("z3")
+    asked: list[object] = []
+    monkeypatch.setattr(z3.Solver, "check", lambda self, *_: asked.append(self) or z3.unknown)
+    text = pipeline(
+        "return generate(say(question), from: m, n: 3) |> prove(timeout: 2s) |> vote()",
+        f'model m = script("{GOOD}", "{GOOD}", "FOL: Loud(rex)")',
+        'Choice("True", "False", "Uncertain")',
+    )
+    result = await answer(text)
+    assert result.answer == "Uncertain" and len(asked) == 4, "equal translations are proved once"
+    assert any("no end within 2 s for 3 of 3" in note for note in result.notes)
+    assert not proof([parse("P")], parse("Q"), 1.0).is_settled
 
 
 def test_a_proof_is_a_choice() -> None:

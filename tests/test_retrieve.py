@@ -142,6 +142,48 @@ def test_files_are_read_in_all_forms(tmp_path: Path) -> None:
         index_of([tmp_path / "b.jsonl"], "text", 90)
 
 
+def test_odd_files_are_read_or_told_apart(tmp_path: Path) -> None:
+    def read(name: str, data: bytes, length: int = 90) -> tuple[str, ...]:
+        (tmp_path / name).write_bytes(data)
+        return index_of([tmp_path / name], "text", length).passages
+
+    row = json.dumps({"text": "One\u2028two\u0085three"}, ensure_ascii=False).encode()
+    assert read("a.jsonl", b"\xef\xbb\xbf" + row + b"\r\n\r\n" + row) == ("One\u2028two\u0085three",) * 2
+    assert read("b.JSONL", b'{"text": "x"}') == ("x",), "however the ending is written"
+    assert read("c.txt", "pond\r\n\r\nmill".encode("utf-16"), 4) == ("pond", "mill")
+    assert read("d.jsonl", b'{"text": "half \\ud800 of one"}', 16) == ("half \ud800 of one",)
+    for name, data, said in (
+        ("e.txt", "café".encode("latin-1"), r"no text in UTF-8 \(byte 4\)"),
+        ("f.jsonl", b'{"text": "x"}\n{"text": ' + b"[" * 90_000 + b"}", "line 2 of .* nested too deeply"),
+        ("g.jsonl", b'{"n": ' + b"1" * 5000 + b"}", "line 1 of .* no JSON"),
+        ("h.json", b'{"text": "x"}', "no list of rows"),
+    ):
+        with pytest.raises(DocumentError, match=said):
+            read(name, data)
+    with pytest.raises(DocumentError, match="is a folder") as failed:
+        index_of([tmp_path], "text", 90)
+    assert "/*.md" in failed.value.hint
+    assert read("i.txt", b"") == ()
+
+
+def test_words_of_all_scripts_are_found() -> None:
+    assert [place for place, _ in Index(("東京は大きい。", "京都の寺院は美しい。")).best("京都の寺", 1)] == [1]
+    assert [place for place, _ in Index(("the", "cafe\u0301 noir")).best("CAFÉ", 1)] == [1]
+    assert words("snake_case x2 ﬁne") == ["snake_case", "x2", "fine"]
+
+
+def test_a_text_without_a_gap_is_cut_in_one_go() -> None:
+    found = passages("é" * 200_001 + " end", 1200)
+    assert "".join("".join(found).split()) == "é" * 200_001 + "end" and len(found) == 334
+    assert passages("ab " * 8, 16) == ["ab ab ab ab ab", "ab ab ab"]
+
+
+async def test_documents_without_text_are_told() -> None:
+    text = pipeline("return retrieve(question, among: [], k: 2)", returns="Answers[Text]")
+    result = await answer(text)
+    assert not list(result.pool) and any("nothing to look in" in note for note in result.notes)
+
+
 LOOK = 'prompt look(question: Text, notes: [Text]) -> Text = """{% for n in notes %}[{{ n }}]{% endfor %}"""\n'
 
 

@@ -50,7 +50,12 @@ async def by_meaning(
     if not passages:
         return []
     first, *others = await _vectors_of(context, [query, *passages], model or context.model())
-    scores = [sum(a * b for a, b in zip(first, other, strict=True)) for other in others]
+    return await asyncio.to_thread(_by_cosine, first, others)
+
+
+def _by_cosine(query: tuple[float, ...], others: Sequence[tuple[float, ...]]) -> list[tuple[int, float]]:
+    """Vectors of length 1 by their places, with their cosines to the query's, the nearest first."""
+    scores = [sum(a * b for a, b in zip(query, other, strict=True)) for other in others]
     return sorted(enumerate(scores), key=lambda item: (-item[1], item[0]))
 
 
@@ -64,13 +69,14 @@ async def _vectors_of(context: StageContext, texts: Sequence[str], model: Model)
             hint = "name a model of the llama engine, or go by words"
             raise RunError(Diagnostic("R0716", message, context.stage.span, hint=hint))
         digest = engine.digest
-        missing = list(dict.fromkeys(text for text in texts if (digest, text) not in _vectors))
+        known = {text: _vectors[digest, text] for text in texts if (digest, text) in _vectors}
+        missing = list(dict.fromkeys(text for text in texts if text not in known))
         made = await engine.embed(missing) if missing else []
     except EngineError as error:
         raise RunError(Diagnostic("R0716", str(error), context.stage.span, hint=error.hint)) from error
-    new = {(digest, text): one.vector for text, one in zip(missing, made, strict=True)}
-    found = [new.get((digest, text)) or _vectors[digest, text] for text in texts]
+    new = {text: one.vector for text, one in zip(missing, made, strict=True)}
     if len(_vectors) + len(new) > KNOWN:
-        _vectors.clear()
-    _vectors.update(new)
-    return found
+        _vectors.clear()  # others may have done so while vectors were made: `known` was read before
+    _vectors.update({(digest, text): vector for text, vector in new.items()})
+    known |= new
+    return [known[text] for text in texts]

@@ -6,6 +6,7 @@ prompt that puts it behind its context (DRAG, Yue et al. 2025).
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from ttscale.compiler.diagnostics import Diagnostic
@@ -27,7 +28,10 @@ async def retrieve(context: StageContext) -> Pool:
     if not isinstance(query, str):
         context.note("retrieve found nothing, since what it should look up has no value in this run")
         return Pool((), TEXT)
-    index = _index(context)
+    index = await _index(context)
+    if not index.passages:
+        context.note("retrieve has nothing to look in: what it was given holds no text")
+        return Pool((), TEXT)
     wanted, by = context.integer("k", 5), str(context.constant("by") or "words")
     try:
         found = await nearest(context, index, query, wanted, by)
@@ -47,19 +51,23 @@ async def retrieve(context: StageContext) -> Pool:
     return Pool(tuple(candidates), TEXT)
 
 
-def _index(context: StageContext) -> Index:
-    """The index of the files, or of the texts that the run has."""
+async def _index(context: StageContext) -> Index:
+    """The index of the files, or of the texts that the run has; large ones are read while others go on."""
     among, length = context.stage.args.get("among"), context.integer("length", 1200)
     if is_operand(among) and among != Const(None):
         texts = as_argument(context.value(among), ListOf(TEXT))
         listed = [text for text in texts if isinstance(text, str)] if isinstance(texts, list | tuple) else []
-        return Index(tuple(passage for text in listed for passage in passages(text, length)))
+        return await asyncio.to_thread(_of_texts, listed, length)
     files = context.constant("files")
     try:
         paths = [_path(context, str(name)) for name in (files if isinstance(files, tuple) else ())]
-        return index_of(paths, str(context.constant("field") or "text"), length)
+        return await asyncio.to_thread(index_of, paths, str(context.constant("field") or "text"), length)
     except DocumentError as error:
         raise RunError(Diagnostic("R0716", str(error), context.stage.span, hint=error.hint)) from error
+
+
+def _of_texts(texts: list[str], length: int) -> Index:
+    return Index(tuple(passage for text in texts for passage in passages(text, length)))
 
 
 def _path(context: StageContext, name: str) -> Path:
