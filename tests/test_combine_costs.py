@@ -142,3 +142,24 @@ async def test_who_wrote_what_is_exported_imported_and_merged(house: EngineHouse
         for other in (second, third):
             again = await run(house, program(ROUTED), other)
             assert again.fresh.calls == 0 and charged(again) == charged(first)
+
+
+@pytest.mark.model
+def test_a_run_says_what_each_model_has_computed(folder: Path) -> None:
+    pytest.importorskip("typer")
+    from click.testing import CliRunner
+    from ttscale.cli.app import cli
+
+    prompt = 'prompt say(question: Text) -> Text = """Say {{ question }}"""\n'
+    file = folder / "routed.tts"
+    file.write_text(f"tts 1\n{prompt}{program(ROUTED)}", encoding="utf-8")
+    asked = ["run", str(file), "6 * 7", "--no-bank"]
+    told = CliRunner().invoke(cli, [*asked, "--json"], catch_exceptions=False)
+    result = json.loads(told.stdout)
+    ((name, (small, large)),) = result["models"].items()
+    assert name == "routing(small, large, below: 0.2)"
+    routed = [event["data"] for event in result["trace"] if event["kind"] == "call_finished"]
+    assert 0 < large["calls"] <= sum(one["routed_tokens"] for one in routed)
+    assert 0 < large["rows"] <= small["rows"] and large["rows"] < sum(one["tokens_by_model"][1] for one in routed)
+    shown = CliRunner().invoke(cli, asked, catch_exceptions=False)
+    assert f"{name}: its models computed {small['rows']} tokens in {small['calls']} steps and" in shown.stderr

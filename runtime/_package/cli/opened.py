@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ttscale.compiler.ir import Model
     from ttscale.compiler.plan import Plan
     from ttscale.compiler.scope import Linked
-    from ttscale.runtime.engines.base import Engine
+    from ttscale.runtime.engines.base import Engine, Work
     from ttscale.runtime.result import Result
     from ttscale.runtime.trace import Listener
 
@@ -69,16 +69,23 @@ class CountedHouse(EngineHouse):
     def __init__(self, base_dir: Path) -> None:
         super().__init__(base_dir)
         self.opened: dict[int, Engine] = {}
+        self._names: dict[int, str] = {}
 
     async def get(self, model: Model, *, load: bool = True) -> Engine:
         engine = await super().get(model, load=load)
         self.opened[id(engine)] = engine
+        self._names.setdefault(id(engine), model.name)
         return engine
 
     def shared_prompt_tokens(self) -> int:
         """Prompt tokens that were asked for and did not have to be computed, because a prefix was shared."""
         stats = [engine.stats() for engine in self.opened.values()]
         return sum(max(0, s.prompt_asked - s.prompt_computed) for s in stats)
+
+    def work(self) -> dict[str, list[Work]]:
+        """What each of several models that answer together has computed, in the order of their names in the key."""
+        told = {self._names[key]: list(engine.stats().models) for key, engine in self.opened.items()}
+        return {name: models for name, models in told.items() if models}
 
 
 @dataclass

@@ -6,6 +6,8 @@ import contextlib
 import json
 import re
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,11 @@ from ttscale.cli.recipe_evidence import note_for
 from ttscale.compiler.types import CHAT, Text, Type
 from ttscale.runtime.chats import turns_of
 from ttscale.runtime.result import RunError
+from ttscale.runtime.trace import plain
 
 if TYPE_CHECKING:
     from ttscale.cli.run import Wishes
+    from ttscale.runtime.engines.base import Work
     from ttscale.runtime.result import Judgements, Result
     from ttscale.runtime.trace import Listener
 
@@ -58,9 +62,9 @@ async def answer_one(wishes: Wishes) -> int:
                     raise KeyboardInterrupt from failure
                 raise EndedRun(failure, opened.checked.sources) from failure
             finally:
-                saved = opened.saved()
+                saved, work = opened.saved(), opened.house.work()
                 await opened.close()
-        show(result, opened, inputs, saved, wishes)
+        show(result, opened, inputs, Computed(saved, work), wishes)
         return INTERRUPTED if interrupt.is_set else 0
 
 
@@ -143,22 +147,43 @@ def input_for_question(names: tuple[str, ...], given: dict[str, object]) -> str:
     return free[0]
 
 
-def show(result: Result, opened: Opened, inputs: dict[str, object], saved: int, wishes: Wishes) -> None:
+@dataclass(frozen=True)
+class Computed:
+    """What engines did for a run: prompt tokens that were `saved`, and the `work` of models that answer together."""
+
+    saved: int
+    work: Mapping[str, Sequence[Work]]
+
+    def to_json(self) -> dict[str, object]:
+        """As plain data; `models` only where several answer together."""
+        work = {name: [plain(one) for one in models] for name, models in self.work.items()}
+        return {"prompt_tokens_shared": self.saved, **({"models": work} if work else {})}
+
+    def notes(self) -> list[str]:
+        """A sentence for each group of models."""
+        told = {
+            name: [f"{plural(one.rows, 'token')} in {plural(one.calls, 'step')}" for one in models]
+            for name, models in self.work.items()
+        }
+        return [f"{name}: its models computed {' and '.join(each)}" for name, each in told.items()]
+
+
+def show(result: Result, opened: Opened, inputs: dict[str, object], computed: Computed, wishes: Wishes) -> None:
     """Print the result."""
     if wishes.as_json:
-        out_json({"inputs": inputs, **result.to_json(), "prompt_tokens_shared": saved, "program": opened.identity()})
+        out_json({"inputs": inputs, **result.to_json(), **computed.to_json(), "program": opened.identity()})
         return
     out(result.text)
     if wishes.quiet:
         return
     sys.stdout.flush()
-    for note in (*result.notes, note_for(opened), gpu_note(opened)):
+    for note in (*result.notes, *computed.notes(), note_for(opened), gpu_note(opened)):
         if note:
             err(f"note: {note}")
     for path, judged in result.judgements.items():
         if judged.unreadable:
             err(f"note: {unreadable(path, judged)}")
-    err(closing_line(result, saved))
+    err(closing_line(result, computed.saved))
 
 
 def unreadable(path: str, judged: Judgements) -> str:
