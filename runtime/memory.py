@@ -250,11 +250,15 @@ def _concept(row: Sequence[object]) -> Concept:
 
 def _kept(connection: sqlite3.Connection, name: str, one: Concept) -> bool:
     """Whether a concept is new; one whose text is there already, but for case and spacing, is learned again."""
-    key = repr(coerce(TEXT, one.text)[1])
+    key = repr(coerce(TEXT, _whole(one.text))[1])
     again = "UPDATE concepts SET times = times + ? WHERE memory = ? AND key = ?"
     if connection.execute(again, (one.times, name, key)).rowcount:
         return False
-    written = replace(one, accepted=one.accepted or time.time())
+    written = replace(
+        one,
+        accepted=one.accepted or time.time(),
+        **{name: _whole(getattr(one, name)) for name in ("text", "question", "answer", "model", "prompt", "pipeline")},
+    )
     connection.execute(
         "INSERT INTO concepts (memory, key, text, question, answer, model, prompt, pipeline, score, accepted, times) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -264,6 +268,11 @@ def _kept(connection: sqlite3.Connection, name: str, one: Concept) -> bool:
         ),
     )
     return True
+
+
+def _whole(text: str) -> str:
+    """A text without halves of characters, which a server may send and a file cannot hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 # --- looking after it -----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,28 @@ def test_several_processes_write_at_once(store: Path) -> None:
     assert next(one.times for one in kept if one.text == "all wrote this") == each * writers
 
 
+def test_a_writer_that_is_killed_leaves_whole_concepts(store: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITER, "first", "100000"], env=os.environ.copy()) as writer:
+        while not (store.exists() and store.stat().st_size > 20_000):
+            assert writer.poll() is None
+            time.sleep(0.01)
+        writer.kill()
+    assert writer.returncode == -9
+    kept = concepts_in(store, "shared")
+    alone = [one.text for one in kept if one.text != "all wrote this"]
+    assert alone == [f"first wrote {number}" for number in range(len(alone))] and alone
+    (both,) = [one for one in kept if one.text == "all wrote this"]
+    assert both.times == len(alone), "what is kept together is kept or lost together"
+    assert Memories().view().write(Place("shared"), [Concept("and on")]) == 1
+
+
+def test_half_a_character_is_kept_as_a_sign_for_it() -> None:
+    memories = Memories()
+    assert memories.view().write(SUMS, [Concept("half \ud83d", question="\udc00?"), Concept("half \ud83e")]) == 1
+    (kept,) = memories.view().read(SUMS)
+    assert (kept.text, kept.question, kept.times) == ("half ?", "??", 2)
+
+
 # --- the stages -----------------------------------------------------------------------------------
 
 
@@ -217,6 +240,20 @@ async def test_concepts_come_by_words_by_age_or_by_score_and_the_best_last() -> 
     assert await found("k: 3", question="zebra") == []
     text = pipeline('return recall(question, memory: "x", k: 1, by: latest, length: 16)', models, "Answers[Text]")
     assert [len(c.text) for c in (await answer(text, memories=memories.view())).pool] == [15]
+
+
+async def test_a_question_that_is_no_text_does_not_see_its_own_lesson() -> None:
+    memories = Memories(kept=False)
+    text = """
+prompt solve(question: Number, notes: [Text]) -> Text = "{{ question }}: {% for n in notes %}{{ n }}{% endfor %}"
+model m = script({": lesson": ["seen"], "": ["lesson"]})
+pipeline main(question: Number) -> Text {
+  notes = recall("sums", memory: "s", by: latest)
+  return generate(solve(question, notes), from: m) |> remember(memory: "s", what: text)
+}
+"""
+    found = [(await answer(text, question=one, memories=memories.view())).answer for one in (17, 17, 18)]
+    assert found == ["lesson", "lesson", "seen"]
 
 
 async def test_a_memory_that_cannot_be_used_ends_the_run(tmp_path: Path) -> None:

@@ -49,10 +49,10 @@ def reasoning_logprob(text: str, pieces: Sequence[bytes], logprobs: Sequence[flo
     if not before or not before.strip():
         return LEAST
     raw = b"".join(pieces)
-    start = raw.rfind(text.encode())
+    start = raw.rfind(text.encode("utf-8", "surrogatepass"))
     if start < 0:
         return None
-    end = start + len(before.rstrip().encode())
+    end = start + len(before.rstrip().encode("utf-8", "surrogatepass"))
     count = place = 0
     for piece in pieces:
         place += len(piece)

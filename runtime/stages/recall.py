@@ -36,7 +36,7 @@ async def recall(context: StageContext) -> Pool:
     known = await asyncio.to_thread(_read, context)
     asked = _key(asked_in(context.value(context.stage.question)) if context.stage.question is not None else query)
     if context.constant("own") is not True:
-        known = [one for one in known if _key(one.question) != asked]
+        known = [one for one in known if asked is None or _key(one.question) != asked]
     by, wanted = str(context.constant("by") or "words"), context.integer("k", 5)
     if by in OWN_SCORES:
         found = _listed(known, by)[:wanted]
@@ -73,8 +73,12 @@ def _listed(known: list[Concept], by: str) -> list[tuple[int, float]]:
 
 
 def _key(question: object) -> object:
-    """What makes two questions the same: their words, without regard to case and spacing."""
-    return coerce(TEXT, question)[1] if isinstance(question, str) and question.strip() else None
+    """What makes two questions the same: their words, without regard to case and spacing; None for no question.
+
+    One that is no text, as a record, is compared as it is kept.
+    """
+    text = "" if question is None else str(question)
+    return coerce(TEXT, text)[1] if text.strip() else None
 
 
 def _candidate(context: StageContext, concept: Concept, score: float, rank: int, name: str, length: int) -> Candidate:
