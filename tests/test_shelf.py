@@ -82,6 +82,8 @@ SEARCHED = {
     "hogwild": "shared-notes",
     "multiverse": "split-and-join",
     "saffron": "token-beam",
+    "rain": "rewind",
+    "feynman-kac": "steered-particles",
 }
 
 every = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -105,7 +107,7 @@ def test_the_architectures_that_people_know_are_there() -> None:
         *("prover-verifier", "mutual-consistency", "difficulty-budget", "logic-proof"),
         *("atom-of-thoughts", "question-tree", "sequential-revisions", "refine-until-accepted"),
         *("review-rephrase-resolve", "think-and-sum", "shared-notes", "split-and-join", "token-beam"),
-        *("direct-or-reasoned", "coherent-chain"),
+        *("direct-or-reasoned", "coherent-chain", "steered-particles", "rewind"),
     }
 
 
