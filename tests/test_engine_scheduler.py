@@ -275,7 +275,19 @@ def test_unused_prefixes_lapse_by_the_rows_they_have_slowed() -> None:
     for key in range(4):  # a sample's first token comes from its prompt's logits: 4 x 19 decoding rows each
         driver.scheduler.submit(samples(key, list(range(key * 1000, key * 1000 + 100)), 4, 20))
         driver.run()
-    assert [branch.tokens[0] for branch in cached if not branch.brief] == [2000, 3000]
+    assert [branch.tokens[0] for branch in cached if not branch.brief] == [3000], "and the 100 rows of a prompt"
+
+
+def test_unused_prefixes_lapse_where_only_prompts_are_read() -> None:
+    driver = Driver(Limits(cells=1 << 15, sequences=64, piece=100, patience=1000))
+    most = 0
+    for key in range(100):  # answers of one token to prompts with nothing in common: not one row of decoding
+        driver.scheduler.submit(samples(key, list(range(key * 1000, key * 1000 + 200)), 1, 1))
+        while not driver.scheduler.idle:
+            driver.step()
+            most = max(most, driver.cache.used())
+    assert computed(driver) == 100 * 200
+    assert 1000 <= most <= 1000 + 2 * 200, "rows of prompts look at every cell too"
 
 
 def test_what_judgements_share_stays_and_what_they_read_alone_goes() -> None:

@@ -16,7 +16,7 @@ class Branch:
     """A path of tokens under one sequence id, `done` of which are computed.
 
     `pins` counts who needs it; an unpinned branch is a cached prefix that may be evicted, one with `names` after all
-    others. `used` is the tick of its last use, `row` the count of decoding rows then, `brief` marks what is hardly
+    others. `used` is the tick of its last use, `row` the count of computed rows then, `brief` marks what is hardly
     wanted again.
     """
 

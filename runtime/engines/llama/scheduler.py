@@ -213,10 +213,10 @@ class Scheduler:
         tick = self.branches.tick
         # Where unused ids get rows without meaning, one that is being filled must have ended that first.
         decode = [] if self.limits.fixed and self._resuming() else self._decode_pieces()
-        self.branches.rows += len(decode)
         self._end_stems()
         self._admit()
         prefill = self._prefill_pieces()
+        self.branches.rows += len(decode) + sum(len(piece.tokens) for piece in prefill)
         if not decode and not prefill and self.running:
             # Later members wait for cells that earlier groups hold, which cannot begin beside them: the last in line
             # gives its cells back, step after step, until the first in line can go on.

@@ -46,8 +46,8 @@ class Limits:
     On a CPU every row of a unified cache looks at every cell in use, its own or not. So many long samples at once
     slow each other down: with `balance` > 0, more than EVEN members run only while the square of their number
     times their mean length stays below it. And a prefix that nobody uses costs every row a little: with `patience`
-    > 0 it is kept for that many decoding rows after its last use, about the number that together lose the time which
-    computing it anew would take, whatever its length. Finished answers are then kept only until the next step that
+    > 0 it is kept for that many rows, of prompts too, after its last use, about the number that together lose the time
+    which computing it anew would take, whatever its length. Finished answers are then kept only until the next step that
     does not go on from them: llama.cpp would put new tokens behind them, and rows look at all cells up to the last.
     """
 
