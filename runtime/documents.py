@@ -11,6 +11,7 @@ Japanese is a word. Ties go to the passage that stands first. Indexes of files a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -89,6 +90,19 @@ def index_of(paths: Sequence[Path], field: str, length: int) -> Index:
 
 
 _READING = Lock()
+
+
+def documents_digest(paths: Sequence[Path]) -> str:
+    """A hash of what files say, in their order: what is found among them follows from it. Raises DocumentError."""
+    found = hashlib.sha256()
+    for file in (file for path in paths for file in _files(path)):
+        try:
+            found.update(hashlib.sha256(file.read_bytes()).digest())
+        except OSError as error:
+            hint = "look at the file and the rights on it"
+            raise DocumentError(f"{file} cannot be read: {error}", hint=hint) from error
+        found.update(file.suffix.lower().encode("utf-8", "surrogatepass"))  # how it is read
+    return found.hexdigest()
 
 
 def _files(path: Path) -> list[Path]:

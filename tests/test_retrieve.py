@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from running import FakeEngine, answer, pipeline
 from ttscale.runtime.documents import DocumentError, Index, index_of, passages, words
 from ttscale.runtime.engines.base import Capabilities, Embedding
+from ttscale.runtime.evaluate.arms import graph_digest
 from ttscale.runtime.program import load
 from ttscale.runtime.result import RunError
 
@@ -207,6 +208,28 @@ async def test_the_best_passage_stands_last_in_a_prompt(tmp_path: Path) -> None:
     with pytest.raises(RunError) as failed:
         await load(program).arun(asked)
     assert failed.value.diagnostic.code == "R0716"
+
+
+def test_other_documents_make_another_evaluation(tmp_path: Path) -> None:
+    (tmp_path / "main.tts").write_text(
+        f'tts 1\nmodel m = script("a")\n{LOOK}pipeline main(question: Text) -> Text {{\n'
+        '  return generate(look(question, retrieve(question, files: "notes/*.md")), from: m)\n}\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "notes").mkdir()
+
+    def digest(name: str, text: str) -> str:
+        (tmp_path / "notes" / name).write_text(text, encoding="utf-8")
+        with load(tmp_path / "main.tts") as program:
+            return graph_digest(program.plan().graph, program.folder)
+
+    first, second, third = digest("a.md", "The mill."), digest("b.md", "The pond."), digest("b.md", "The lake.")
+    assert len({first, second, third}) == 3
+    assert digest("b.md", "The pond.") == second
+    (tmp_path / "notes" / "a.md").unlink()
+    (tmp_path / "notes" / "b.md").unlink()
+    with load(tmp_path / "main.tts") as program:
+        assert graph_digest(program.plan().graph, program.folder) not in (first, second, third)
 
 
 async def test_texts_of_the_run_are_looked_through() -> None:

@@ -1,8 +1,8 @@
 """What is measured: a pipeline with its parameters bound (an arm), and the questions (items) it is asked.
 
 An arm's digest is a hash of all that its answers depend on but the question and the seed: its graph, the weights of its
-models, the files of its examples. Layout, comments and other declarations of the program do not change it, so records
-made before such an edit stay good.
+models, the files of its examples and documents. Layout, comments and other declarations of the program do not change
+it, so records made before such an edit stay good.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,8 +98,13 @@ def graph_digest(graph: Graph, folder: Path) -> str:
 
 
 def _files(graph: Graph, folder: Path) -> list[tuple[str, str]]:
-    """The hashes of the files that a graph reads: weights, and rows of few-shot examples."""
+    """The hashes of the files that a graph reads: weights, rows of few-shot examples, documents.
+
+    Documents that cannot be read have none: the run says what is wrong with them.
+    """
+    from ttscale.runtime.documents import DocumentError, documents_digest
     from ttscale.runtime.engines.llama.digest import file_digest
+    from ttscale.runtime.stages.retrieve import document_paths
 
     found: dict[str, str] = {}
     for name, model in sorted(graph.models.items()):
@@ -110,6 +116,11 @@ def _files(graph: Graph, folder: Path) -> list[tuple[str, str]]:
         path = path_of(dataset)
         if path.is_file():
             found[f"rows {dataset.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    for stage in graph.stages:
+        if stage.op == "retrieve":
+            with suppress(DocumentError):
+                if paths := document_paths(stage):
+                    found[f"documents of {stage.path}"] = documents_digest(paths)
     return sorted(found.items())
 
 

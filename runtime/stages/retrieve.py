@@ -10,7 +10,7 @@ import asyncio
 from pathlib import Path
 
 from ttscale.compiler.diagnostics import Diagnostic
-from ttscale.compiler.ir import Const
+from ttscale.compiler.ir import Const, Stage
 from ttscale.compiler.types import TEXT, ListOf
 from ttscale.library.recipes import folder_of, recipe_of
 from ttscale.runtime.answers import coerce
@@ -58,9 +58,8 @@ async def _index(context: StageContext) -> Index:
         texts = as_argument(context.value(among), ListOf(TEXT))
         listed = [text for text in texts if isinstance(text, str)] if isinstance(texts, list | tuple) else []
         return await asyncio.to_thread(_of_texts, listed, length)
-    files = context.constant("files")
     try:
-        paths = [_path(context, str(name)) for name in (files if isinstance(files, tuple) else ())]
+        paths = document_paths(context.stage)
         return await asyncio.to_thread(index_of, paths, str(context.constant("field") or "text"), length)
     except DocumentError as error:
         raise RunError(Diagnostic("R0716", str(error), context.stage.span, hint=error.hint)) from error
@@ -70,9 +69,15 @@ def _of_texts(texts: list[str], length: int) -> Index:
     return Index(tuple(passage for text in texts for passage in passages(text, length)))
 
 
-def _path(context: StageContext, name: str) -> Path:
+def document_paths(stage: Stage) -> list[Path]:
+    """The files and patterns that a stage looks in; none where it looks among texts. Raises DocumentError."""
+    files = stage.args.get("files")
+    names = files.value if isinstance(files, Const) else None
+    return [_path(stage.span.file, str(name)) for name in (names if isinstance(names, tuple) else ())]
+
+
+def _path(module: str, name: str) -> Path:
     """A file beside the one that names it; a recipe's files only in its own folder."""
-    module = context.stage.span.file
     recipe = recipe_of(module)
     path = folder_of(module) / Path(name).expanduser()
     if recipe is not None and not path.resolve().is_relative_to(recipe.folder.resolve()):
