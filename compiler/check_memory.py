@@ -39,11 +39,16 @@ def check_memory(call: StageCall) -> bool:
         return False
     if "min_score" in given:
         must_have("scored", call.source, given["min_score"].span, "`min_score:`", frame)
-    what = given.get("what")
-    if not (isinstance(what, ast_expressions.Name) and what.name == "text"):
+    what, note = given.get("what"), given.get("note")
+    if note is not None and what is not None:
+        message = "`remember` keeps `note:` or what candidates teach, not both"
+        frame.report("E0213", message, what.span, hint="leave `what:` out, or remember twice")
+    if note is None and not (isinstance(what, ast_expressions.Name) and what.name == "text"):
         return True
+    said = "`note:`" if note is not None else "`what: text`"
     for option in ("using", "from"):
         if option in given:
-            message = f"`{option}:` is about a model that writes concepts, and with `what: text` none is asked"
-            frame.report("E0213", message, given[option].span, hint=f"leave `{option}:` out, or `what:`")
+            message = f"`{option}:` is about a model that writes concepts, and with {said} none is asked"
+            hint = f"leave `{option}:` out, or `{'note' if note is not None else 'what'}:`"
+            frame.report("E0213", message, given[option].span, hint=hint)
     return False

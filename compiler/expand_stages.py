@@ -116,7 +116,7 @@ def _over_pool(expansion: Expansion, call: Call, pool: Pool) -> Pool:
             args = {p.name: ir.Const(None) for p in signature.parameters} | {k: args[k] for k in ("by", "as", "meta")}
     if signature.name == "remember":
         named_memory(expansion, call, args)
-        asks = args["what"] != ir.Const("text")
+        asks = args["what"] != ir.Const("text") and args["note"] == ir.Const(None)
         if not asks:
             args = {p.name: ir.Const(None) for p in signature.parameters} | args
     if signature.name == "run_tests":

@@ -38,6 +38,7 @@ REMEMBER = Signature(
         USING,
         *asking(256, 0.0),
         Parameter("what", "name", "concept", choices=("concept", "text"), doc="what a model learns of it, or itself"),
+        Parameter("note", "content", doc="a Text of the run that is kept instead, once for all candidates that teach"),
         Parameter("min_score", "float", doc="only candidates whose latest score is at least this"),
     ),
     offers=("answer",),

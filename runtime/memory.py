@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ttscale.compiler.types import TEXT
@@ -254,17 +254,13 @@ def _kept(connection: sqlite3.Connection, name: str, one: Concept) -> bool:
     again = "UPDATE concepts SET times = times + ? WHERE memory = ? AND key = ?"
     if connection.execute(again, (one.times, name, key)).rowcount:
         return False
-    written = replace(
-        one,
-        accepted=one.accepted or time.time(),
-        **{name: _whole(getattr(one, name)) for name in ("text", "question", "answer", "model", "prompt", "pipeline")},
-    )
     connection.execute(
         "INSERT INTO concepts (memory, key, text, question, answer, model, prompt, pipeline, score, accepted, times) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            *(name, key, written.text, written.question, written.answer, written.model, written.prompt),
-            *(written.pipeline, written.score, written.accepted, written.times),
+            *(name, key),
+            *(_whole(text) for text in (one.text, one.question, one.answer, one.model, one.prompt, one.pipeline)),
+            *(one.score, one.accepted or time.time(), one.times),
         ),
     )
     return True

@@ -242,6 +242,23 @@ async def test_concepts_come_by_words_by_age_or_by_score_and_the_best_last() -> 
     assert [len(c.text) for c in (await answer(text, memories=memories.view())).pool] == [15]
 
 
+async def test_a_note_of_the_run_is_kept_instead() -> None:
+    memories = Memories(kept=False)
+    text = pipeline(
+        "drafts = generate(ask(question), from: m, n: 3)\n"
+        'note = "Question: " + question + " Answer: 1"\n'
+        'shown = drafts |> remember(memory: "x", note: note) when agreement(drafts) > 0\n'
+        "return shown |> vote()"
+    )
+    result = await answer(text, question="6 - 5", memories=memories.view())
+    (kept,) = memories.view().read(Place("x"))
+    assert (kept.text, kept.question, kept.model) == ("Question: 6 - 5 Answer: 1", "6 - 5", "m")
+    assert result.answer == 1 and plan_of(text).maximum.calls == 3, "no model is asked for it"
+    drafts = "d = generate(p.reply(question), from: small, n: 2)\n"
+    for more in ("what: text", "from: small"):
+        assert "E0213" in body(f'{drafts}return d |> remember(memory: "x", note: question, {more}) |> vote()', "Text")
+
+
 async def test_a_question_that_is_no_text_does_not_see_its_own_lesson() -> None:
     memories = Memories(kept=False)
     text = """

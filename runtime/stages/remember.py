@@ -1,9 +1,10 @@
 """`remember`: what candidates teach is kept in a concept memory, and they are passed on as they are.
 
 A model writes the concept behind each candidate (ArcMemo, Ho et al. 2025, "abstraction"), or the candidate's own text
-is kept. Candidates that could not be read, that a judge refused, or whose score is too low teach nothing. A prompt that
-gives `[Text]` writes several concepts at once. A memory that cannot be written is an error: a run that should learn and
-does not is not what was asked for.
+is kept, or a note that the run has put together, as a demonstration is (DRAG, Yue et al. 2025). Candidates that could
+not be read, that a judge refused, or whose score is too low teach nothing. A prompt that gives `[Text]` writes several
+concepts at once. A memory that cannot be written is an error: a run that should learn and does not is not what was
+asked for.
 """
 
 from __future__ import annotations
@@ -11,12 +12,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from ttscale.compiler.ir import Const
 from ttscale.compiler.types import TEXT, ListOf
 from ttscale.runtime.answers import read, show
 from ttscale.runtime.chats import asked_in
 from ttscale.runtime.memory import Concept, MemoryFault
 from ttscale.runtime.pool import Candidate, Pool
-from ttscale.runtime.stages.context import MissingValue, StageContext, latest_score, offered_answer, usable
+from ttscale.runtime.stages.context import (
+    MissingValue,
+    StageContext,
+    as_argument,
+    is_operand,
+    latest_score,
+    offered_answer,
+    usable,
+)
 from ttscale.runtime.stages.recall import fault_of, place_of
 
 NOTHING = frozenset({"", "none", "nothing", "n/a"})
@@ -55,6 +65,11 @@ def _teaches(context: StageContext, candidate: Candidate) -> bool:
 
 async def _written(context: StageContext, taught: Sequence[Candidate]) -> list[list[str]]:
     """The concepts of each candidate; none where the model wrote none."""
+    note = context.stage.args.get("note")
+    if is_operand(note) and note != Const(None):
+        said = as_argument(context.value(note), TEXT)
+        own = [said.strip()] if isinstance(said, str) and said.strip() else []
+        return [own if place == 0 else [] for place in range(len(taught))]
     if context.constant("what") == "text":
         return [[candidate.text.strip()] for candidate in taught]
     filled = context.using()
@@ -81,7 +96,8 @@ async def _written(context: StageContext, taught: Sequence[Candidate]) -> list[l
 def _concept(context: StageContext, candidate: Candidate, text: str) -> Concept:
     operand = context.stage.question
     question = asked_in(context.value(operand)) if operand is not None else ""
-    model = context.model().name if context.constant("what") != "text" else candidate.model
+    writer = context.optional_model("from")
+    model = writer.name if writer is not None else candidate.model
     return Concept(
         text,
         question if isinstance(question, str) else str(question),
