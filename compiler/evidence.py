@@ -24,6 +24,9 @@ from ttscale.compiler.source import SourceFile, Span
 
 _BLOCK = re.compile(r"^# evidence \{\n((?:#  .*\n)*)# \}$", re.MULTILINE)
 
+_NAME = re.compile(r"[^\s(]+(?:\([^)]*\))?(?=\s|$)")
+"""The name that a line begins with; that of models that answer together has their names in brackets."""
+
 
 def evidence_text(lines: Mapping[str, str]) -> str:
     """The block that says these things, each under its name."""
@@ -52,7 +55,8 @@ def with_evidence(text: str, lines: Mapping[str, str], replaced: Callable[[Mappi
 
 def _lines(found: re.Match[str]) -> dict[str, str]:
     lines = [line.removeprefix("#").strip() for line in found.group(1).splitlines()]
-    return {name: said.strip() for name, _, said in (line.partition(" ") for line in lines)}
+    names = [(_NAME.match(line) or [line.partition(" ")[0]])[0] for line in lines]
+    return {name: line[len(name) :].strip() for name, line in zip(names, lines, strict=True)}
 
 
 def place_of(source: SourceFile, name: str) -> Span:

@@ -76,6 +76,8 @@ def _other_weights(linked: Linked, name: str, digest: str, folder: Path) -> str:
     from ttscale.runtime.model_files import answers_digest
     from ttscale.runtime.models import home_of
 
+    if name.endswith(")"):
+        return ""  # models that answer together are declared one by one; what they are is told by a run
     symbol = linked.main.names.get(name)
     if symbol is None or symbol.kind != "model":
         return f"the evidence names a model `{name}`, and the program has none"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from running import answer, pipeline, plan_of
 from tiny_models import plain_model
+from ttscale.compiler.evidence import all_evidence, evidence_text
 from ttscale.compiler.ir import Budget
 from ttscale.runtime.bank.exchange import Selection, exported, imported, merged
 from ttscale.runtime.bank.runs import BankRun
@@ -91,6 +92,16 @@ async def test_a_run_keeps_to_its_plan_and_its_budget(house: EngineHouse, combin
     for tokens in (60, 100, 150):
         poor = await run(house, program(combine), budget=Budget(tokens=tokens))
         assert poor.cut and 0 < poor.trace.tokens <= tokens
+
+
+def test_evidence_about_models_that_answer_together_is_read_as_it_was_written() -> None:
+    said = {
+        "program": "sha256:1",
+        "model-routing(small, large, below: 0.6)": "gguf x sha256:2",
+        "cost": "",
+        "rows": "a (b) c",
+    }
+    assert all_evidence(evidence_text(said)) == [said]
 
 
 # --- the bank -------------------------------------------------------------------------------------------------------
