@@ -307,6 +307,23 @@ def test_what_judgements_share_stays_and_what_they_read_alone_goes() -> None:
     assert computed(driver) <= 2, "the beginning was kept"
 
 
+def test_judgements_of_growing_texts_read_each_step_once() -> None:
+    driver = Driver(Limits(cells=1 << 14, sequences=64, patience=10_000))
+    question, asks, steps, paths = list(range(150)), list(range(900, 920)), 8, 4
+    for step in range(1, steps + 1):
+        for path in range(paths):
+            written = list(range(10_000 * path + 1000, 10_000 * path + 1000 + 25 * step))
+            driver.scheduler.submit(Group(100 * step + path, question + written + asks, [Member(0, 1, [7])], "score"))
+        driver.run()
+        prompt = list(range(5000 + step, 5100 + step))
+        driver.scheduler.submit(samples(step, prompt, 4, 25))  # the next steps are written
+        driver.run()
+    judged = sum(len(p.tokens) for call in driver.calls for p in call.pieces if p.group.kind == "score")
+    least = len(question) + paths * steps * (25 + len(asks))
+    # What was read before anything told that texts grow is read once more.
+    assert least <= judged <= least + paths * 25, "each step once, and the question behind it anew"
+
+
 def test_finished_answers_stay_while_there_is_nothing_else_to_do() -> None:
     driver = Driver(Limits(cells=4096, sequences=64, patience=1000))
     cached = driver.scheduler.cached

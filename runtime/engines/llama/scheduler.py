@@ -17,6 +17,7 @@ attention of a call with 64 or more rows of different sequences is slow and mixi
 from __future__ import annotations
 
 from bisect import insort
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from ttscale.runtime.engines.llama import fixed
@@ -26,6 +27,8 @@ from ttscale.runtime.engines.llama.work import EVEN, Call, Copy, Drop, Group, Li
 
 WORTH_WAITING = 16  # tokens that another group computes and that can be shared then
 LOOK_AHEAD = 64  # waiting groups that are looked at in one step
+REMEMBERED = 64  # judgements whose own parts are looked for in later ones
+GROWS = 64  # judgements after one that went on from an earlier one, whose own parts stay too
 
 
 class Scheduler:
@@ -40,6 +43,8 @@ class Scheduler:
         self.preempted = 0
         self._owed = 0  # rows of stems, to be told of with the next group
         self._arrivals = 0
+        self._read: deque[list[int]] = deque(maxlen=REMEMBERED)  # beginnings that end well in a judgement's own part
+        self._grows = 0  # judgements to come whose own parts stay
 
     # ------------------------------------------------------------------ the queue
 
@@ -76,11 +81,22 @@ class Scheduler:
         if group in self.running:
             self.running.remove(group)
         if group.branch is not None:
-            # What a judgement reads after a beginning that it shares is hardly wanted again, and costs every row.
-            tail = group.kind == "score" and 2 * group.computed <= len(group.prompt)
-            self.branches.retire(group.branch, brief=group.given > 0 or tail)
+            self.branches.retire(group.branch, brief=group.given > 0 or self._is_read_once(group))
             group.branch = None
         group.ready = False
+
+    def _is_read_once(self, group: Group) -> bool:
+        """Whether nobody is likely to go on from a prompt that is over.
+
+        What a judgement reads after a beginning that it shares is hardly wanted again, and costs every row. But where
+        steps are judged one after the other each prompt goes on from an earlier one's own part: then those stay.
+        """
+        if group.kind != "score" or 2 * group.shared < len(group.prompt):
+            return False
+        if group.shared + WORTH_WAITING < len(group.prompt):
+            self._read.append(group.prompt[: group.shared + WORTH_WAITING])
+        self._grows = max(0, self._grows - 1)
+        return not self._grows
 
     def release(self, names: Iterable[str]) -> None:
         """Forget branches that were kept under these names alone; those still running are not kept."""
@@ -288,8 +304,10 @@ class Scheduler:
             branch = self.branches.open(list(group.prompt), source, have)
             if branch is None:
                 return
-            group.branch = branch
+            group.branch, group.shared = branch, have
             group.computed, self._owed = group.computed + self._owed, 0
+            if group.kind == "score" and any(group.prompt[: len(read)] == read for read in self._read):
+                self._grows = GROWS
             pending += branch.missing
             self.waiting.remove(group)
             self._run(group)

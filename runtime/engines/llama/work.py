@@ -47,8 +47,9 @@ class Limits:
     slow each other down: with `balance` > 0, more than EVEN members run only while the square of their number
     times their mean length stays below it. And a prefix that nobody uses costs every row a little: with `patience`
     > 0 it is kept for that many rows, of prompts too, after its last use, about the number that together lose the time
-    which computing it anew would take, whatever its length. Finished answers are then kept only until the next step that
-    does not go on from them: llama.cpp would put new tokens behind them, and rows look at all cells up to the last.
+    which computing it anew would take, whatever its length. Finished answers are then kept only until the next step
+    that does not go on from them: llama.cpp would put new tokens behind them, and rows look at all cells up to the
+    last.
     """
 
     cells: int
@@ -92,8 +93,9 @@ class Group:
     """One prompt with its members; `ready` once the logits after its last token are known.
 
     Where all members go on from one beginning of an answer, it is part of the prompt: its last `given` tokens, which
-    each member's tail has too. `computed` counts rows that are not yet charged to a member. It `shows` the rows of all
-    models where there are several, and not only of those that are asked in turn.
+    each member's tail has too. `computed` counts rows that are not yet charged to a member, `shared` what lay in the
+    cache when it was admitted. It `shows` the rows of all models where there are several, and not only of those that
+    are asked in turn.
     """
 
     key: int
@@ -107,6 +109,7 @@ class Group:
     given: int = 0
     reached: int = 0
     computed: int = 0
+    shared: int = 0
     shows: bool = False
 
     @property
