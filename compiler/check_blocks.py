@@ -307,8 +307,8 @@ def _yielded(
 
 
 def _carried(init: Typed, after: Typed) -> Typed:
-    """A state after a round: the type that it began with, nothing settled before the run."""
-    return replace(after, type=init.type, static=False)
+    """A state after a round: of the type that it began with, and known before the run where both are."""
+    return replace(after, type=init.type, static=init.static and after.static)
 
 
 def _after(init: Typed, passes: list[Typed], rounds: Size) -> Typed:

@@ -172,6 +172,7 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
     if not isinstance(operand, ir.Const):
         hint = "use a number, a parameter or what follows from them"
         raise expansion.fail("E0235", f"`{name}:` must be known before the run", call.span_of(name), hint=hint)
+    must_be_within(expansion, call, parameter, operand.value)
     if name in ENGINE_DEFAULTS:
         return normal(name, operand.value)
     if (
@@ -181,6 +182,17 @@ def _plain(expansion: Expansion, call: Call, parameter: Parameter) -> ir.Argumen
     ):
         return ir.Const(float(operand.value))
     return operand
+
+
+def must_be_within(expansion: Expansion, call: Call, parameter: Parameter, value: object) -> None:
+    """Raises where a number is outside what an argument may be, as one that grows round by round may come to be."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    low, high = parameter.low, parameter.high
+    if (low is not None and value < low) or (high is not None and value > high):
+        ends = (f"at least {low:g}" if low is not None else "", f"at most {high:g}" if high is not None else "")
+        message = f"`{parameter.name}:` must be {' and '.join(filter(None, ends))}, and here it comes to be {value:g}"
+        raise expansion.fail("E0216", message, call.span_of(parameter.name), hint="change it less from round to round")
 
 
 def _written_name(expr: ast_expressions.Expr, frame: Frame, choices: tuple[str, ...]) -> str | None:

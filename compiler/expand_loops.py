@@ -90,12 +90,12 @@ def _until(
     expansion: Expansion, loop: ast_expressions.Repeat, rounds: int, values: dict[str, Value], frame: Frame, base: str
 ) -> dict[str, Value]:
     """The rounds of `repeat up to N … until COND`; the latest one that ran is the result."""
-    history = [values]
+    history, now = [values], values
     inside = frame
     for number in range(1, rounds + 1):
         scope = f"{base}[{number}]"
         seen = inside
-        for name, value in history[-1].items():
+        for name, value in now.items():
             seen = seen.bind(name, value)
         stop = condition(expansion, loop.until, seen, Site(scope)) if loop.until is not None else False
         if stop is True:
@@ -105,9 +105,10 @@ def _until(
             path = expansion.claim(f"{scope}/until")
             ref = node(expansion, "value", path, {"value": stop}, BOOL, sizes.ONE, inside, loop.until.span)
             inside = inside.guarded(ir.Guard(ref, (False,)))
-        after = _round(expansion, loop, history[-1], inside, scope)
+        now = after = _round(expansion, loop, now, inside, scope)
         if inside is not frame:
             after = {n: under(expansion, value, inside, f"{scope}/{n}", loop.span) for n, value in after.items()}
+            now = {n: value if _is_settled(value) else after[n] for n, value in now.items()}
         history.append(after)
     if inside is frame:
         return history[-1]
@@ -125,6 +126,11 @@ def _until(
         )
         for state in loop.states
     }
+
+
+def _is_settled(value: Value) -> bool:
+    """Whether a state is known before the run, such as a temperature that rises round by round."""
+    return isinstance(value, Plain) and isinstance(value.operand, ir.Const)
 
 
 def _is_guarded(expansion: Expansion, state: dict[str, Value], frame: Frame) -> bool:

@@ -10,6 +10,7 @@ from ttscale.compiler.expand_arguments import (
     given_settings,
     model_of,
     models_of,
+    must_be_within,
     only_model,
     plain_arguments,
     prompts_of,
@@ -27,12 +28,15 @@ from ttscale.compiler.expansion import (
     one,
 )
 from ttscale.compiler.shots import settle_examples
+from ttscale.compiler.signatures import PART
 from ttscale.compiler.types import TEXT, Type
 from ttscale.compiler.watch_signatures import forks_of, watchers_in
 
 
 def result_of_prompt(expansion: Expansion, call: Call) -> Type:
-    """The type that answers to a source's first prompt read as."""
+    """The type that answers to a source's first prompt read as; of one without a prompt, of what it gives."""
+    if "prompt" not in call.signature.by_name:
+        return PART if call.signature.name == "decompose" else TEXT
     return next((f.prompt.result for f in prompts_of(expansion, call)), TEXT)
 
 
@@ -41,6 +45,9 @@ def generate(expansion: Expansion, call: Call) -> Pool:
     prompts = prompts_of(expansion, call)
     models = combined(expansion, call, models_of(expansion, call, "from") or [only_model(expansion, call)])
     spots = [one(expansion, value, call.span_of("temperature")) for value in values_of(expansion, call, "temperature")]
+    for spot in spots:
+        if isinstance(spot, ir.Const):
+            must_be_within(expansion, call, call.signature.by_name["temperature"], spot.value)
     written = tuple(normal("temperature", spot.value) for spot in spots if isinstance(spot, ir.Const))
     given = given_settings(expansion, call)
     args = settle_examples(
