@@ -53,6 +53,18 @@ def test_parts_are_put_in_order() -> None:
     assert [(part.question, part.needs) for part in twice] == [("How old is A?", ()), ("What is #1 + 1?", (1,))]
 
 
+def test_the_form_that_the_prompt_shows_is_no_part() -> None:
+    copied = [
+        "1. [what has to be known first]",
+        "2. How old is A?",
+        "3. [what follows from #1 and #2]",
+        "4. Is #2 [in years] 6?",
+    ]
+    found = parts_of(copied, 9)
+    assert [(part.question, part.needs) for part in found] == [("How old is A?", ()), ("Is #1 [in years] 6?", (1,))]
+    assert parts_of(copied[:1], 9) == []
+
+
 def test_needs_are_earlier_parts_only() -> None:
     listed = [
         {"question": "a", "needs": [2]},

@@ -150,6 +150,26 @@ LOOPS = {
         return map part in parts, max: 3 with known {
           yield generate(again(fill(part.question, known), known), from: m)
         } |> vote()""",
+    "a state that is known before": """
+        all = repeat up to 4 with xs = generate(ask(question), from: m), heat = 0.5 until readable(xs) > 2 {
+          yield xs + generate(ask(question), from: m, temperature: heat, more: xs), (1 + heat) / 2
+        }
+        return all.xs |> vote()""",
+    "a memory that grows": """
+        return repeat 3 with xs = generate(ask(question), from: m) {
+          seen = recall(question, memory: "loop", as_of: now, own: true)
+          yield xs + (generate(again(question, seen), from: m) |> remember(memory: "loop", what: text))
+        } |> vote()""",
+    "a question that is split again and again": """
+        first = decompose(question, from: m, most: 3)
+        all = repeat up to 3 with asked = question, parts = first, best = generate(ask(question), from: m)
+          until depth(parts) <= 0
+        {
+          solved = map part in parts, max: 3 { yield generate(ask(part.question), from: m) when part.level == 0 }
+          next = generate(again(asked, solved), from: m)
+          yield text(next), decompose(text(next), from: m, most: 3), next
+        }
+        return all.best""",
     "splitting again": """
         parts = decompose(question, from: m, most: 2)
         return map part in parts, max: 2 {

@@ -26,6 +26,7 @@ from ttscale.runtime.stages.context import MissingValue, Origin, StageContext, a
 from ttscale.runtime.strategies.parts import references
 
 WARMER = 0.2
+_IN_BRACKETS = re.compile(r"\[[^\[\]]*\][.?]?")
 _NUMBER = re.compile(r"^\s*(?:(?:Q|Question|Sub-?question|Part|Step)\s*)?#?\d{1,3}\s*[.:)\]]\s+", re.IGNORECASE)
 
 
@@ -104,10 +105,11 @@ async def _split(context: StageContext) -> tuple[Reply | None, list[Part]]:
 def parts_of(items: Sequence[object], most: int) -> list[Part]:
     """The parts that a reply lists, `most` at most: texts, or objects with a `question` and what it `needs`.
 
-    Numbers in front of texts are taken off. A part that was there already in the same words, and one without words, is
-    left out, and what needs it needs the first one. A part needs what its `needs` say and what its text refers to as
-    `#1` (or `<1>`); it can need earlier parts only, so all other numbers are dropped from its needs, and no circle can
-    arise. Numbers in texts are those of the parts that stay.
+    Numbers in front of texts are taken off. A part that was there already in the same words is left out, and what needs
+    it needs the first one; left out are also one without words and one in brackets, which is the form that the prompt
+    shows, copied. A part needs what its `needs` say and what its text refers to as `#1` (or `<1>`); it can need earlier
+    parts only, so all other numbers are dropped from its needs, and no circle can arise. Numbers in texts are those of
+    the parts that stay.
     """
     found: list[Part] = []
     number_of: dict[int, int] = {}
@@ -115,7 +117,7 @@ def parts_of(items: Sequence[object], most: int) -> list[Part]:
     for place, item in enumerate(items, 1):
         text, wanted = _said(item)
         key = " ".join(text.split()).casefold()
-        if not key:
+        if not key or _IN_BRACKETS.fullmatch(key):
             continue
         if key in seen:
             number_of[place] = seen[key]
