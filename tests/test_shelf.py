@@ -84,6 +84,9 @@ SEARCHED = {
     "saffron": "token-beam",
     "rain": "rewind",
     "feynman-kac": "steered-particles",
+    "fortytwo": "peer-ranking",
+    "rlot": "thought-blocks",
+    "rl-of-thoughts": "thought-blocks",
 }
 
 every = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -108,6 +111,7 @@ def test_the_architectures_that_people_know_are_there() -> None:
         *("atom-of-thoughts", "question-tree", "sequential-revisions", "refine-until-accepted"),
         *("review-rephrase-resolve", "think-and-sum", "shared-notes", "split-and-join", "token-beam"),
         *("direct-or-reasoned", "coherent-chain", "steered-particles", "rewind"),
+        *("peer-ranking", "thought-blocks"),
     }
 
 
