@@ -64,9 +64,9 @@ def log_softmax(row: Floats) -> npt.NDArray[np.float64]:
 
 def is_sure(row: Floats, how: Combination) -> bool:
     """Whether a model needs no other one for the next token: p1 >= floor, or p1 - p2 >= floor with doubt "margin"."""
-    shares = np.exp(row.astype(np.float64) - float(row.max()))
+    shares = np.exp(row - row.max())
     second = float(np.partition(shares, -2)[-2]) if how.doubt == "margin" and len(shares) > 1 else 0.0
-    return (1.0 - second) / float(shares.sum()) >= how.floor
+    return (1.0 - second) / float(shares.sum(dtype=np.float64)) >= how.floor
 
 
 def route(rows: Sequence[Floats], how: Combination) -> int:
