@@ -42,6 +42,7 @@ def explore(expansion: Expansion, call: Call) -> Pool:
     if args["as"] == ir.Const(None) and isinstance(args["judge"], ir.Strategy):
         args["as"] = ir.Const(args["judge"].name)
     args |= {"prompts": tuple(prompts), "models": _asked(expansion, call, args["policy"], models)}
+    _room(expansion, call, args)
     reach = reach_of_stage(args)
     size = ir.Bounds(0, reach.answers)
     question = question_of(prompts, call.frame)
@@ -51,6 +52,18 @@ def explore(expansion: Expansion, call: Call) -> Pool:
     ref = expansion.add(stage_of(call, path, None, args, result, size, facets, question))
     amount = expansion.text(call.given["width"].value.span) if "width" in call.given else ""
     return Pool(ref, result, size, facets, question, call.expr.span, amount, 1)
+
+
+def _room(expansion: Expansion, call: Call, args: dict[str, ir.Argument]) -> None:
+    """Fails where `tokens:` has no room for a step and the greedy steps ahead that it is judged with."""
+    limit, longest, policy = whole(args["tokens"]), whole(args["step_tokens"]), args["policy"]
+    assert isinstance(policy, ir.Strategy) and longest is not None
+    ahead = next((whole(value) or 0 for name, value in policy.named if name in ("ahead", "lookahead")), 0)
+    if limit is not None and limit < longest * (1 + ahead):
+        message = "`tokens:` has no room for a single step, so that nothing would be written"
+        message = message.replace("step,", f"step and the {ahead} ahead of it,") if ahead else message
+        hint = f"write `tokens: {longest * (1 + ahead)}` or more, or a smaller `step_tokens:`"
+        raise expansion.fail("E0216", message, call.span_of("tokens"), hint=hint)
 
 
 def reach_of_stage(args: dict[str, ir.Argument]) -> Reach:

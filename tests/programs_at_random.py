@@ -24,13 +24,15 @@ SOURCES = (
     "generate(again(question, retrieve(question, among: {pool}, k: {few})), from: {model}, n: {n})",
     "explore(solve(question), from: {model}, policy: {policy}, width: {few}, branch: 2, steps: {few}, judge: {judge})",
     "explore(solve(question), from: {model}, policy: {policy}, width: {n}, step_tokens: 9, boundary: sentence)",
-    "explore(solve(question), from: {model}, policy: {policy}, judgements: {up}, expansions: {few}, tokens: 300)",
+    "explore(solve(question), from: {model}, policy: {policy}, judgements: {up}, expansions: {few}, tokens: 400)",
     "explore(solve(question), from: [small, large], policy: cascade, width: {few}, steps: {few}, judge: {judge})",
 )
 POLICIES = (
     *("beam", "beam(lookahead: 1)", "lookahead(2)", "dvts", "best_first", "astar", "depth_first(prune: 0.5)"),
     *("particles", "particles(below: 0.5)", "gibbs(2)", "tempering(2, 2)", "mcts", "mcts(prior: likelihood)", "rain"),
-    *("prune", "prune(0.5, rounds: 2)"),
+    *("prune", "prune(0.5, rounds: 2)", "beam(first: 6, unique: true)", "astar(lookahead: 1)"),
+    *("particles(weight: max, reward: score, give: draw)", "gibbs(2, weight: sum)", "mcts(settle: 2, fresh: 1)"),
+    "rain(sure: 0.4, visits: 1)",
 )
 WATCHERS = (
     *("repetition(window: 1, times: 2)", 'repetition(window: 1, times: 2, then: inject, say: " but")'),
@@ -38,7 +40,10 @@ WATCHERS = (
     *('hint(" Hm, 7.", times: 2)', 'hint(" so", at: mark, marks: "or")', "deepen(first: 2, times: 2)"),
     *("confidence(-0.4, window: 2)", "confidence(-0.4, window: 2, then: branch, branches: 3, most: 2)"),
 )
-JUDGES = ("yes_no", "digit", "verdicts(2)", "length", "likelihood", "yes_no(from: large)", "digit(from: small)")
+JUDGES = (
+    *("yes_no", "digit", "verdicts(2)", "length", "likelihood", "yes_no(from: large)", "digit(from: small)"),
+    *("features", "grounded(question)"),
+)
 STAGES = (
     'remember(memory: "x", from: {model})',
     'remember(memory: "x", what: text)',

@@ -118,6 +118,8 @@ def test_servers_without_probabilities_are_told_of() -> None:
 def test_limits_and_temperatures_that_make_no_sense_are_said() -> None:
     assert said("from: m, tokens: 100") == ["E0216"]  # a step may have 128
     assert said("from: m, tokens: 100, step_tokens: 100") == []
+    assert said("from: m, policy: lookahead(2), tokens: 300") == ["E0216"]
+    assert said("from: m, policy: mcts(lookahead: 2), tokens: 384") == []
     assert said("from: m, policy: tempering(hottest: 0.5)") == ["E0216"]
     assert said("from: m, policy: tempering(temperature: 8.0)") == ["E0216"]
     assert said("from: m, policy: tempering(to: 5.0)") == ["E0216"]

@@ -13,7 +13,7 @@ from ttscale.compiler.ir import Budget
 from ttscale.compiler.policy_signatures import POLICIES
 from ttscale.runtime.bank.runs import BankRun
 from ttscale.runtime.bank.store import Bank
-from ttscale.runtime.engines.base import Completion, EngineError, Message, Request
+from ttscale.runtime.engines.base import Capabilities, Completion, EngineError, Message, Request
 from ttscale.runtime.engines.script import ScriptEngine
 from ttscale.runtime.explore.drawing import tree_of
 from ttscale.runtime.explore.steps import boundaries, step_of
@@ -292,3 +292,61 @@ async def test_a_report_has_the_tree_with_the_ways_to_answers() -> None:
         while node:
             node = rows[node][1]
     assert tree_of(result.trace, "main/other") is None
+
+
+# --- what an engine is told to keep ---------------------------------------------------------------
+
+
+class Remembers(FakeEngine):
+    """Keeps what it is asked to under names, and notes what it once computed that is gone when it is wanted again."""
+
+    def __init__(self) -> None:
+        super().__init__(self.step, verdict=lambda messages, text: -1.0 - len(messages[0].content) % 3)
+        self.capabilities = Capabilities(keeps=True, scoring=True, continuation=True)
+        self.computed: list[str] = []
+        self.held: dict[str, str] = {}
+        self.missed: list[str] = []
+        self.again = 0
+        self.count = itertools.count()
+
+    def step(self, request: Request, place: int) -> object:
+        begun = request.messages[-1].content if request.messages[-1].role == "assistant" else ""
+        if begun and any(text.startswith(begun) for text in self.computed):
+            self.again += 1
+            if not any(text.startswith(begun) for text in self.held.values()):
+                self.missed.append(begun)
+        number = next(self.count)
+        is_over = number % 4 == 3 or request.sampling.temperature == 0
+        text = f"step {number}."
+        self.computed.append(begun + text)
+        self.held[request.keep[place]] = begun + text + ("" if is_over else "\n\n")
+        return Completion(place, text, "stop", 5, 2, logprobs=(-0.5, -0.5), beyond="" if is_over else "\n\n")
+
+    async def tokens(self, text: str) -> tuple[int, ...]:
+        return (0,) * len(text)
+
+    def release(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.held.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        *(name for name in POLICIES if name not in ("prune", "particles", "cascade")),  # these never come back
+        "beam(lookahead: 2)",
+        "mcts(lookahead: 1)",
+        "gibbs(3, finished: aside)",
+        "tempering(2, 3)",
+        "rain(settle: 3)",
+    ],
+)
+async def test_what_was_computed_is_kept_until_it_is_gone_on_from(policy: str) -> None:
+    models = "[m, j]" if policy == "cascade" else "m"
+    rest = f"from: {models}, policy: {policy}, judge: yes_no(from: k), width: 3, branch: 2, steps: 4"
+    engines = {"m": Remembers(), "j": Remembers(), "k": _engine("never finishes")}
+    await answer(pipeline(f"return explore(say(question), {rest})", SCRIPTS, "Answers[Text]"), engines)
+    writer = engines["m"]
+    assert isinstance(writer, Remembers)
+    assert writer.again and not writer.missed
+    assert not writer.held, "nothing is held behind the search"

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from secrets import token_hex
+from typing import NamedTuple
 
 from ttscale.compiler.diagnostics import InternalError
 from ttscale.compiler.expand_explore import reach_of_stage, whole
@@ -37,8 +38,20 @@ from ttscale.runtime.strategies.sources import argument
 DIGIT_TOP = 9.0
 KEPT = 48
 """States that stay in an engine's memory at most: it has room for about so many beside others' work."""
-OVER = "\0"
-"""Stands for the text of a state that nothing is written after."""
+COME_BACK = frozenset({"gibbs", "tempering"})
+"""Policies that go on from the beginnings of whole answers again."""
+
+
+class _Kept(NamedTuple):
+    """What an engine holds under a name: the text of a state, and whether it may be gone on from.
+
+    `ahead` says that it is a greedy text that was only judged.
+    """
+
+    model: Model
+    text: str
+    is_open: bool
+    ahead: bool
 
 
 async def explore(context: StageContext) -> Pool:
@@ -124,7 +137,9 @@ class _Writer:
         self._asked = messages[:-1] if messages[-1].role == "assistant" else messages
         self.bounds = _bounds(context)
         self.spent = False
-        self._kept: dict[str, tuple[Model, str]] = {}
+        self._kept: dict[str, _Kept] = {}
+        policy = context.strategy("policy")
+        self._comes_back = policy is not None and policy.name in COME_BACK
         self._name = f"explore/{token_hex(6)}"
         self._named = 0
 
@@ -134,12 +149,21 @@ class _Writer:
         replies = await self._context.caller.sample(asks)
         found = [self._written(reply, wish.before) for reply, wish in zip(replies, wanted, strict=True)]
         gone_on = {(self.models[wish.writer], wish.before) for wish in wanted}
+        is_ahead = any(wish.greedy for wish in wanted)
+        before = dict(self._kept)
         for ask, wish, step in zip(asks, wanted, found, strict=True):
-            is_open = step is not None and step.goes_on
-            self._kept[ask.keep] = (ask.model, wish.before + step.text if step is not None and is_open else OVER)
+            text = wish.before + step.text if step is not None else ""
+            is_open = step is not None and (step.goes_on or self._comes_back)
+            self._kept[ask.keep] = _Kept(ask.model, text, is_open, wish.greedy)
         held = list(self._kept.items())
         old = {name for name, _ in held[: max(0, len(held) - KEPT)]}
-        await self._let_go([name for name, what in held if name in old or what in gone_on or what[1] == OVER])
+        # A state that was only looked ahead from is gone on from later; what was ahead of it is not.
+        done = {
+            name
+            for name, kept in before.items()
+            if (kept.ahead and not is_ahead) or (kept.ahead == is_ahead and (kept.model, kept.text) in gone_on)
+        }
+        await self._let_go([name for name, kept in held if name in old or name in done or not kept.is_open])
         return found
 
     async def release(self) -> None:
@@ -150,7 +174,7 @@ class _Writer:
         """What has continuations, which share its place in memory, or is the oldest of too many, need not be kept."""
         by_model: dict[Model, list[str]] = {}
         for name in names:
-            by_model.setdefault(self._kept.pop(name)[0], []).append(name)
+            by_model.setdefault(self._kept.pop(name).model, []).append(name)
         for model, listed in by_model.items():
             engine = await self._context.caller.engine(model)
             if engine.capabilities.keeps and isinstance(engine, Keeping):
