@@ -177,7 +177,7 @@ def is_mixed(pool: Pool) -> bool:
 
 def apart(expansion: Expansion, pool: Pool, frame: Frame, path: str, span: Span) -> ir.Operand:
     """What a `map` gave, as a pool that knows which item gave what. `path` is claimed already."""
-    args = {"sources": pool.items, "apart": ir.Const(True)}
+    args: dict[str, ir.Argument] = {"sources": pool.items, "apart": ir.Const(True)}
     return node(expansion, "concat", path, args, Answers(pool.item), pool.size, frame, span, question=pool.question)
 
 

@@ -318,8 +318,9 @@ class Remembers(FakeEngine):
         number = next(self.count)
         is_over = number % 4 == 3 or request.sampling.temperature == 0
         text = f"step {number}."
-        self.computed.append(begun + text)
-        self.held[request.keep[place]] = begun + text + ("" if is_over else "\n\n")
+        whole = begun + text + ("" if is_over else "\n\n")
+        self.computed.append(whole)
+        self.held[request.keep[place]] = whole
         return Completion(place, text, "stop", 5, 2, logprobs=(-0.5, -0.5), beyond="" if is_over else "\n\n")
 
     async def tokens(self, text: str) -> tuple[int, ...]:
@@ -333,7 +334,7 @@ class Remembers(FakeEngine):
 @pytest.mark.parametrize(
     "policy",
     [
-        *(name for name in POLICIES if name not in ("prune", "particles", "cascade")),  # these never come back
+        *POLICIES,
         "beam(lookahead: 2)",
         "mcts(lookahead: 1)",
         "gibbs(3, finished: aside)",
