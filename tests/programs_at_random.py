@@ -48,7 +48,7 @@ STAGES = (
     'remember(memory: "x", from: {model})',
     'remember(memory: "x", what: text)',
     "score(by: forced({pool}, put: mixture, prior: true), from: {model})",
-    "score(by: forced({pool}, put: best, raw: true, direct: 0.5, channel: 1, alone: 1, weigh: score), from: {model})",
+    "score(by: forced({pool}, put: best, raw: true, direct: 0.5, channel: 1, alone: 1, weigh: alike), from: {model})",
     "score(by: likelihood)",
     "score(by: yes_no, from: {model})",
     "score(by: digit, from: {model})",

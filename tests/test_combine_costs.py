@@ -157,7 +157,6 @@ async def test_who_wrote_what_is_exported_imported_and_merged(house: EngineHouse
 
 @pytest.mark.model
 def test_a_run_says_what_each_model_has_computed(folder: Path) -> None:
-    pytest.importorskip("typer")
     from click.testing import CliRunner
     from ttscale.cli.app import cli
 

@@ -156,7 +156,7 @@ def test_hover_in_a_prompt_and_over_rules(client: Client) -> None:
     assert "question: Text" in said(client, "rules.tts", text, "question: question")
     put = text.replace("score(by: likelihood)", "score(by: forced([question], put: mixture), from: m)")
     client.open("put.tts", put)
-    assert "all must hold, or any may" in said(client, "put.tts", put, "mixture", 1)
+    assert "all must hold, any may, or the best" in said(client, "put.tts", put, "mixture", 1)
 
 
 def test_what_earlier_items_gave_and_watchers_in_a_list(client: Client) -> None:
