@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from checking import compiled
 from running import answer, pipeline, plan_of
-from tiny_models import plain_model, sliding_window_model
+from tiny_models import plain_model, sliding_window_model, three_models
 from ttscale.compiler.assignments import check_assignments
 from ttscale.compiler.combination_signatures import COMBINATION_ALIASES, COMBINATIONS
 from ttscale.compiler.diagnostics import CompileError
@@ -170,9 +170,7 @@ def test_the_plan_of_a_route_promises_all_and_takes_for_granted_the_small_model_
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     pytest.importorskip("llama_cpp")
-    for seed, name in enumerate(("large", "small", "tuned"), 7):
-        plain_model(tmp_path / f"{name}.gguf", seed=seed)
-    return tmp_path
+    return three_models(tmp_path)
 
 
 @pytest.mark.model

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from running import answer, pipeline, plan_of
-from tiny_models import plain_model
+from tiny_models import three_models
 from ttscale.compiler.evidence import all_evidence, evidence_text
 from ttscale.compiler.ir import Budget
 from ttscale.runtime.bank.exchange import Selection, exported, imported, merged
@@ -33,9 +33,7 @@ def program(combine: str, n: int = 4, limit: int = 16) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     pytest.importorskip("llama_cpp")
-    for seed, name in enumerate(("large", "small", "tuned"), 7):
-        plain_model(tmp_path / f"{name}.gguf", seed=seed)
-    return tmp_path
+    return three_models(tmp_path)
 
 
 @pytest.fixture

@@ -84,6 +84,13 @@ def plain_model(path: Path, *, context: int = 2048, seed: int = 7) -> Path:
     return _write(path, meta, shapes, seed=seed)
 
 
+def three_models(folder: Path) -> Path:
+    """`large.gguf`, `small.gguf` and `tuned.gguf` of one vocabulary and other weights each, in a folder."""
+    for seed, name in enumerate(("large", "small", "tuned"), 7):
+        plain_model(folder / f"{name}.gguf", seed=seed)
+    return folder
+
+
 def hybrid_model(path: Path) -> Path:
     """A model of LFM2's shape: short convolutions, whose state cannot be cut, in every other layer."""
     meta = _meta("lfm2") | {

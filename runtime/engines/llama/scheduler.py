@@ -81,17 +81,18 @@ class Scheduler:
         if group in self.running:
             self.running.remove(group)
         if group.branch is not None:
-            self.branches.retire(group.branch, brief=group.given > 0 or self._is_read_once(group))
+            alone = self._ends_alone(group) if group.kind == "score" else group.given > 0
+            self.branches.retire(group.branch, brief=alone)
             group.branch = None
         group.ready = False
 
-    def _is_read_once(self, group: Group) -> bool:
-        """Whether nobody is likely to go on from a prompt that is over.
+    def _ends_alone(self, group: Group) -> bool:
+        """Remember a judgement's own part; whether nobody is likely to go on from it.
 
-        What a judgement reads after a beginning that it shares is hardly wanted again, and costs every row. But where
-        steps are judged one after the other each prompt goes on from an earlier one's own part: then those stay.
+        What it reads after a beginning that it shares is hardly wanted again, and costs every row. But where steps are
+        judged one after the other each prompt goes on from an earlier one's own part: then those stay.
         """
-        if group.kind != "score" or 2 * group.shared < len(group.prompt):
+        if 2 * group.shared < len(group.prompt):
             return False
         if group.shared + WORTH_WAITING < len(group.prompt):
             self._read.append(group.prompt[: group.shared + WORTH_WAITING])
